@@ -1,0 +1,538 @@
+"""What the stages hand one another: requests, responses and the documents in staging.
+
+Strict throughout: an unknown or missing field is refused. Pure: no files, no environment.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+OPEN_END = 2**53 - 1
+"""A PTS after every frame; the first chunk starts at -OPEN_END, the last ends here. Exact in a JSON number."""
+
+
+class Contract(BaseModel):
+    """Base of everything written to staging or handed to a stage."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+# --- settings -----------------------------------------------------------------------------------------------------
+
+
+class ScanTier(Contract):
+    """How closely videos of one length class are looked at."""
+
+    period_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """Seconds between looked-at frames while nobody calls for more."""
+    dense_radius_s: Annotated[float, Field(ge=0, le=5)] = 0.5
+    """Seconds before and after a good sighting that are looked at densely."""
+    dense_step_s: Annotated[float, Field(gt=0, le=5)] = 0.12
+    """Seconds between frames of the dense look."""
+    dense_looks: Annotated[int, Field(ge=0, le=20)] = 3
+    """Moments of each track in each chunk that get a dense look."""
+
+
+class KeyTemplates(Contract):
+    """Names of the published files, relative to the output folder or prefix.
+
+    `{id}` (person), `{index}` (from 0), `{number}` (from 1), `{name}`, `{stem}`, `{dirname}` of the source key are filled in with
+    Python's format syntax.
+    """
+
+    person: str = "people/person_{id:03d}.jpg"
+    alternative: str = "people/person_{id:03d}_alt{number}.jpg"
+    thumbnail: str = "people/person_{id:03d}_face.jpg"
+    representative: str = "representative/{number:02d}.jpg"
+    scene: str = "scenes/{index:03d}.jpg"
+    names: str = "names.txt"
+    report: str = "report.html"
+    manifest: str = "manifest.json"
+
+
+class Settings(Contract):
+    """Everything a user may choose about a run and that changes its results."""
+
+    representative: Annotated[int, Field(ge=0, le=100)] = 10
+    """How many representative frames."""
+    min_scenes: Annotated[int, Field(ge=0, le=1000)] = 3
+    """With fewer scenes than this, evenly spaced frames are published instead."""
+    size: Literal["1080p", "source"] = "1080p"
+    """1920x1080 or 1080x1920 by orientation, or the frame as it is."""
+    fit: Literal["pad", "crop"] = "pad"
+    """How a frame of another shape is brought to 1080p; crop keeps faces inside."""
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 92
+    """Of published images (staged ones are kept at 95)."""
+    thorough: bool = False
+    """Look twice as often."""
+    short: ScanTier = ScanTier()
+    """Tier of videos shorter than `short_below_s`."""
+    long: ScanTier = ScanTier(dense_looks=2)
+    """Tier of the others."""
+    short_below_s: Annotated[float, Field(ge=0)] = 300.0
+    chunk_s: Annotated[float, Field(ge=2, le=3600)] = 60.0
+    """Chunks start at keyframes about this many seconds apart."""
+    scene_detector: Literal["content", "adaptive"] = "content"
+    scene_threshold: Annotated[float, Field(gt=0, le=255)] = 27.0
+    """PySceneDetect's ContentDetector threshold on the mean HSV difference."""
+    adaptive_ratio: Annotated[float, Field(gt=0, le=100)] = 3.0
+    """PySceneDetect's AdaptiveDetector threshold on score over its neighbours' mean."""
+    min_scene_s: Annotated[float, Field(ge=0, le=60)] = 0.6
+    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Detections below this are not faces."""
+    min_face_px: Annotated[int, Field(ge=8, le=1000)] = 20
+    """Faces whose shorter side is smaller are passed over."""
+    min_sightings: Annotated[int, Field(ge=1, le=1000)] = 2
+    """A person needs at least this many sightings; others are listed as brief appearances."""
+    min_presence_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """A person needs to be on screen at least this long."""
+    same_person_distance: Annotated[float | None, Field(gt=0, lt=2)] = None
+    """DBSCAN's eps, cosine distance; None takes the pack's."""
+    name_similarity: Annotated[float | None, Field(gt=-1, lt=1)] = None
+    """Cosine similarity to a gallery identity above which a person is named; None takes the pack's."""
+    alternatives: Annotated[int, Field(ge=0, le=10)] = 3
+    """Further frames of each person, from other moments."""
+    keys: KeyTemplates = KeyTemplates()
+
+    def tier(self, duration_s: float) -> ScanTier:
+        """The tier a video of this length is scanned with, `thorough` applied."""
+        tier = self.short if duration_s < self.short_below_s else self.long
+        if not self.thorough:
+            return tier
+        return tier.model_copy(
+            update={
+                "period_s": tier.period_s / 2,
+                "dense_step_s": tier.dense_step_s / 2,
+                "dense_looks": tier.dense_looks * 2,
+            }
+        )
+
+
+# --- model pack ---------------------------------------------------------------------------------------------------
+
+
+class Distances(Contract):
+    """A pack's cosine distances (0 to 2) between L2-normed embeddings."""
+
+    same: Annotated[float, Field(gt=0, lt=2)]
+    """DBSCAN's eps between tracks."""
+    strict: Annotated[float, Field(gt=0, lt=2)]
+    """Below it two tracks on either side of a chunk border are surely one person."""
+    attach: Annotated[float, Field(gt=0, lt=2)]
+    """A weak track joins its nearest person below it."""
+    suggest: Annotated[float, Field(gt=0, lt=2)]
+    """Two people below it are suggested as a merge."""
+    name: Annotated[float, Field(gt=0, lt=2)]
+    """A person takes a gallery identity's name below it."""
+
+
+class PackFacts(Contract):
+    """What a run records about its models."""
+
+    name: str
+    licence: str
+    commercial_use: bool
+    detector: str
+    embedder: str
+    embedding_size: Annotated[int, Field(gt=0)]
+    sha256: str
+    """Of the pack's files: sha256 over the sorted `name sha256` lines."""
+    distances: Distances
+
+
+# --- source and plan ----------------------------------------------------------------------------------------------
+
+
+class SourceFacts(Contract):
+    """What is known of a video before any frame is decoded."""
+
+    uri: str
+    identity: str
+    """Hash that two announcements of the same upload share."""
+    size_bytes: Annotated[int, Field(gt=0)]
+    container: str
+    codec: str
+    width: Annotated[int, Field(gt=0)]
+    """Pixels as displayed: rotation and sample aspect ratio applied."""
+    height: Annotated[int, Field(gt=0)]
+    rotation: Literal[0, 90, 180, 270]
+    """Degrees counter-clockwise by which a coded frame is turned for display, as PyAV's `frame.rotation`."""
+    sample_aspect_ratio: Annotated[float, Field(gt=0)]
+    interlaced: bool
+    hdr: Literal["", "pq", "hlg"]
+    """Transfer function of high dynamic range video, empty for standard range."""
+    fps: Annotated[float, Field(ge=0)]
+    """Average; 0 if unknown. Never used to compute a time."""
+    duration_s: Annotated[float, Field(ge=0)]
+    """From the container, 0 if unknown; the manifest's comes from the frames met."""
+    start_pts: int
+    """PTS of the first picture, time 0 of the manifest."""
+    time_base_num: Annotated[int, Field(gt=0)]
+    time_base_den: Annotated[int, Field(gt=0)]
+    video_stream: Annotated[int, Field(ge=0)]
+    """Index of the video stream within the container."""
+    segmented: bool
+    """Whether chunks were stream-copied because ranges can't serve this container."""
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds per PTS tick."""
+        return Fraction(self.time_base_num, self.time_base_den)
+
+    def seconds(self, pts: int) -> float:
+        """Seconds from the first picture to `pts`."""
+        return float((pts - self.start_pts) * self.time_base)
+
+    def pts(self, seconds: float) -> int:
+        """The PTS nearest to so many seconds after the first picture."""
+        return self.start_pts + round(Fraction(seconds) / self.time_base)
+
+
+class Chunk(Contract):
+    """A half-open span of the video that one worker looks at. Together the chunks hold every frame exactly once."""
+
+    index: Annotated[int, Field(ge=0)]
+    start_pts: int
+    end_pts: int
+    decode_from_pts: int
+    """PTS of the keyframe to decode from: `start_pts`, or earlier where the chunk starts inside a GOP."""
+    segment_key: str | None = None
+    """Staging key of the stream-copied chunk (same PTS), where ranges can't serve the container."""
+    representative_windows: list[tuple[int, int]] = []
+    """Half-open PTS windows whose middle falls into this chunk, one per wanted representative frame of the whole."""
+    fallback_pts: list[int] = []
+    """Evenly spaced moments of the whole video that fall into this chunk; a frame is staged at each."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.start_pts < self.end_pts:
+            raise ValueError(f"chunk {self.index}: start {self.start_pts} is not before end {self.end_pts}")
+        return self
+
+
+class Plan(Contract):
+    """split's document, `runs/<run_id>/plan.json`."""
+
+    pipeline_version: str
+    run_id: str
+    source: SourceFacts
+    settings: Settings
+    pack: PackFacts
+    gallery_key: str | None
+    """Where the gallery lies in staging, None without one."""
+    chunks: list[Chunk]
+    mid_gop_decode_s: float = 0.0
+    """Seconds of video decoded twice because chunks start inside long GOPs."""
+    created_at: str
+    """ISO 8601, UTC."""
+    split_s: float
+    """Seconds split took up to here."""
+
+
+# --- requests and responses ---------------------------------------------------------------------------------------
+
+
+class SplitRequest(Contract):
+    """Starts a run."""
+
+    uri: str
+    """A path, or an http(s) or s3 URL."""
+    settings: Settings = Settings()
+    pack: PackFacts
+    gallery_key: str | None = None
+    force: str = ""
+    """Any text; a new one gives a new run of the same video with the same settings."""
+
+
+class SplitResponse(Contract):
+    run_id: str
+    chunk_count: int
+    duration_s: float
+
+
+class DetectRequest(Contract):
+    run_id: str
+    chunk: Annotated[int, Field(ge=0)]
+
+
+class DetectResponse(Contract):
+    run_id: str
+    chunk: int
+    skipped: bool
+    """Whether the chunk's document stood already."""
+
+
+class ClusterRequest(Contract):
+    run_id: str
+
+
+class ClusterResponse(Contract):
+    run_id: str
+    people: int
+    scenes: int
+    representative: int
+
+
+class PublishRequest(Contract):
+    run_id: str
+    prefix: str = ""
+    """Put before every published key; empty or ending in a slash."""
+
+
+class PublishResponse(Contract):
+    run_id: str
+    manifest_key: str
+    people: int
+    representative: int
+    scenes: int
+
+
+# --- staging keys -------------------------------------------------------------------------------------------------
+
+
+def plan_key(run_id: str) -> str:
+    return f"runs/{run_id}/plan.json"
+
+
+def chunks_key(run_id: str) -> str:
+    """A top-level JSON array of the plan's chunks, for the map's item reader."""
+    return f"runs/{run_id}/chunks.json"
+
+
+def segment_key(run_id: str, chunk: int) -> str:
+    return f"runs/{run_id}/segments/{chunk:05d}.mkv"
+
+
+def frames_key(run_id: str, chunk: int) -> str:
+    return f"runs/{run_id}/frames/{chunk:05d}.tar"
+
+
+def detections_key(run_id: str, chunk: int) -> str:
+    return f"runs/{run_id}/detections/{chunk:05d}.npz"
+
+
+def chunk_document_key(run_id: str, chunk: int) -> str:
+    return f"runs/{run_id}/chunks/{chunk:05d}.json"
+
+
+def selection_key(run_id: str) -> str:
+    return f"runs/{run_id}/selection.json"
+
+
+# --- detect's documents -------------------------------------------------------------------------------------------
+
+QUALITY_PARTS = (
+    "confidence",
+    "frontal",
+    "size",
+    "sharpness",
+    "exposure",
+    "eyes_open",
+    "inside",
+    "unobstructed",
+    "steady",
+)
+"""Parts of a face's score, each from 0 (worst) to 1 (best)."""
+
+
+class StagedFrame(Contract):
+    """A full-resolution frame kept in the chunk's tar; the list's order is the frames' number in `Detections.staged`."""
+
+    pts: int
+    t_s: float
+    offset: Annotated[int, Field(ge=0)]
+    """First byte of the JPEG within the tar."""
+    length: Annotated[int, Field(gt=0)]
+    width: int
+    height: int
+    luma: Annotated[float, Field(ge=0, le=1)]
+    """Mean brightness."""
+    contrast: Annotated[float, Field(ge=0, le=1)]
+    """Standard deviation of brightness over half the range; near 0 for uniform pictures."""
+    sharpness: Annotated[float, Field(ge=0, le=1)]
+    """Share of fine detail, 0 for blurred or uniform pictures, comparable between frames of any size."""
+    in_transition: bool
+    """Whether a cut or fade is within a few frames."""
+
+
+class ChunkDocument(Contract):
+    """detect's document, `runs/<run_id>/chunks/<index>.json`; its presence means the chunk is done."""
+
+    index: int
+    frame_count: int
+    """Frames of the chunk by its packets."""
+    first_pts: int | None
+    """PTS of the first and last frame; None in a chunk without frames."""
+    last_pts: int | None
+    end_pts: int | None
+    """PTS where the last frame stops being shown."""
+    looked_frames: int
+    """Frames a face detector saw."""
+    corrupt_frames: int
+    staged: list[StagedFrame]
+    seconds: dict[str, float]
+    """Wall seconds by step; `total` is the whole stage."""
+
+
+@dataclass(frozen=True)
+class Detections:
+    """detect's columns, `runs/<run_id>/detections/<index>.npz`. Sightings (n) are ordered by PTS."""
+
+    pts: NDArray[np.int64]
+    """(n,) when each face was seen."""
+    boxes: NDArray[np.float32]
+    """(n, 4) xyxy, pixels of the upright full-resolution frame; may reach outside it."""
+    landmarks: NDArray[np.float32]
+    """(n, 5, 2) left eye, right eye, nose, left and right mouth corner as seen in the picture, pixels."""
+    quality: NDArray[np.float32]
+    """(n, len(QUALITY_PARTS)) each 0 to 1."""
+    scores: NDArray[np.float32]
+    """(n,) the parts in one number, 0 to 1."""
+    tracks: NDArray[np.int32]
+    """(n,) track number within the chunk, from 0."""
+    staged: NDArray[np.int32]
+    """(n,) which of the chunk's staged frames shows this sighting, -1 none."""
+    dense: NDArray[np.bool_]
+    """(n,) True where the sighting comes from the dense look, False for the regular scan (these measure presence)."""
+    embedded: NDArray[np.int32]
+    """(m,) rows that were embedded, ascending."""
+    embeddings: NDArray[np.float32]
+    """(m, d) L2-normed, for the rows in `embedded`."""
+    track_weak: NDArray[np.bool_]
+    """(number of tracks,) True for tracks of only small, blurred, profile or transition-near faces."""
+    scene_pts: NDArray[np.int64]
+    """(k,) frames compared for scene changes, ascending; the first of the chunk has no predecessor and score 0."""
+    scene_scores: NDArray[np.float32]
+    """(k,) PySceneDetect content value (0 to 255) between this frame and the one before it in display order."""
+    scene_luma: NDArray[np.float32]
+    """(k,) mean brightness, 0 to 1."""
+    staged_small: NDArray[np.uint8]
+    """(number of staged frames, 16, 16, 3) BGR thumbnails to tell near-duplicates."""
+    first_frame: NDArray[np.uint8]
+    """(h, 256, 3) BGR, the chunk's first frame; (0, 256, 3) if there is none."""
+    last_frame: NDArray[np.uint8]
+    """(h, 256, 3) BGR, the chunk's last frame; (0, 256, 3) if there is none."""
+
+    def to_bytes(self) -> bytes:
+        """As a compressed npz."""
+        buffer = io.BytesIO()
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        np.savez_compressed(buffer, allow_pickle=False, **columns)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Detections:
+        """Reads what `to_bytes` wrote; a missing column raises KeyError."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as columns:
+            return cls(**{field.name: columns[field.name] for field in fields(cls)})
+
+
+# --- cluster's document -------------------------------------------------------------------------------------------
+
+
+class FrameRef(Contract):
+    """One staged frame, wherever it lies."""
+
+    chunk: int
+    offset: int
+    length: int
+    """Bytes of the JPEG within the chunk's tar."""
+    width: int
+    height: int
+    pts: int
+    t_s: float
+
+
+class FaceInFrame(Contract):
+    """A face in a staged frame."""
+
+    frame: FrameRef
+    box: tuple[float, float, float, float]
+    """xyxy, pixels of the staged frame."""
+    landmarks: list[tuple[float, float]]
+    """Five points, pixels of the staged frame."""
+    score: float
+    quality: dict[str, float]
+    """Each of QUALITY_PARTS."""
+
+
+class PersonTrack(Contract):
+    """One uninterrupted presence on screen."""
+
+    start_s: float
+    end_s: float
+    best_s: float
+
+
+class SelectedPerson(Contract):
+    id: Annotated[int, Field(ge=0)]
+    """From 0, longest screen time first."""
+    name: str | None
+    name_similarity: float | None
+    """Cosine similarity to the gallery's nearest identity, None without a gallery."""
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    """How surely this is one person: closeness of the tracks joined, against the pack's distance."""
+    best: FaceInFrame
+    alternatives: list[FaceInFrame]
+    screen_time_s: float
+    tracks: list[PersonTrack]
+
+
+class SuggestedMerge(Contract):
+    """Two people who may be one."""
+
+    people: tuple[int, int]
+    distance: float
+
+
+class BriefAppearance(Contract):
+    """A face seen too briefly to count as a person."""
+
+    t_s: float
+    sightings: int
+    face: FaceInFrame | None
+    """None when no frame of it was staged."""
+
+
+class SelectedFrame(Contract):
+    frame: FrameRef
+    score: float
+    faces: list[tuple[float, float, float, float]]
+    """Boxes to keep inside when cropping, xyxy, pixels of the staged frame."""
+
+
+class SelectedScene(Contract):
+    index: int
+    start_s: float
+    end_s: float
+    frame: FrameRef
+    faces: list[tuple[float, float, float, float]]
+
+
+class Selection(Contract):
+    """cluster's document, `runs/<run_id>/selection.json`."""
+
+    run_id: str
+    duration_s: float
+    """From the first frame to the end of the last one met."""
+    frame_count: int
+    people: list[SelectedPerson]
+    brief_appearances: list[BriefAppearance]
+    suggested_merges: list[SuggestedMerge]
+    representative: list[SelectedFrame]
+    """In time order; fewer than asked for only where the video has fewer frames."""
+    scenes: list[SelectedScene]
+    scenes_are_even: bool
+    """True where evenly spaced frames stand in for too few scenes."""
+    looked_frames: int
+    corrupt_frames: int
+    detect_seconds: dict[str, float]
+    """Sum over chunks, by step; `total` is what the workers were busy."""
+    cluster_s: float

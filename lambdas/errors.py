@@ -1,0 +1,73 @@
+"""The errors a run can end with. A class's name is contract: the state machine matches it in `ErrorEquals`."""
+
+
+class TalentFramesError(Exception):
+    """Anything this pipeline raises knowingly; its text is one line fit for a user."""
+
+
+class BadInput(TalentFramesError):
+    """The video, the settings or the gallery can't be worked with; trying again can't help."""
+
+
+class SourceMissing(BadInput):
+    """There is no such file or object, or it may not be read."""
+
+
+class EmptySource(BadInput):
+    """The source has no bytes."""
+
+
+class UnreadableVideo(BadInput):
+    """The source is not a video container we accept, or nothing in it can be read."""
+
+
+class NoVideoStream(BadInput):
+    """The container holds no moving picture: audio alone, or a still picture."""
+
+
+class EncryptedVideo(BadInput):
+    """The video is protected (DRM) and we have no key."""
+
+
+class NoFrames(BadInput):
+    """The video stream gives not one frame."""
+
+
+class InvalidSettings(BadInput):
+    """A setting is unknown or outside its range."""
+
+
+class InvalidGallery(BadInput):
+    """The gallery can't be read, or nobody in it can be enrolled."""
+
+
+class GalleryPackMismatch(BadInput):
+    """The gallery was enrolled with another model pack; its embeddings can't be compared."""
+
+
+class UnknownPack(BadInput):
+    """No model pack goes by that name and no directory has that path."""
+
+
+class MissingPack(TalentFramesError):
+    """The model pack is known but not here; the text says how to get it and what its licence allows."""
+
+
+class DamagedPack(TalentFramesError):
+    """A file of the model pack is missing or its checksum is not the one expected."""
+
+
+class PackMismatch(TalentFramesError):
+    """A worker holds another model pack than the plan was made for."""
+
+
+class DownloadFailed(TalentFramesError):
+    """A model file could not be downloaded."""
+
+
+class IncompleteRun(TalentFramesError):
+    """A chunk's document is missing when the chunks are to be merged."""
+
+
+class SourceChanged(TalentFramesError):
+    """The source is no longer the one the plan was made from."""
