@@ -24,7 +24,7 @@ class Contract(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-# --- settings -----------------------------------------------------------------------------------------------------
+# settings
 
 
 class ScanTier(Contract):
@@ -43,8 +43,8 @@ class ScanTier(Contract):
 class KeyTemplates(Contract):
     """Names of the published files, relative to the output folder or prefix.
 
-    `{id}` (person), `{index}` (from 0), `{number}` (from 1), `{name}`, `{stem}`, `{dirname}` of the source key are filled in with
-    Python's format syntax.
+    Python's format syntax fills in `{id}` (person), `{index}` (from 0), `{number}` (from 1), `{name}`, and `{stem}`
+    and `{dirname}` of the source.
     """
 
     person: str = "people/person_{id:03d}.jpg"
@@ -115,7 +115,7 @@ class Settings(Contract):
         )
 
 
-# --- model pack ---------------------------------------------------------------------------------------------------
+# model pack
 
 
 class Distances(Contract):
@@ -147,7 +147,7 @@ class PackFacts(Contract):
     distances: Distances
 
 
-# --- source and plan ----------------------------------------------------------------------------------------------
+# source and plan
 
 
 class SourceFacts(Contract):
@@ -236,7 +236,7 @@ class Plan(Contract):
     """Seconds split took up to here."""
 
 
-# --- requests and responses ---------------------------------------------------------------------------------------
+# requests and responses
 
 
 class SplitRequest(Contract):
@@ -294,7 +294,7 @@ class PublishResponse(Contract):
     scenes: int
 
 
-# --- staging keys -------------------------------------------------------------------------------------------------
+# staging keys
 
 
 def plan_key(run_id: str) -> str:
@@ -326,7 +326,8 @@ def selection_key(run_id: str) -> str:
     return f"runs/{run_id}/selection.json"
 
 
-# --- detect's documents -------------------------------------------------------------------------------------------
+# detect's documents
+
 
 QUALITY_PARTS = (
     "confidence",
@@ -434,7 +435,7 @@ class Detections:
             return cls(**{field.name: columns[field.name] for field in fields(cls)})
 
 
-# --- cluster's document -------------------------------------------------------------------------------------------
+# cluster's document
 
 
 class FrameRef(Contract):

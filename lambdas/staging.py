@@ -166,9 +166,7 @@ class S3Staging:
         return body
 
 
-def presign(
-    client: Any, bucket: str, key: str, *, version_id: str | None = None, expires_s: int = 3600
-) -> str:
+def presign(client: Any, bucket: str, key: str, *, version_id: str | None = None, expires_s: int = 3600) -> str:
     """A URL by which one object (one version, if given) can be read for `expires_s`. Never log it."""
     parameters = {"Bucket": bucket, "Key": key}
     if version_id is not None:
