@@ -344,7 +344,7 @@ QUALITY_PARTS = (
 
 
 class StagedFrame(Contract):
-    """A full-resolution frame kept in the chunk's tar; the list's order is the frames' number in `Detections.staged`."""
+    """A full-resolution frame kept in the chunk's tar; its place in the list is its number in `Detections.staged`."""
 
     pts: int
     t_s: float
