@@ -1,0 +1,196 @@
+"""Which moments of a chunk deserve a second look or a place among the staged frames. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from lambdas.contracts import Chunk, ScanTier, SourceFacts
+from lambdas.detect.scenes import Glance, Shots
+from lambdas.detect.tracks import Sighting, Track
+
+STAGED_PER_MINUTE = 20
+"""What a chunk stages at most, but for the one frame that every person and every scene needs."""
+_BLACK_LUMA = 0.06
+_FLAT_CONTRAST = 0.06
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """A sighting worth a dense look around it."""
+
+    track: Track
+    pts: int
+    t_s: float
+    low_s: float
+    """The look's half-open span, within the shot."""
+    high_s: float
+
+
+def moments(tracks: Sequence[Track], tier: ScanTier, shots: Shots) -> list[Moment]:
+    """Each track's best sightings that lie far enough apart to be different moments, in time order."""
+    found = []
+    for track in tracks:
+        chosen: list[Sighting] = []
+        for sighting in sorted(track.sightings, key=lambda one: -one.score):
+            if len(chosen) >= max(1, tier.dense_looks):
+                break
+            apart = 2 * tier.dense_radius_s + tier.period_s
+            if all(abs(sighting.t_s - other.t_s) >= apart - 1e-6 for other in chosen):
+                chosen.append(sighting)
+        for sighting in chosen:
+            low, high = shots.span(sighting.t_s)
+            found.append(
+                Moment(
+                    track,
+                    sighting.pts,
+                    sighting.t_s,
+                    max(low, sighting.t_s - tier.dense_radius_s),
+                    min(high, sighting.t_s + tier.dense_radius_s),
+                )
+            )
+    return sorted(found, key=lambda moment: moment.t_s)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A frame wanted for a scene or for the whole video."""
+
+    pts: int
+    t_s: float
+    wanted_s: float
+    tolerance_s: float
+    """How far from `wanted_s` another staged frame may lie and serve as well."""
+    kind: str
+    """`scene` or `whole`."""
+
+
+def fitness(glance: Glance) -> float:
+    """How presentable a frame looks at a glance, 0 (black or uniform) to 1."""
+    light = min(1.0, max(0.0, (glance.luma - _BLACK_LUMA) / 0.15)) * min(1.0, max(0.0, (0.98 - glance.luma) / 0.1))
+    content = min(1.0, max(0.0, (glance.contrast - _FLAT_CONTRAST) / 0.25))
+    return light * content * (0.3 + 0.7 * glance.sharpness)
+
+
+def nearest_good(glances: Sequence[Glance], shots: Shots, wanted_s: float, tolerance_s: float) -> Glance | None:
+    """The most presentable frame near a moment, the nearer the better; the nearest one if none is within reach."""
+    if not glances:
+        return None
+    within = [one for one in glances if abs(one.t_s - wanted_s) <= tolerance_s]
+    if not within:
+        return min(glances, key=lambda one: abs(one.t_s - wanted_s))
+
+    def worth(one: Glance) -> float:
+        away = abs(one.t_s - wanted_s) / max(tolerance_s, 1e-9)
+        return (0.05 + fitness(one)) * (0.2 + 0.8 * shots.steadiness(one.t_s)) * (1 - 0.3 * away)
+
+    return max(within, key=worth)
+
+
+def targets(glances: Sequence[Glance], shots: Shots, source: SourceFacts, chunk: Chunk, last: bool) -> list[Target]:
+    """Frames to stage for the chunk's provisional scenes and for the whole video, in time order."""
+    if not glances:
+        return []
+    found: list[Target] = []
+
+    def want(wanted_s: float, tolerance_s: float, kind: str, within: Sequence[Glance]) -> None:
+        glance = nearest_good(within, shots, wanted_s, tolerance_s)
+        if glance is not None:
+            found.append(Target(glance.pts, glance.t_s, wanted_s, tolerance_s, kind))
+
+    begin, end = glances[0].t_s, glances[-1].t_s
+    borders = [begin, *(float(cut) for cut in shots.cut_times if begin < cut <= end), math.nextafter(end, math.inf)]
+    for number, (low, high) in enumerate(itertools.pairwise(borders)):
+        within = [one for one in glances if low <= one.t_s < high]
+        open_before = number == 0 and chunk.index > 0
+        open_after = number == len(borders) - 2 and not last
+        length = high - low
+        for share in _scene_shares(open_before, open_after):
+            # Within 0.5 s or a tenth of the scene, less what the final cuts may still move.
+            tolerance = max(0.4, 0.08 * length) if share == 0.5 else max(0.4, 0.05 * length)
+            want(low + share * length, min(tolerance, 0.25 * length), "scene", within)
+    for pts in chunk.fallback_pts:
+        want(source.seconds(pts), 0.5, "whole", glances)
+    for low_pts, high_pts in chunk.representative_windows:
+        low, high = source.seconds(low_pts), source.seconds(high_pts)
+        middle = (low + high) / 2
+        want(middle, min(4.0, 0.4 * (high - low)), "whole", glances)
+    return sorted(thin(found), key=lambda target: target.pts)
+
+
+def _scene_shares(open_before: bool, open_after: bool) -> tuple[float, ...]:
+    """Where in a provisional scene its final middle may lie.
+
+    A scene that goes on beyond the chunk's border has its middle in this chunk only if most of it lies here, then
+    between the border and the part's own middle; frames a fifth of the part apart are within a tenth of any of these.
+    """
+    if open_before and open_after:
+        return (0.1, 0.3, 0.5, 0.7, 0.9)
+    if open_before:
+        return (0.1, 0.3, 0.5)
+    if open_after:
+        return (0.5, 0.7, 0.9)
+    return (0.5,)
+
+
+def thin(found: Sequence[Target]) -> list[Target]:
+    """Leaves out a target that another one's frame serves as well; scenes' targets first."""
+    kept: list[Target] = []
+    for target in sorted(found, key=lambda one: (one.kind != "scene", one.pts)):
+        if not any(abs(other.t_s - target.wanted_s) <= 0.5 * target.tolerance_s for other in kept):
+            kept.append(target)
+    return kept
+
+
+def doubtful_spans(glances: Sequence[Glance], threshold: float) -> list[tuple[int, int]]:
+    """Pairs of neighbouring decoded frames between which a cut may lie, to be decoded fully: (before, after) PTS.
+
+    Frames between them were not decoded, so the score of a cut stands one or two frames late.
+    """
+    return [(before.pts, after.pts) for before, after in itertools.pairwise(glances) if after.score >= 0.6 * threshold]
+
+
+def choose_staged(
+    people: Sequence[Sequence[Sequence[Sighting]]],
+    targets: Sequence[Target],
+    available: Collection[int],
+    limit: int,
+) -> list[int]:
+    """PTS of the frames to stage, ascending, out of `available`.
+
+    `people` holds, for each person the chunk surely tells apart, the best-first sightings of each of its tracks. Every
+    person's best frame and every target's are kept, a person's frame serving as a target's where it is near enough;
+    up to `limit` the best of each track and further moments follow, best first, and three times the limit is never
+    passed.
+    """
+    chosen: list[Sighting] = []
+
+    def differs(sighting: Sighting) -> bool:
+        return all(abs(sighting.t_s - other.t_s) >= 1.0 for other in chosen)
+
+    def usable(sightings: Sequence[Sighting]) -> list[Sighting]:
+        return [sighting for sighting in sightings if sighting.pts in available]
+
+    best = [
+        max(ones, key=lambda one: one.score) for tracks in people if (ones := usable([s for t in tracks for s in t]))
+    ]
+    chosen += sorted(best, key=lambda one: -one.score)[: 3 * limit]
+    times = [sighting.t_s for sighting in chosen]
+    kept = {sighting.pts for sighting in chosen}
+    for target in targets:
+        if len(kept) >= 3 * limit:
+            break
+        if target.pts in available and not any(abs(t_s - target.wanted_s) <= 0.6 * target.tolerance_s for t_s in times):
+            kept.add(target.pts)
+            times.append(target.t_s)
+    more = [ones[0] for tracks in people for track in tracks if (ones := usable(track))]
+    further = [sighting for tracks in people for track in tracks for sighting in usable(track)]
+    for sighting in sorted(more, key=lambda one: -one.score) + sorted(further, key=lambda one: -one.score):
+        if len(kept) >= limit:
+            break
+        if sighting.pts not in kept and differs(sighting):
+            chosen.append(sighting)
+            kept.add(sighting.pts)
+    return sorted(kept)

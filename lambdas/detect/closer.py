@@ -1,0 +1,182 @@
+"""The second pass over a chunk: full decoding only around moments worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambdas.contracts import ScanTier, Settings, SourceFacts
+from lambdas.detect.candidates import Moment, Target
+from lambdas.detect.frames import ChunkReader, Frame
+from lambdas.detect.looks import Looker, Stopwatch, settle
+from lambdas.detect.pictures import Picture, picture
+from lambdas.detect.scan import Scan
+from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, glance, glance_height
+from lambdas.detect.tracks import Sighting, Tracker, overlaps
+
+_SAME_FACE_OVERLAP = 0.3
+"""IoU from which a dense sighting is the track's face at that moment; steps are a tenth of a second."""
+
+
+@dataclass
+class Closer:
+    """What the second pass found."""
+
+    pictures: dict[int, Picture] = field(default_factory=dict)
+    """Encoded frames by PTS."""
+    dense: list[tuple[Moment, list[Sighting]]] = field(default_factory=list)
+    """Sightings of each moment's face around it, ascending."""
+    glances: dict[int, Glance] = field(default_factory=dict)
+    """Rescored and additional frames of doubtful spans by PTS."""
+
+
+@dataclass
+class _Open:
+    """A moment being looked at."""
+
+    moment: Moment
+    sightings: list[Sighting] = field(default_factory=list)
+    best: Sighting | None = None
+    image: NDArray[np.uint8] | None = None
+
+
+def look_closer(
+    reader: ChunkReader,
+    source: SourceFacts,
+    settings: Settings,
+    tier: ScanTier,
+    seen: Scan,
+    moments: Sequence[Moment],
+    targets: Sequence[Target],
+    doubtful: Sequence[tuple[int, int]],
+    looker: Looker,
+    newcomers: Tracker,
+    watch: Stopwatch,
+) -> Closer:
+    """Decodes the spans around moments, targets and doubtful cuts once, in order.
+
+    Faces of the dense look that belong to no moment go to `newcomers`.
+    """
+    found = Closer()
+    wanted = {target.pts for target in targets} | {moment.pts for moment in moments if tier.dense_looks == 0}
+    waiting = list(moments)
+    active: list[_Open] = []
+    spans = [(source.pts(moment.low_s), source.pts(moment.high_s)) for moment in moments]
+    spans += [(pts, pts + 1) for pts in sorted(wanted)] + [(before, after + 1) for before, after in doubtful]
+    scorer: SceneScorer | None = None
+    rest = sorted(doubtful)
+    next_look_s = float("-inf")
+    height = glance_height(source.width, source.height)
+
+    def close(one: _Open) -> None:
+        if one.best is not None and one.image is not None and one.best.pts not in found.pictures:
+            with watch.step("stage"):
+                found.pictures[one.best.pts] = picture(one.best.pts, one.best.t_s, one.image)
+        found.dense.append((one.moment, one.sightings))
+
+    for frame in _timed(_spans(reader, spans, seen.keyframes), watch):
+        if frame.corrupt:
+            continue
+        t_s = source.seconds(frame.pts)
+        while waiting and waiting[0].low_s <= t_s:
+            active.append(_Open(waiting.pop(0)))
+        for one in [one for one in active if one.moment.high_s <= t_s]:
+            active.remove(one)
+            close(one)
+        if frame.pts in wanted and frame.pts not in found.pictures:
+            with watch.step("stage"):
+                found.pictures[frame.pts] = picture(frame.pts, t_s, frame.bgr())
+        while rest and rest[0][1] < frame.pts:
+            rest.pop(0)
+            scorer = None
+        if rest and rest[0][0] <= frame.pts:
+            with watch.step("glance"):
+                small = frame.bgr(GLANCE_WIDTH, height)
+                first = scorer is None
+                scorer = scorer or SceneScorer()
+                value = scorer.score(small)
+                if not first:
+                    found.glances[frame.pts] = glance(frame.pts, t_s, small, value)
+            if frame.pts >= rest[0][1]:
+                after = rest.pop(0)[1]
+                if not (rest and rest[0][0] == after):
+                    scorer = None
+        exact = any(one.moment.pts == frame.pts for one in active)
+        if tier.dense_looks and active and (t_s >= next_look_s or exact):
+            next_look_s = t_s + tier.dense_step_s - 1e-6
+            _look(frame, t_s, active, looker, newcomers, seen)
+    for one in active:
+        close(one)
+    return found
+
+
+def _look(frame: Frame, t_s: float, active: list[_Open], looker: Looker, newcomers: Tracker, seen: Scan) -> None:
+    sightings = looker.look(frame, dense=True)
+    if not sightings:
+        return
+    for sighting in sightings:
+        settle(sighting, seen.shots.steadiness(t_s))
+    boxes = np.stack([sighting.box for sighting in sightings])
+    expected = np.stack([one.moment.track.box_at(t_s) for one in active])
+    overlap = overlaps(expected, boxes)
+    taken: set[int] = set()
+    for row, one in enumerate(active):
+        column = int(overlap[row].argmax())
+        # The face must be this track's rather than another active one's.
+        if overlap[row, column] < _SAME_FACE_OVERLAP:
+            continue
+        taken.add(column)
+        rivals = [other for other in range(len(active)) if active[other].moment.track is not one.moment.track]
+        if any(overlap[other, column] > overlap[row, column] for other in rivals):
+            continue
+        sighting = sightings[column]
+        one.sightings.append(sighting)
+        if one.best is None or sighting.score > one.best.score:
+            one.best = sighting
+            one.image = frame.bgr()
+    newcomers.add(t_s, [sighting for column, sighting in enumerate(sightings) if column not in taken])
+
+
+def fetch(
+    reader: ChunkReader, source: SourceFacts, seen: Scan, wanted: Sequence[int], closer: Closer, watch: Stopwatch
+) -> None:
+    """Adds the pictures of single frames, by PTS, that the second pass did not keep."""
+    missing = {pts for pts in wanted if pts not in closer.pictures}
+    for frame in _timed(_spans(reader, [(pts, pts + 1) for pts in missing], seen.keyframes), watch):
+        if frame.pts in missing:
+            with watch.step("stage"):
+                closer.pictures[frame.pts] = picture(frame.pts, source.seconds(frame.pts), frame.bgr())
+
+
+def _spans(reader: ChunkReader, spans: Sequence[tuple[int, int]], keyframes: Sequence[int]) -> Iterator[Frame]:
+    """Frames of all spans, ascending, each once; frames between spans of one GOP may come along."""
+    marks = np.array(keyframes)
+    merged: list[list[int]] = []
+    for low, high in sorted(spans):
+        # Without a keyframe between them the decoder would start where it already was.
+        if merged and (low <= merged[-1][1] or not ((marks > merged[-1][1]) & (marks <= low)).any()):
+            merged[-1][1] = max(merged[-1][1], high)
+        else:
+            merged.append([low, high])
+    for low, high in merged:
+        yield from reader.frames(low, high, all_frames=True, loop_filter=True)
+
+
+def _timed(frames: Iterator[Frame], watch: Stopwatch) -> Iterator[Frame]:
+    while True:
+        with watch.step("decode"):
+            frame = next(frames, None)
+        if frame is None:
+            return
+        yield frame
+
+
+def refined(glances: Sequence[Glance], closer: Closer) -> list[Glance]:
+    """The scan's glances with doubtful spans replaced by every frame in them, ascending."""
+    merged = {one.pts: one for one in glances}
+    for pts, one in closer.glances.items():
+        merged[pts] = one
+    return [merged[pts] for pts in sorted(merged)]

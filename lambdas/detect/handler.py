@@ -1,0 +1,217 @@
+"""The detect stage: one chunk's faces, tracks, scene scores and the frames that may be published."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambdas.contracts import (
+    QUALITY_PARTS,
+    ChunkDocument,
+    Detections,
+    DetectRequest,
+    DetectResponse,
+    Distances,
+    Plan,
+    chunk_document_key,
+    detections_key,
+    frames_key,
+    plan_key,
+)
+from lambdas.detect.candidates import STAGED_PER_MINUTE, Target, choose_staged, doubtful_spans, moments, targets
+from lambdas.detect.closer import Closer, fetch, look_closer, refined
+from lambdas.detect.frames import ChunkReader
+from lambdas.detect.looks import Looker, Stopwatch
+from lambdas.detect.packs import Pack, load_pack
+from lambdas.detect.pictures import Picture, pack_pictures
+from lambdas.detect.quality import is_strong
+from lambdas.detect.scan import Scan, scan, track_faces
+from lambdas.detect.scenes import Glance, Shots
+from lambdas.detect.tracks import Sighting, Track, Tracker, embed_missing, faces_to_embed
+from lambdas.errors import PackMismatch
+from lambdas.staging import Store, get_document, source_location
+
+_LOG = logging.getLogger(__name__)
+_NEWCOMER_SIGHTINGS = 3
+"""A face that only the dense look saw counts from so many sightings on: fewer are mostly false alarms."""
+
+
+def run(request: DetectRequest, staging: Store, pack: Path) -> DetectResponse:
+    """Works through one chunk and writes its tar, columns and document; a chunk already done is left alone.
+
+    Raises PackMismatch where `pack`, a model pack's directory, is not the one planned for.
+    """
+    document_key = chunk_document_key(request.run_id, request.chunk)
+    if staging.exists(document_key):
+        return DetectResponse(run_id=request.run_id, chunk=request.chunk, skipped=True)
+    plan = get_document(staging, plan_key(request.run_id), Plan)
+    models = load_pack(pack)
+    if models.facts.sha256 != plan.pack.sha256:
+        raise PackMismatch(f"run {plan.run_id} was planned for {plan.pack.name}, this worker has {models.facts.name}")
+    _LOG.info("detect: run %s chunk %d begins", request.run_id, request.chunk)
+    start = time.perf_counter()
+    pictures, columns, document = _work_through(plan, request.chunk, staging, models)
+    staging.put(frames_key(request.run_id, request.chunk), pictures, content_type="application/x-tar")
+    staging.put(detections_key(request.run_id, request.chunk), columns.to_bytes())
+    document = document.model_copy(update={"seconds": {**document.seconds, "total": time.perf_counter() - start}})
+    written = staging.put_if_absent(document_key, document.model_dump_json(indent=1).encode())
+    _LOG.info(
+        "detect: run %s chunk %d ends: %d frames, %d looked at, %d sightings, %d staged, %.1f s",
+        request.run_id,
+        request.chunk,
+        document.frame_count,
+        document.looked_frames,
+        len(columns.pts),
+        len(document.staged),
+        document.seconds["total"],
+    )
+    return DetectResponse(run_id=request.run_id, chunk=request.chunk, skipped=not written)
+
+
+def _work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[bytes, Detections, ChunkDocument]:
+    source, settings = plan.source, plan.settings
+    chunk = plan.chunks[index]
+    tier = settings.tier(source.duration_s)
+    location = staging.location(chunk.segment_key) if chunk.segment_key else source_location(source.uri)
+    name = PurePosixPath(urlsplit(source.uri).path).name
+    distances = plan.pack.distances.model_copy(
+        update={"same": settings.same_person_distance or plan.pack.distances.same}
+    )
+    watch = Stopwatch()
+    with watch.step("models"):
+        looker = Looker(models.detector, models.embedder, source, settings, watch)
+    with ChunkReader(location, name, source, chunk) as reader:
+        seen = scan(reader, source, settings, tier, looker, watch)
+        tracks = track_faces(seen, Tracker(looker.embed, distances, max_gap_s=2.5 * tier.period_s))
+        last = index == len(plan.chunks) - 1
+        wanted = targets(seen.glances, seen.shots, source, chunk, last)
+        newcomers = Tracker(looker.embed, distances, max_gap_s=4 * tier.dense_step_s)
+        closer = look_closer(
+            reader,
+            source,
+            settings,
+            tier,
+            seen,
+            moments(tracks, tier, seen.shots),
+            wanted,
+            doubtful_spans(seen.glances, settings.scene_threshold),
+            looker,
+            newcomers,
+            watch,
+        )
+        _join_dense(closer)
+        late = [track for track in newcomers.finish() if len(track.sightings) >= _NEWCOMER_SIGHTINGS]
+        fetch(reader, source, seen, [_best(track).pts for track in late], closer, watch)
+        tracks += late
+    return _documents(plan, index, seen, closer, tracks, wanted, looker, distances, reader, watch)
+
+
+def _join_dense(closer: Closer) -> None:
+    """Adds dense sightings to their tracks; one of a frame that the scan saw already takes the scan's place."""
+    for moment, sightings in closer.dense:
+        track = moment.track
+        by_pts = {sighting.pts: sighting for sighting in track.sightings}
+        for sighting in sightings:
+            before = by_pts.get(sighting.pts)
+            if before is not None and not before.dense:
+                sighting.dense = False
+                sighting.embedding = before.embedding
+            by_pts[sighting.pts] = sighting
+        track.sightings = [by_pts[pts] for pts in sorted(by_pts)]
+
+
+def _best(track: Track) -> Sighting:
+    return max(track.sightings, key=lambda sighting: sighting.score)
+
+
+def _people(tracks: Sequence[Track], distances: Distances) -> list[list[Track]]:
+    """Tracks surely of one person together: whose mean faces are nearer than `strict` to the first one's."""
+    groups: list[tuple[NDArray[np.float32], list[Track]]] = []
+    for track in tracks:
+        mean = np.sum([face.embedding * face.score for face in track.sightings if face.embedding is not None], axis=0)
+        mean = mean / max(float(np.linalg.norm(mean)), 1e-9)
+        for centre, members in groups:
+            if 1 - float(centre @ mean) < distances.strict:
+                members.append(track)
+                break
+        else:
+            groups.append((mean, [track]))
+    return [members for _, members in groups]
+
+
+def _documents(
+    plan: Plan,
+    index: int,
+    seen: Scan,
+    closer: Closer,
+    tracks: Sequence[Track],
+    wanted: Sequence[Target],
+    looker: Looker,
+    distances: Distances,
+    reader: ChunkReader,
+    watch: Stopwatch,
+) -> tuple[bytes, Detections, ChunkDocument]:
+    glances = refined(seen.glances, closer)
+    shots = Shots(glances, plan.settings.scene_threshold)
+    for track in tracks:
+        embed_missing(faces_to_embed(track), looker.embed)
+    minutes = (glances[-1].t_s - glances[0].t_s) / 60 if glances else 0.0
+    limit = max(8, round(STAGED_PER_MINUTE * minutes))
+    people = [
+        [sorted(track.sightings, key=lambda one: -one.score) for track in members]
+        for members in _people(tracks, distances)
+    ]
+    chosen = choose_staged(people, wanted, closer.pictures.keys(), limit)
+    pictures: list[Picture] = [closer.pictures[pts] for pts in chosen]
+    tar, staged = pack_pictures(pictures, shots)
+    columns = _columns(tracks, glances, pictures, seen, looker.dimensions)
+    document = ChunkDocument(
+        index=index,
+        frame_count=reader.frame_count or 0,
+        first_pts=reader.first_pts,
+        last_pts=reader.last_pts,
+        end_pts=reader.end_pts,
+        looked_frames=looker.looked,
+        corrupt_frames=seen.corrupt,
+        staged=staged,
+        seconds=dict(watch.seconds),
+    )
+    return tar, columns, document
+
+
+def _columns(
+    tracks: Sequence[Track], glances: Sequence[Glance], pictures: Sequence[Picture], seen: Scan, dimensions: int
+) -> Detections:
+    rows = sorted(
+        ((sighting, number) for number, track in enumerate(tracks) for sighting in track.sightings),
+        key=lambda row: (row[0].pts, row[1]),
+    )
+    sightings = [sighting for sighting, _ in rows]
+    place = {one.pts: number for number, one in enumerate(pictures)}
+    embedded = [number for number, sighting in enumerate(sightings) if sighting.embedding is not None]
+
+    return Detections(
+        pts=np.array([one.pts for one in sightings], np.int64),
+        boxes=np.array([one.box for one in sightings], np.float32).reshape(-1, 4),
+        landmarks=np.array([one.landmarks for one in sightings], np.float32).reshape(-1, 5, 2),
+        quality=np.array([one.quality for one in sightings], np.float32).reshape(-1, len(QUALITY_PARTS)),
+        scores=np.array([one.score for one in sightings], np.float32),
+        tracks=np.array([number for _, number in rows], np.int32),
+        staged=np.array([place.get(one.pts, -1) for one in sightings], np.int32),
+        dense=np.array([one.dense for one in sightings], np.bool_),
+        embedded=np.array(embedded, np.int32),
+        embeddings=np.array([sightings[row].embedding for row in embedded], np.float32).reshape(-1, dimensions),
+        track_weak=np.array([not any(is_strong(one.quality) for one in track.sightings) for track in tracks], np.bool_),
+        scene_pts=np.array([one.pts for one in glances], np.int64),
+        scene_scores=np.array([one.score for one in glances], np.float32),
+        scene_luma=np.array([one.luma for one in glances], np.float32),
+        staged_small=np.array([one.small for one in pictures], np.uint8).reshape(-1, 16, 16, 3),
+        first_frame=seen.first_frame,
+        last_frame=seen.last_frame,
+    )

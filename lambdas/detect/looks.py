@@ -1,0 +1,103 @@
+"""Looking at one frame: detect its faces, measure and align each."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambdas.contracts import QUALITY_PARTS, Settings, SourceFacts
+from lambdas.detect.faces import Detector, Embedder
+from lambdas.detect.frames import Frame
+from lambdas.detect.quality import quality_parts, score
+from lambdas.detect.tracks import Sighting
+
+_STEADY = QUALITY_PARTS.index("steady")
+
+
+@dataclass
+class Stopwatch:
+    """Wall seconds by step."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - start
+
+
+class Looker:
+    """Finds, measures and aligns the faces of frames, one pack and one video at a time."""
+
+    def __init__(
+        self, detector: Detector, embedder: Embedder, source: SourceFacts, settings: Settings, watch: Stopwatch
+    ) -> None:
+        self._detector = detector
+        self._embedder = embedder
+        self._source = source
+        self._settings = settings
+        self._watch = watch
+        self._size = detector.input_size(source.width, source.height)
+        self.dimensions = embedder.size
+        self.looked = 0
+
+    def look(self, frame: Frame, *, dense: bool) -> list[Sighting]:
+        """The frame's faces, left to right. `steady` is left at 1 until the frame's surroundings are known."""
+        self.looked += 1
+        width, height = self._size
+        with self._watch.step("convert"):
+            picture = frame.bgr(width, height)
+        with self._watch.step("detect"):
+            found = self._detector.detect(picture, self._settings.min_confidence)
+        scale = np.array([self._source.width / width, self._source.height / height], np.float32)
+        boxes = found.boxes * np.tile(scale, 2)
+        large_enough = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) >= self._settings.min_face_px
+        if not large_enough.any():
+            return []
+        with self._watch.step("convert"):
+            full = frame.bgr()
+        with self._watch.step("measure"):
+            t_s = self._source.seconds(frame.pts)
+            boxes, landmarks = boxes[large_enough], (found.landmarks * scale)[large_enough]
+            confidences = found.confidence[large_enough]
+            order = np.argsort(boxes[:, 0], kind="stable")
+            return [
+                self._sighting(full, frame.pts, t_s, boxes, landmarks[row], confidences[row], row, dense)
+                for row in order
+            ]
+
+    def embed(self, crops: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """(n, d) L2-normed embeddings of aligned crops."""
+        with self._watch.step("embed"):
+            return self._embedder.embed(crops)
+
+    def _sighting(
+        self,
+        full: NDArray[np.uint8],
+        pts: int,
+        t_s: float,
+        boxes: NDArray[np.float32],
+        landmarks: NDArray[np.float32],
+        confidence: float,
+        row: int,
+        dense: bool,
+    ) -> Sighting:
+        others = np.delete(boxes, row, axis=0)
+        parts = quality_parts(full, boxes[row], landmarks, float(confidence), others=others, steady=1.0)
+        crop = self._embedder.align(full, landmarks, boxes[row])
+        return Sighting(pts, t_s, boxes[row], landmarks, parts, score(parts), crop, dense)
+
+
+def settle(sighting: Sighting, steadiness: float) -> None:
+    """Sets how steady the moment is, known only once the frames around it were seen."""
+    sighting.quality[_STEADY] = steadiness
+    sighting.score = score(sighting.quality)

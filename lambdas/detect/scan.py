@@ -1,0 +1,103 @@
+"""The first pass over a chunk: a glance at every frame that decodes cheaply, a look for faces once per scan period."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambdas.contracts import ScanTier, Settings, SourceFacts
+from lambdas.detect.frames import ChunkReader
+from lambdas.detect.looks import Looker, Stopwatch, settle
+from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, Shots, glance, glance_height
+from lambdas.detect.tracks import Sighting, Track, Tracker
+
+_AFTER_CUT_S = 0.2
+"""A new shot is looked at this long after its cut: encoders need a few frames to recover there, and shots shorter than
+the scan period would be missed by the regular grid."""
+
+
+@dataclass
+class Scan:
+    """What the first pass saw."""
+
+    glances: list[Glance]
+    """Every decoded frame, ascending."""
+    keyframes: list[int]
+    """PTS of the keyframes met, ascending."""
+    faces: list[tuple[float, list[Sighting]]]
+    """Seconds and sightings of each look that saw anybody, ascending."""
+    shots: Shots
+    corrupt: int
+    first_frame: NDArray[np.uint8]
+    """(h, GLANCE_WIDTH, 3) the chunk's first decoded frame; h is 0 if there is none."""
+    last_frame: NDArray[np.uint8]
+
+
+def scan(
+    reader: ChunkReader, source: SourceFacts, settings: Settings, tier: ScanTier, looker: Looker, watch: Stopwatch
+) -> Scan:
+    """One pass over the whole chunk.
+
+    Looks lie on a grid that the whole video shares, so that where chunks begin changes little.
+    """
+    height = glance_height(source.width, source.height)
+    scorer = SceneScorer()
+    glances: list[Glance] = []
+    keyframes: list[int] = []
+    faces: list[tuple[float, list[Sighting]]] = []
+    ends: list[NDArray[np.uint8]] = []
+    corrupt = 0
+    next_grid: int | None = None
+    extra_s = math.inf
+    frames = reader.frames(all_frames=False, loop_filter=False)
+    while True:
+        with watch.step("decode"):
+            frame = next(frames, None)
+        if frame is None:
+            break
+        if frame.keyframe:
+            keyframes.append(frame.pts)
+        if frame.corrupt:
+            corrupt += 1
+            continue
+        t_s = source.seconds(frame.pts)
+        with watch.step("glance"):
+            small = frame.bgr(GLANCE_WIDTH, height)
+            value = scorer.score(small)
+            glances.append(glance(frame.pts, t_s, small, value))
+        ends = [ends[0], small] if ends else [small, small]
+        if next_grid is None:
+            next_grid = math.ceil(t_s / tier.period_s - 1e-6)
+            extra_s = t_s + _AFTER_CUT_S
+        elif value >= settings.scene_threshold:
+            extra_s = t_s + _AFTER_CUT_S
+        on_grid = t_s >= next_grid * tier.period_s - 1e-6
+        if on_grid or t_s >= extra_s:
+            if on_grid:
+                next_grid = math.floor(t_s / tier.period_s + 1e-6) + 1
+            if t_s >= extra_s:
+                extra_s = math.inf
+            seen = looker.look(frame, dense=False)
+            if seen:
+                faces.append((t_s, seen))
+    shots = Shots(glances, settings.scene_threshold)
+    for t_s, seen in faces:
+        for sighting in seen:
+            settle(sighting, shots.steadiness(t_s))
+    nothing = np.zeros((0, GLANCE_WIDTH, 3), np.uint8)
+    first, last = ends if ends else (nothing, nothing)
+    return Scan(glances, keyframes, faces, shots, corrupt, first, last)
+
+
+def track_faces(seen: Scan, tracker: Tracker) -> list[Track]:
+    """The scan's sightings linked into tracks, none across a provisional cut."""
+    cuts = list(seen.shots.cut_times)
+    for t_s, sightings in seen.faces:
+        while cuts and cuts[0] <= t_s:
+            tracker.cut()
+            cuts.pop(0)
+        tracker.add(t_s, sightings)
+    return tracker.finish()

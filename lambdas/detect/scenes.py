@@ -1,0 +1,109 @@
+"""How much each frame differs from the one before, and what it looks like. Scores only: cluster decides cuts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scenedetect import ContentDetector, FrameTimecode
+
+GLANCE_WIDTH = 256
+"""Width in pixels at which frames are compared; PySceneDetect's own downscaling aims at the same."""
+
+
+@dataclass(frozen=True)
+class Glance:
+    """One compared frame."""
+
+    pts: int
+    t_s: float
+    score: float
+    """PySceneDetect content value (0 to 255) against the frame before; 0 for the chunk's first."""
+    luma: float
+    """Mean brightness, 0 to 1."""
+    contrast: float
+    """Standard deviation of brightness over half the range, 0 to 1."""
+    sharpness: float
+    """0 to 1, see `sharpness`."""
+
+
+def glance_height(width: int, height: int) -> int:
+    """Height of the glance of a frame of this size, even and at least 2."""
+    return max(2, round(GLANCE_WIDTH * height / width / 2) * 2)
+
+
+class Shots:
+    """What glances say about moments: how far the next change is and how much moves."""
+
+    def __init__(self, glances: list[Glance], threshold: float) -> None:
+        self._times = np.array([one.t_s for one in glances])
+        self._scores = np.array([one.score for one in glances])
+        self._threshold = threshold
+        self.cut_times: NDArray[np.float64] = self._times[self._scores >= threshold]
+        """(c,) seconds of the first frame after each provisional cut, ascending."""
+
+    def cut_distance_s(self, t_s: float) -> float:
+        """Seconds to the nearest provisional cut, infinite without one."""
+        return float(np.abs(self.cut_times - t_s).min()) if len(self.cut_times) else float("inf")
+
+    def span(self, t_s: float) -> tuple[float, float]:
+        """Provisional cuts before and after a moment; infinite where there is none."""
+        after = int(np.searchsorted(self.cut_times, t_s, side="right"))
+        low = float(self.cut_times[after - 1]) if after > 0 else float("-inf")
+        high = float(self.cut_times[after]) if after < len(self.cut_times) else float("inf")
+        return low, high
+
+    def steadiness(self, t_s: float) -> float:
+        """1 where little moves and no cut is near, 0 at a cut."""
+        near = float(np.clip((self.cut_distance_s(t_s) - 0.04) / 0.2, 0, 1))
+        low, high = np.searchsorted(self._times, (t_s - 0.12, t_s + 0.12))
+        motion = float(self._scores[low:high].mean()) if high > low else 0.0
+        return near * (1 - min(0.6, 0.6 * motion / self._threshold))
+
+
+class SceneScorer(ContentDetector):  # type: ignore[misc]
+    """PySceneDetect's ContentDetector, used for its frame score alone.
+
+    Thresholds and flash filter keep state over the whole video, so they are applied once, where chunks are merged.
+    """
+
+    _ANY_TIME = FrameTimecode(0, fps=25.0)
+
+    def score(self, small: NDArray[np.uint8]) -> float:
+        """Content value (0 to 255) between `small` (h, w, 3) BGR and the frame of the call before, 0 at first."""
+        return float(self._calculate_frame_score(self._ANY_TIME, small))
+
+
+def glance(pts: int, t_s: float, small: NDArray[np.uint8], score: float) -> Glance:
+    """What `small` (h, GLANCE_WIDTH, 3) BGR looks like."""
+    gray = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
+    mean, deviation = cv2.meanStdDev(gray)
+    return Glance(
+        pts=pts,
+        t_s=t_s,
+        score=score,
+        luma=float(mean[0, 0]) / 255,
+        contrast=min(1.0, float(deviation[0, 0]) / 127.5),
+        sharpness=sharpness(gray),
+    )
+
+
+def sharpness(gray: NDArray[np.uint8]) -> float:
+    """Share of the gradients that a blur takes away, 0 (blurred already, or uniform) to 1.
+
+    Independent of contrast. After F. Crete et al., "The blur effect: perception and estimation with a new
+    no-reference perceptual blur metric", SPIE 2007.
+    """
+    image = gray.astype(np.int16)
+    shares = []
+    for axis, kernel in ((1, (9, 1)), (0, (1, 9))):
+        blurred = cv2.blur(gray, kernel).astype(np.int16)
+        steps = np.abs(np.diff(image, axis=axis))
+        remaining = np.abs(np.diff(blurred, axis=axis))
+        total = int(steps.sum())
+        if total < steps.size // 4:  # less than a quarter of a grey level a pixel: nothing there to be sharp
+            return 0.0
+        shares.append(int(np.maximum(steps - remaining, 0).sum()) / total)
+    return float(min(shares))

@@ -1,0 +1,203 @@
+"""Links the sightings of one face inside one shot. Pure but for the embedder it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from lambdas.contracts import Distances
+
+Crops = Sequence[NDArray[np.uint8]]
+Embed = Callable[[Crops], NDArray[np.float32]]
+
+SURE_OVERLAP = 0.5
+"""IoU from which two boxes that overlap nothing else are one face without asking the embedder."""
+FACES_PER_TRACK = 5
+"""Embedded faces of a track: its best, spread over its time."""
+
+
+@dataclass(eq=False)
+class Sighting:
+    """One face in one frame."""
+
+    pts: int
+    t_s: float
+    box: NDArray[np.float32]
+    """(4,) xyxy, pixels of the upright full-resolution frame."""
+    landmarks: NDArray[np.float32]
+    """(5, 2) pixels."""
+    quality: NDArray[np.float32]
+    """(len(QUALITY_PARTS),) each 0 to 1."""
+    score: float
+    crop: NDArray[np.uint8]
+    """(s, s, 3) BGR, aligned for the embedder."""
+    dense: bool = False
+    embedding: NDArray[np.float32] | None = None
+    """(d,) L2-normed, None until someone needed it."""
+
+
+@dataclass(eq=False)
+class Track:
+    """Sightings of one face within one shot, in time order."""
+
+    sightings: list[Sighting] = field(default_factory=list)
+
+    @property
+    def last(self) -> Sighting:
+        return self.sightings[-1]
+
+    @property
+    def start_s(self) -> float:
+        return self.sightings[0].t_s
+
+    @property
+    def end_s(self) -> float:
+        return self.sightings[-1].t_s
+
+    def box_at(self, t_s: float) -> NDArray[np.float32]:
+        """(4,) the box interpolated between sightings, the nearest one's outside them."""
+        times = [sighting.t_s for sighting in self.sightings]
+        boxes = np.stack([sighting.box for sighting in self.sightings])
+        return np.array([np.interp(t_s, times, boxes[:, side]) for side in range(4)], np.float32)
+
+
+def overlaps(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, m) intersection over union of two sets of xyxy boxes (n, 4) and (m, 4)."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    both = np.prod(np.clip(high - low, 0, None), axis=2)
+    areas = [np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None), axis=1) for boxes in (first, second)]
+    union = areas[0][:, None] + areas[1][None, :] - both
+    return np.where(union > 0, both / np.maximum(union, 1e-9), 0).astype(np.float32)
+
+
+def nearness(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, m) 1 where centres coincide, falling to 0 at one and a half box sizes apart or at sizes three times apart."""
+    centres = [(boxes[:, :2] + boxes[:, 2:]) / 2 for boxes in (first, second)]
+    sizes = [np.sqrt(np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 1, None), axis=1)) for boxes in (first, second)]
+    size = np.maximum(sizes[0][:, None], sizes[1][None, :])
+    away = np.linalg.norm(centres[0][:, None] - centres[1][None, :], axis=2) / (1.5 * size)
+    ratio = size / np.minimum(sizes[0][:, None], sizes[1][None, :])
+    return np.where(ratio < 3, np.clip(1 - away, 0, 1), 0).astype(np.float32)
+
+
+class Tracker:
+    """Gathers sightings, frame by frame, into tracks that never cross a cut.
+
+    Two faces are linked by overlap where that is beyond doubt, else only if their embeddings agree too: a track of
+    two people would spoil both, while two tracks of one person are joined later.
+    """
+
+    def __init__(self, embed: Embed, distances: Distances, max_gap_s: float) -> None:
+        self._embed = embed
+        self._distances = distances
+        self._max_gap_s = max_gap_s
+        self._open: list[Track] = []
+        self._closed: list[Track] = []
+
+    def cut(self) -> None:
+        """Ends every track: what follows is another shot."""
+        self._closed += self._open
+        self._open = []
+
+    def add(self, t_s: float, sightings: list[Sighting]) -> None:
+        """Takes all faces of one frame; frames come in time order."""
+        self._closed += [track for track in self._open if t_s - track.end_s > self._max_gap_s]
+        self._open = [track for track in self._open if t_s - track.end_s <= self._max_gap_s]
+        linked = self._link(sightings)
+        for index, sighting in enumerate(sightings):
+            if index in linked:
+                linked[index].sightings.append(sighting)
+            else:
+                self._open.append(Track([sighting]))
+
+    def finish(self) -> list[Track]:
+        """All tracks, ordered by their start; one that turns out to hold two people is divided."""
+        self.cut()
+        tracks = [part for track in self._closed for part in divide(track, self._embed, self._distances)]
+        self._closed = []
+        return sorted(tracks, key=lambda track: (track.start_s, float(track.sightings[0].box[0])))
+
+    def _link(self, sightings: list[Sighting]) -> dict[int, Track]:
+        if not sightings or not self._open:
+            return {}
+        before = np.stack([track.last.box for track in self._open])
+        now = np.stack([sighting.box for sighting in sightings])
+        overlap = overlaps(before, now)
+        near = np.maximum(nearness(before, now), overlap)
+        possible = near > 0
+        links: dict[int, Track] = {}
+        gain = np.zeros_like(near)
+        for row, column in np.argwhere(possible):
+            alone = possible[row].sum() == 1 and possible[:, column].sum() == 1
+            if alone and overlap[row, column] >= SURE_OVERLAP:
+                gain[row, column] = 2
+                continue
+            distance = self._distance(self._open[row].last, sightings[column])
+            # Closer faces in the picture may differ a little more: pose and light change between looks.
+            if distance < self._distances.same * (0.8 + 0.3 * near[row, column]):
+                gain[row, column] = 1 + near[row, column] - distance
+        for row, column in zip(*linear_sum_assignment(-gain), strict=True):
+            if gain[row, column] > 0:
+                links[int(column)] = self._open[int(row)]
+        return links
+
+    def _distance(self, first: Sighting, second: Sighting) -> float:
+        embed_missing([first, second], self._embed)
+        assert first.embedding is not None and second.embedding is not None
+        return 1 - float(first.embedding @ second.embedding)
+
+
+def embed_missing(sightings: Sequence[Sighting], embed: Embed) -> None:
+    """Embeds those that have no embedding yet."""
+    missing = [sighting for sighting in sightings if sighting.embedding is None]
+    if missing:
+        for sighting, embedding in zip(missing, embed([sighting.crop for sighting in missing]), strict=True):
+            sighting.embedding = embedding
+
+
+def faces_to_embed(track: Track, count: int = FACES_PER_TRACK) -> list[Sighting]:
+    """A track's best sightings, at least half their even spacing apart, in time order; never empty."""
+    apart_s = (track.end_s - track.start_s) / (2 * count)
+    chosen: list[Sighting] = []
+    for sighting in sorted(track.sightings, key=lambda one: -one.score):
+        if len(chosen) == count:
+            break
+        if all(abs(sighting.t_s - other.t_s) >= apart_s for other in chosen):
+            chosen.append(sighting)
+    return sorted(chosen, key=lambda one: one.t_s)
+
+
+def divide(track: Track, embed: Embed, distances: Distances) -> list[Track]:
+    """The track, or its parts where the faces before and after a moment are different people.
+
+    Catches what no cut announced: a dissolve, or one person stepping in front of another. The two sides must
+    differ clearly (by `attach` or 1.15 times `same`, whichever is more) for every pair of faces across the moment.
+    """
+    faces = faces_to_embed(track)
+    embed_missing(faces, embed)
+    vectors = np.stack([face.embedding for face in faces if face.embedding is not None])
+    far = 1 - vectors @ vectors.T
+    clearly = max(distances.attach, 1.15 * distances.same)
+    for cut in range(1, len(faces)):
+        if far[:cut, cut:].min() <= clearly:
+            continue
+        # Halve the doubtful span until neighbouring sightings differ.
+        low = track.sightings.index(faces[cut - 1])
+        high = track.sightings.index(faces[cut])
+        while high - low > 1:
+            middle = (low + high) // 2
+            embed_missing([track.sightings[middle]], embed)
+            here = track.sightings[middle].embedding
+            assert here is not None
+            if float((vectors[:cut] @ here).max()) >= float((vectors[cut:] @ here).max()):
+                low = middle
+            else:
+                high = middle
+        first, second = Track(track.sightings[:high]), Track(track.sightings[high:])
+        return [*divide(first, embed, distances), *divide(second, embed, distances)]
+    return [track]
