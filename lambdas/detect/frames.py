@@ -1,0 +1,322 @@
+"""Reads one chunk of a video: its frames in display order, each exactly once, and each as an upright BGR picture.
+
+Time is the PTS in the source's time base. Rotation, sample aspect ratio, interlacing and high dynamic range are dealt
+with here, once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Literal, Self, cast
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.filter import Graph
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from lambdas.contracts import OPEN_END, Chunk, SourceFacts
+from lambdas.errors import NoVideoStream
+from lambdas.video import open_video
+
+SEEKS_TO_START = ("mov", "matroska")
+"""Demuxers whose index brings them back to the first frame; others are opened anew (MPEG-TS lands past it)."""
+BACK_OFF_S = (0.0, 1.0, 4.0, 16.0, 64.0)
+"""How much earlier to seek when a seek landed past the wanted keyframe, before reading from the start."""
+BEFORE_START_S = 3600
+"""How far before the first frame a seek to the start aims: below anything an edit list hides."""
+COMBED_RATIO = 1.0
+"""A frame flagged interlaced is taken apart where neighbouring lines differ more than this times lines of one field."""
+SDR_WHITE_NITS = 203.0
+"""Luminance of diffuse white in HDR video, shown as full white minus headroom (ITU-R BT.2408)."""
+HDR_PEAK_NITS = 1000.0
+"""Luminance that is still told from brighter."""
+
+
+class Frame:
+    """One decoded frame."""
+
+    def __init__(self, decoded: VideoFrame, pts: int, reader: ChunkReader) -> None:
+        self.pts = pts
+        """In the source's time base."""
+        self.corrupt = bool(decoded.is_corrupt)
+        """Whether the decoder met errors in it."""
+        self.keyframe = bool(decoded.key_frame)
+        self._decoded = decoded
+        self._field: VideoFrame | None = None
+        self._reader = reader
+
+    def bgr(self, width: int | None = None, height: int | None = None) -> NDArray[np.uint8]:
+        """The upright picture, BGR uint8 (height, width, 3), scaled straight to that size; None is the full size."""
+        source = self._reader.source
+        width = source.width if width is None else width
+        height = source.height if height is None else height
+        turns = source.rotation // 90
+        coded_width, coded_height = (height, width) if turns % 2 else (width, height)
+        picture = self._reader.scaled(self._deinterlaced(), coded_width, coded_height)
+        return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+
+    def _deinterlaced(self) -> VideoFrame:
+        if not self._decoded.interlaced_frame:
+            return self._decoded
+        if self._field is None:
+            self._field = self._reader.one_field(self._decoded) if _combed(self._decoded) else self._decoded
+        return self._field
+
+
+class ChunkReader:
+    """Reads one chunk of `source` at `location`; a context manager. Decodes on one thread: chunks run side by side.
+
+    `location` is that of the chunk's own segment where it has one.
+    """
+
+    def __init__(self, location: str, name: str, source: SourceFacts, chunk: Chunk) -> None:
+        self.source = source
+        self.chunk = chunk
+        self.packet_count: int | None = None
+        """Packets of the chunk that are shown, known once a pass over the whole span has ended."""
+        self.location = location
+        self.name = name
+        self._doors: dict[bool, _Door] = {}
+        self._reformatters: dict[tuple[int, int, int, int], VideoReformatter] = {}
+        self._field_filter: tuple[tuple[int, int, str], Graph] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for door in self._doors.values():
+            door.close()
+        self._doors.clear()
+
+    @property
+    def frame_count(self) -> int | None:
+        """Frames of the chunk by its packets; those an edit list hides are not among them."""
+        return self.packet_count
+
+    def frames(
+        self,
+        start_pts: int | None = None,
+        end_pts: int | None = None,
+        *,
+        all_frames: bool,
+        loop_filter: bool,
+    ) -> Iterator[Frame]:
+        """The chunk's frames with start_pts <= pts < end_pts, in display order; None reaches to the chunk's border.
+
+        `all_frames=False` passes over frames that no other frame refers to, where the codec allows it;
+        `loop_filter=False` is faster and good enough to detect, not to keep. One pass at a time.
+        """
+        lo = self.chunk.start_pts if start_pts is None else max(start_pts, self.chunk.start_pts)
+        hi = self.chunk.end_pts if end_pts is None else min(end_pts, self.chunk.end_pts)
+        if lo >= hi:
+            return
+        whole = (lo, hi) == (self.chunk.start_pts, self.chunk.end_pts)
+        decode_from = self.chunk.decode_from_pts if lo == self.chunk.start_pts else lo
+        door = self._doors.get(loop_filter)
+        if door is None:
+            door = self._doors[loop_filter] = _Door(self, loop_filter=loop_filter)
+        packets = door.packets_from(decode_from)
+        door.decoder.skip_frame = "DEFAULT" if all_frames else "NONREF"
+        sent = given = 0
+        last = -OPEN_END
+        step = 1
+        past = False
+        for packet in packets:
+            try:
+                decoded = door.decoder.decode(packet)
+            except av.error.FFmpegError:
+                # A damaged packet gives nothing; those after it may.
+                decoded = []
+            time = None if packet is None else packet_time(packet)
+            if packet is not None and time is not None and lo <= time < hi and not packet.is_discard:
+                sent += 1
+            for picture in decoded:
+                pts = picture.pts if picture.pts is not None else picture.dts
+                if pts is None:
+                    pts = self.source.start_pts if last == -OPEN_END else last + step
+                elif pts > last > -OPEN_END:
+                    step = pts - last
+                last = max(last, pts)
+                if pts >= hi:
+                    past = True
+                elif pts >= lo:
+                    given += 1
+                    yield Frame(picture, pts, self)
+            # Once a frame of the next span came out, this one's are all out too, unless the stream begins with wrong
+            # reordering or packets were lost: while some are missing, read on until no packet can be shown in time.
+            if past and packet is not None:
+                dts = packet.dts if packet.dts is not None else time
+                if not all_frames or given >= sent or (dts is not None and dts >= hi):
+                    break
+        if whole:
+            self.packet_count = sent
+
+    def scaled(self, picture: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
+        """`picture` as BGR uint8 (height, width, 3), high dynamic range brought to standard, not yet turned."""
+        key = (picture.width, picture.height, width, height)
+        reformatter = self._reformatters.get(key)
+        if reformatter is None:
+            reformatter = self._reformatters[key] = VideoReformatter()
+        if self.source.hdr:
+            deep = reformatter.reformat(
+                picture, width, height, format="rgb48le", interpolation=Interpolation.AREA, threads=1
+            )
+            return tone_mapped(np.asarray(deep.to_ndarray(), dtype=np.uint16), self.source.hdr)
+        bgr = reformatter.reformat(
+            picture, width, height, format="bgr24", interpolation=Interpolation.AREA, threads=1
+        ).to_ndarray()
+        return np.ascontiguousarray(bgr, dtype=np.uint8)
+
+    def one_field(self, picture: VideoFrame) -> VideoFrame:
+        """The upper field of an interlaced picture: half its lines, one moment."""
+        shape = (picture.width, picture.height, picture.format.name)
+        if self._field_filter is None or self._field_filter[0] != shape:
+            graph = Graph()
+            source = graph.add_buffer(
+                width=picture.width, height=picture.height, format=picture.format, time_base=Fraction(1, 1000)
+            )
+            graph.link_nodes(source, graph.add("field", "top"), graph.add("buffersink")).configure()
+            self._field_filter = (shape, graph)
+        graph = self._field_filter[1]
+        graph.vpush(picture)
+        return graph.vpull()
+
+
+class _Door:
+    """An open container and its decoder, both positioned together. A decoder keeps its loop filter for life."""
+
+    def __init__(self, reader: ChunkReader, *, loop_filter: bool) -> None:
+        self._location = reader.location
+        self._name = reader.name
+        self._source = reader.source
+        self._stream_index = 0 if reader.chunk.segment_key is not None else reader.source.video_stream
+        self._loop_filter = loop_filter
+        self._container = self._open()
+
+    def close(self) -> None:
+        self._container.close()
+
+    def packets_from(self, pts: int) -> Iterator[Packet[VideoStream] | None]:
+        """Packets in file order from a keyframe shown at or before `pts`, or from the start; None is the flush."""
+        if pts > -OPEN_END:
+            for back_off_s in BACK_OFF_S:
+                target = pts - round(back_off_s / self._source.time_base)
+                if target < self._source.start_pts:
+                    break
+                packets = self._seek(target)
+                if packets is None:
+                    break
+                for first in packets:
+                    if first is not None and first.is_keyframe and (time := packet_time(first)) is not None:
+                        if time <= pts:
+                            return itertools.chain([first], packets)
+                        break
+        return self._from_start()
+
+    def _open(self) -> InputContainer:
+        container = open_video(self._location, self._name)
+        streams = container.streams
+        if self._stream_index >= len(streams) or streams[self._stream_index].type != "video":
+            container.close()
+            raise NoVideoStream(f"{self._name}: stream {self._stream_index} of {len(streams)} is no video")
+        self.stream = cast(VideoStream, streams[self._stream_index])
+        self.decoder = self.stream.codec_context
+        self.decoder.thread_count = 1
+        if not self._loop_filter:
+            self.decoder.options = {"skip_loop_filter": "all"}
+        self._fresh = True
+        return container
+
+    def _seek(self, pts: int) -> Iterator[Packet[VideoStream] | None] | None:
+        try:
+            self._container.seek(pts, stream=self.stream, backward=True)
+        except av.error.FFmpegError:
+            return None
+        self._fresh = False
+        return self._demux()
+
+    def _from_start(self) -> Iterator[Packet[VideoStream] | None]:
+        if not self._fresh:
+            if self._container.format.name.split(",")[0] in SEEKS_TO_START:
+                rewound = self._seek(self._source.start_pts - round(BEFORE_START_S / self._source.time_base))
+                if rewound is not None:
+                    return rewound
+            self._container.close()
+            self._container = self._open()
+        self._fresh = False
+        return self._demux()
+
+    def _demux(self) -> Iterator[Packet[VideoStream] | None]:
+        self.decoder.flush_buffers()
+        packets = self._container.demux(self.stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.error.InvalidDataError:
+                # The demuxer met damage it can't get over: what is behind it is lost, what the decoder holds is not.
+                yield None
+                return
+            yield packet if packet.size else None
+
+
+def tone_mapped(rgb: NDArray[np.uint16], transfer: Literal["", "pq", "hlg"]) -> NDArray[np.uint8]:
+    """HDR R'G'B' (h, w, 3) of BT.2020, 16 bit full range, as BGR uint8 of BT.709.
+
+    Source: transfer functions of ITU-R BT.2100 (PQ, HLG), primaries of BT.2087, curve of E. Reinhard (2002, eq. 4).
+    """
+    light = _LIGHT.get(transfer)
+    if light is None:
+        light = _LIGHT[transfer] = _light_table(transfer)
+    linear = light[rgb] @ _BT2020_TO_BT709.T
+    np.maximum(linear, 0, out=linear)
+    # On the brightest channel, so that hues stay.
+    peak = linear.max(axis=2, keepdims=True)
+    white = HDR_PEAK_NITS / SDR_WHITE_NITS
+    linear *= (1 + peak / white**2) / (1 + peak) * (1 + 1 / white**2) ** -1 * 1.6
+    np.clip(linear, 0, 1, out=linear)
+    return np.ascontiguousarray((_GAMMA[(linear * (len(_GAMMA) - 1)).astype(np.uint16)])[..., ::-1])
+
+
+_LIGHT: dict[str, NDArray[np.float32]] = {}
+_BT2020_TO_BT709 = np.array(
+    [[1.660491, -0.587641, -0.072850], [-0.124550, 1.132900, -0.008349], [-0.018151, -0.100579, 1.118730]], np.float32
+)
+_GAMMA = np.round(255 * np.linspace(0, 1, 4096) ** (1 / 2.2)).astype(np.uint8)
+
+
+def _light_table(transfer: Literal["", "pq", "hlg"]) -> NDArray[np.float32]:
+    """Displayed light of every 16-bit code value, 1.0 being diffuse white."""
+    code = np.linspace(0, 1, 65536)
+    if transfer == "pq":
+        root = code ** (1 / 78.84375)
+        nits = 10000 * (np.maximum(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)) ** (1 / 0.1593017578125)
+    else:
+        scene = np.where(code <= 0.5, code**2 / 3, (np.exp((code - 0.55991073) / 0.17883277) + 0.28466892) / 12)
+        nits = 1000 * scene**1.2
+    return (nits / SDR_WHITE_NITS).astype(np.float32)
+
+
+def _combed(picture: VideoFrame) -> bool:
+    """Whether the two fields show different moments: neighbouring lines then differ more than those of one field."""
+    plane = picture.planes[0]
+    deep = picture.format.components[0].bits > 8
+    rows = np.frombuffer(memoryview(plane), np.uint16 if deep else np.uint8).reshape(plane.height, -1)
+    lines = rows[:, : plane.width].astype(np.int32)
+    across = np.abs(lines[1:-1] - lines[2:]).mean()
+    within = np.abs(lines[:-2] - lines[2:]).mean()
+    return bool(across > COMBED_RATIO * within)
+
+
+def packet_time(packet: Packet[VideoStream]) -> int | None:
+    """PTS, or the decoding time where the container holds no other."""
+    return packet.pts if packet.pts is not None else packet.dts

@@ -1,0 +1,218 @@
+"""Opens videos that strangers made: only real video containers, only the location given, no other file or host.
+
+Shared by the stages that read the video itself. FFmpeg's trouble with the content becomes a named error; trouble with
+the network passes through as it is, to be tried again.
+"""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import av.error
+import certifi
+from av.container import InputContainer
+
+from lambdas.errors import EmptySource, NoVideoStream, SourceMissing, UnreadableVideo
+
+ACCEPTED_FORMATS = ("mov", "matroska", "mpegts", "avi", "flv", "mpeg", "asf", "ogg", "mxf", "nut")
+"""FFmpeg's demuxers of real video containers. Playlists (hls, concat, dash, sdp), pictures, raw audio and raw
+elementary streams, which carry no times, are left out."""
+
+NETWORK_TIMEOUT_S = 30
+RECONNECT_DELAY_MAX_S = 8
+REQUEST_BYTES = 4 * 2**20
+"""Of one range request: small enough that a seek wastes little, large enough that a chunk takes few."""
+FIRST_REQUEST_BYTES = 2**19
+HEAD_BYTES = 4096
+"""Looked at to say what a refused source is."""
+
+BADLY_READ = (
+    av.error.InvalidDataError,
+    av.error.ArgumentError,
+    av.error.PatchWelcomeError,
+    av.error.NotImplementedError,
+    av.error.DemuxerNotFoundError,
+    av.error.DecoderNotFoundError,
+    av.error.ProtocolNotFoundError,
+    av.error.EOFError,
+    av.error.BufferTooSmallError,
+    av.error.UndefinedError,
+)
+"""FFmpeg's errors about the content, where trying again can't help. A format off the whitelist is an ArgumentError."""
+
+OUT_OF_REACH = (
+    av.error.FileNotFoundError,
+    av.error.PermissionError,
+    av.error.IsADirectoryError,
+    av.error.HTTPNotFoundError,
+    av.error.HTTPForbiddenError,
+    av.error.HTTPUnauthorizedError,
+    av.error.HTTPBadRequestError,
+    av.error.HTTPOtherClientError,
+)
+
+
+def is_url(location: str) -> bool:
+    """Whether the location is read over the network."""
+    return location.startswith(("http://", "https://"))
+
+
+def open_video(location: str, name: str) -> InputContainer:
+    """An open container to use in a `with`; `name` stands in messages, since a location may be a signed URL.
+
+    Raises SourceMissing, EmptySource, UnreadableVideo or NoVideoStream; network trouble as FFmpeg's own error.
+    """
+    if not is_url(location):
+        path = Path(location)
+        if not path.is_file():
+            raise SourceMissing(f"{name}: no such file")
+        if path.stat().st_size == 0:
+            raise EmptySource(f"{name}: the file is empty (0 bytes)")
+    with named_errors(location, name):
+        # A colon in a path is no protocol to us.
+        return av.open(
+            location if is_url(location) else f"file:{location}", mode="r", options=_options(location), timeout=None
+        )
+
+
+@contextmanager
+def named_errors(location: str, name: str) -> Iterator[None]:
+    """Turns FFmpeg's errors about the content into the named ones; others pass through."""
+    try:
+        yield
+    except OUT_OF_REACH as error:
+        raise SourceMissing(f"{name}: can't be read ({error.strerror})") from None
+    except BADLY_READ as error:
+        raise _refusal(location, name, error) from None
+
+
+def read_bytes(location: str, start: int, length: int, name: str) -> bytes:
+    """Up to `length` bytes from offset `start`; a negative `start` counts from the end.
+
+    Raises SourceMissing where there is nothing to read.
+    """
+    return _read(location, start, length, name)[0]
+
+
+def size_bytes(location: str, name: str) -> int:
+    """Size of the source. Raises SourceMissing, and EmptySource for 0."""
+    size = _read(location, 0, 1, name)[1]
+    if size == 0:
+        raise EmptySource(f"{name}: the file is empty (0 bytes)")
+    return size
+
+
+def _options(location: str) -> dict[str, str]:
+    options = {
+        "format_whitelist": ",".join(ACCEPTED_FORMATS),
+        "use_mfra_for": "pts",
+        # Presentation times of containers that hold only decoding times (AVI).
+        "fflags": "+genpts",
+    }
+    if not is_url(location):
+        return options | {"protocol_whitelist": "file"}
+    return options | {
+        "protocol_whitelist": "https,tls,tcp" if location.startswith("https://") else "http,https,tls,tcp",
+        # FFmpeg does not verify certificates unless told to.
+        "tls_verify": "1",
+        "ca_file": certifi.where(),
+        "rw_timeout": str(NETWORK_TIMEOUT_S * 1_000_000),
+        "reconnect": "1",
+        "reconnect_on_network_error": "1",
+        "reconnect_on_http_error": "429,5xx",
+        "reconnect_delay_max": str(RECONNECT_DELAY_MAX_S),
+        "reconnect_max_retries": "5",
+        "multiple_requests": "1",
+        "request_size": str(REQUEST_BYTES),
+        "initial_request_size": str(FIRST_REQUEST_BYTES),
+    }
+
+
+def _read(location: str, start: int, length: int, name: str) -> tuple[bytes, int]:
+    """The bytes and the size of the whole."""
+    if is_url(location):
+        return _read_url(location, start, length, name)
+    try:
+        with Path(location).open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size + start) if start < 0 else start)
+            return file.read(length), size
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise SourceMissing(f"{name}: {error.strerror}") from None
+
+
+def _read_url(location: str, start: int, length: int, name: str) -> tuple[bytes, int]:
+    wanted = f"bytes={start}" if start < 0 else f"bytes={start}-{start + length - 1}"
+    request = urllib.request.Request(location, headers={"Range": wanted})
+    try:
+        with urllib.request.urlopen(request, timeout=NETWORK_TIMEOUT_S) as answer:
+            if answer.status != 206:
+                raise SourceMissing(f"{name}: the server does not answer ranges, so the video can't be read in parts")
+            size = int(answer.headers["Content-Range"].rpartition("/")[2])
+            data: bytes = answer.read(length)
+            return data, size
+    except urllib.error.HTTPError as error:
+        if error.code == 416:
+            return b"", int((error.headers.get("Content-Range") or "*/0").rpartition("/")[2])
+        if error.code == 429 or error.code >= 500:
+            raise
+        raise SourceMissing(f"{name}: can't be read (HTTP {error.code})") from None
+
+
+def _refusal(location: str, name: str, error: av.error.FFmpegError) -> Exception:
+    """The named error for content that FFmpeg refused, by what its first bytes look like."""
+    try:
+        head = read_bytes(location, 0, HEAD_BYTES, name)
+    except OSError:
+        head = b""
+    if kind := still_picture(head):
+        return NoVideoStream(f"{name}: a still picture ({kind}), not a video")
+    if kind := _audio_file(head):
+        return NoVideoStream(f"{name}: audio alone ({kind}), no video stream")
+    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip") or head.startswith(b"\x1aE\xdf\xa3"):
+        return UnreadableVideo(f"{name}: cut off or damaged, nothing in it can be read ({error.strerror})")
+    return UnreadableVideo(f"{name}: not a video container we accept ({_looks_like(head)})")
+
+
+def still_picture(head: bytes) -> str:
+    """The kind of picture file these first bytes begin, or empty."""
+    if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"mif1", b"avif"):
+        return "HEIF"
+    for magic, kind in (
+        (b"\x89PNG", "PNG"),
+        (b"\xff\xd8\xff", "JPEG"),
+        (b"GIF8", "GIF"),
+        (b"BM", "BMP"),
+        (b"II*\0", "TIFF"),
+        (b"MM\0*", "TIFF"),
+    ):
+        if head.startswith(magic):
+            return kind
+    return "WebP" if head.startswith(b"RIFF") and head[8:12] == b"WEBP" else ""
+
+
+def _audio_file(head: bytes) -> str:
+    for magic, kind in ((b"ID3", "MP3"), (b"fLaC", "FLAC"), (b"FORM", "AIFF"), (b"#!AMR", "AMR")):
+        if head.startswith(magic):
+            return kind
+    if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
+        return "WAV"
+    # MPEG audio frame or ADTS header.
+    return "MPEG audio" if len(head) > 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0 else ""
+
+
+def _looks_like(head: bytes) -> str:
+    text = head.lstrip(b"\xef\xbb\xbf").lstrip()
+    if (
+        text.startswith((b"#EXTM3U", b"ffconcat", b"file '", b"file ", b"<MPD", b"v=0", b"[playlist]"))
+        or b"<MPD" in text
+    ):
+        return "looks like a playlist"
+    if head and b"\0" not in head and sum(byte < 9 for byte in head) == 0:
+        return "looks like text"
+    return f"begins with {head[:8].hex(' ')}" if head else "has no bytes"
