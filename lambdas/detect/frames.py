@@ -82,6 +82,11 @@ class ChunkReader:
         self.chunk = chunk
         self.packet_count: int | None = None
         """Packets of the chunk that are shown, known once a pass over the whole span has ended."""
+        self.first_pts: int | None = None
+        self.last_pts: int | None = None
+        """PTS of the chunk's first and last frame by its packets, known with `packet_count`; None without frames."""
+        self.end_pts: int | None = None
+        """PTS where the last frame stops being shown, as far as its packet tells."""
         self.location = location
         self.name = name
         self._doors: dict[bool, _Door] = {}
@@ -126,6 +131,7 @@ class ChunkReader:
         packets = door.packets_from(decode_from)
         door.decoder.skip_frame = "DEFAULT" if all_frames else "NONREF"
         sent = given = 0
+        shown: list[tuple[int, int]] = []
         last = -OPEN_END
         step = 1
         past = False
@@ -138,6 +144,8 @@ class ChunkReader:
             time = None if packet is None else packet_time(packet)
             if packet is not None and time is not None and lo <= time < hi and not packet.is_discard:
                 sent += 1
+                if whole:
+                    shown.append((time, time + (packet.duration or 0)))
             for picture in decoded:
                 pts = picture.pts if picture.pts is not None else picture.dts
                 if pts is None:
@@ -158,6 +166,9 @@ class ChunkReader:
                     break
         if whole:
             self.packet_count = sent
+            if shown:
+                self.first_pts = min(shown)[0]
+                self.last_pts, self.end_pts = max(shown)
 
     def scaled(self, picture: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
         """`picture` as BGR uint8 (height, width, 3), high dynamic range brought to standard, not yet turned."""
