@@ -89,8 +89,13 @@ def nearest_good(glances: Sequence[Glance], shots: Shots, wanted_s: float, toler
     return max(within, key=worth)
 
 
-def targets(glances: Sequence[Glance], shots: Shots, source: SourceFacts, chunk: Chunk, last: bool) -> list[Target]:
-    """Frames to stage for the chunk's provisional scenes and for the whole video, in time order."""
+def targets(
+    glances: Sequence[Glance], shots: Shots, source: SourceFacts, chunk: Chunk, last: bool, min_scenes: int
+) -> list[Target]:
+    """Frames to stage for the chunk's provisional scenes and for the whole video, in time order.
+
+    Evenly spaced moments are left out where the chunk alone has `min_scenes` scenes: nothing will fall back on them.
+    """
     if not glances:
         return []
     found: list[Target] = []
@@ -111,7 +116,7 @@ def targets(glances: Sequence[Glance], shots: Shots, source: SourceFacts, chunk:
             # Within 0.5 s or a tenth of the scene, less what the final cuts may still move.
             tolerance = max(0.4, 0.08 * length) if share == 0.5 else max(0.4, 0.05 * length)
             want(low + share * length, min(tolerance, 0.25 * length), "scene", within)
-    for pts in chunk.fallback_pts:
+    for pts in chunk.fallback_pts if len(borders) - 1 < min_scenes else ():
         want(source.seconds(pts), 0.5, "whole", glances)
     for low_pts, high_pts in chunk.representative_windows:
         low, high = source.seconds(low_pts), source.seconds(high_pts)

@@ -90,7 +90,7 @@ def _work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple
         seen = scan(reader, source, settings, tier, looker, watch)
         tracks = track_faces(seen, Tracker(looker.embed, distances, max_gap_s=2.5 * tier.period_s))
         last = index == len(plan.chunks) - 1
-        wanted = targets(seen.glances, seen.shots, source, chunk, last)
+        wanted = targets(seen.glances, seen.shots, source, chunk, last, settings.min_scenes)
         newcomers = Tracker(looker.embed, distances, max_gap_s=4 * tier.dense_step_s)
         closer = look_closer(
             reader,

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import QUALITY_PARTS
+from lambdas.detect.faces import aligned_crop
 from lambdas.detect.scenes import sharpness
 
 _SIZE = 112
@@ -38,27 +39,6 @@ LARGE_PX = 200.0
 """Shorter side of a face at which `size` is 0 and 1; in between it grows with the logarithm."""
 
 
-def align(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(112, 112, 3) the face turned upright and scaled to the template; outside the picture its edge is repeated."""
-    matrix, _ = cv2.estimateAffinePartial2D(landmarks, _TEMPLATE, method=cv2.LMEDS)
-    if matrix is None:  # all five points in one place
-        matrix = np.array([[1, 0, _SIZE / 2 - landmarks[0, 0]], [0, 1, _SIZE / 2 - landmarks[0, 1]]], np.float64)
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if scale < 0.5:
-        # A large face would be sampled too thinly: shrink its surroundings with averaging first.
-        low = np.floor(landmarks.min(axis=0) - 60 / scale).astype(int).clip(0)
-        high = np.ceil(landmarks.max(axis=0) + 60 / scale).astype(int)
-        part = image[low[1] : high[1], low[0] : high[0]]
-        if part.size:
-            step = 2 * scale
-            small = cv2.resize(part, None, fx=step, fy=step, interpolation=cv2.INTER_AREA)
-            return align(small, (landmarks - low.astype(np.float32)) * np.float32(step))
-    aligned: NDArray[np.uint8] = cv2.warpAffine(
-        image, matrix, (_SIZE, _SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return aligned
-
-
 def quality_parts(
     image: NDArray[np.uint8],
     box: NDArray[np.float32],
@@ -73,8 +53,7 @@ def quality_parts(
     `image` (h, w, 3) BGR, `box` (4,) xyxy and `landmarks` (5, 2) in its pixels, `others` (k, 4) the boxes of the
     other faces in it, `steady` 0 to 1 from the frame's neighbours.
     """
-    aligned = align(image, landmarks)
-    gray = cv2.cvtColor(aligned, cv2.COLOR_BGR2GRAY)
+    gray = cv2.cvtColor(aligned_crop(image, landmarks, _TEMPLATE, _SIZE), cv2.COLOR_BGR2GRAY)
     height, width = image.shape[:2]
     parts = {
         "confidence": confidence_part(confidence),
@@ -155,8 +134,10 @@ def exposure_part(gray: NDArray[np.uint8]) -> float:
 def eyes_open_part(gray: NDArray[np.uint8]) -> float:
     """1 for two open eyes, 0 for closed ones, in a (112, 112) aligned face; the less open eye counts more.
 
-    An open eye shows a dark iris several pixels tall; a closed one is a thin line of lashes. So: how tall the
-    darkest part around each eye's centre is, against the skin below it.
+    An open eye shows a dark iris several pixels tall, with white on its sides; a closed one is a thin line of lashes
+    across. So two signs are asked for: how tall the darkest part around each eye's centre is, against the skin below
+    it, and how much brightness changes from left to right against from top to bottom. Either alone is fooled, by eyes
+    in shadow and by glasses.
     """
     openness = sorted(_openness(gray, round(float(x)), round(float(y))) for x, y in _TEMPLATE[:2])
     return 0.7 * openness[0] + 0.3 * openness[1]
@@ -168,8 +149,12 @@ def _openness(gray: NDArray[np.uint8], x: int, y: int) -> float:
     dark = np.clip((skin - eye) / max(skin, 16.0), 0, 1)
     columns = np.sort(dark, axis=0)[::-1]  # darkest pixels of each column first
     # The iris' columns: where the fifth-darkest pixel is still dark, the dark part is at least five pixels tall.
-    tall = np.sort(columns[4])[::-1][:6].mean()
-    return float(min(1.0, max(0.0, (tall - 0.2) / 0.35)))
+    tall = float(np.sort(columns[4])[::-1][:6].mean())
+    socket = cv2.GaussianBlur(gray[y - 10 : y + 11, x - 13 : x + 14], (0, 0), 1.0).astype(np.float32)
+    across = float(np.abs(socket[4:17, 2:] - socket[4:17, :-2]).sum())
+    down = float(np.abs(socket[5:18] - socket[3:16]).sum())
+    sides = across / max(down, 1.0)
+    return float(np.sqrt(np.clip((tall - 0.1) / 0.4, 0, 1) * np.clip((sides - 0.25) / 0.35, 0, 1)))
 
 
 def inside_part(box: NDArray[np.float32], width: int, height: int) -> float:
