@@ -112,7 +112,7 @@ class YuNetDetector:
         canvas = padded(image, *self._fixed)
         outputs = self._session.run(self._outputs, {"input": cv2.dnn.blobFromImage(canvas)})
         found = [
-            _yunet_level(*outputs[4 * level : 4 * level + 4], stride, canvas.shape[1] // stride, min_confidence)
+            _yunet_level(outputs[4 * level : 4 * level + 4], stride, canvas.shape[1] // stride, min_confidence)
             for level, stride in enumerate(self._STRIDES)
         ]
         boxes, landmarks, confidence = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -120,15 +120,10 @@ class YuNetDetector:
 
 
 def _yunet_level(
-    classes: Floats,
-    objects: Floats,
-    boxes: Floats,
-    points: Floats,
-    stride: int,
-    columns: int,
-    min_confidence: float,
+    outputs: list[Floats], stride: int, columns: int, min_confidence: float
 ) -> tuple[Floats, Floats, Floats]:
     """Boxes (n, 4), landmarks (n, 5, 2) and confidence (n,) of one of YuNet's three grids."""
+    classes, objects, boxes, points = outputs
     confidence = np.sqrt(np.clip(classes[0, :, 0], 0, 1) * np.clip(objects[0, :, 0], 0, 1))
     cells = np.nonzero(confidence >= min_confidence)[0]
     origin: NDArray[np.floating[Any]] = np.stack([cells % columns, cells // columns], axis=1).astype(np.float32)

@@ -224,7 +224,7 @@ def _insightface_manifest(directory: Path) -> PackManifest:
 
 @lru_cache(maxsize=64)
 def _role(path: Path, modified_ns: int) -> tuple[Literal["detection", "recognition", "other"], int]:
-    """What an ONNX file of InsightFace's format does, told by its shapes as insightface does, and its output's width."""
+    """What an ONNX file of InsightFace's format does, told by its shapes as insightface does, and how wide its output is."""
     try:
         session = onnx_session(path, 1)
     except Exception as error:
