@@ -6,6 +6,7 @@ Strict throughout: an unknown or missing field is refused. Pure: no files, no en
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Annotated, Literal, Self
@@ -13,6 +14,8 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lambdas.errors import InvalidGallery
 
 OPEN_END = 2**53 - 1
 """A PTS after every frame; the first chunk starts at -OPEN_END, the last ends here. Exact in a JSON number."""
@@ -433,6 +436,73 @@ class Detections:
         """Reads what `to_bytes` wrote; a missing column raises KeyError."""
         with np.load(io.BytesIO(data), allow_pickle=False) as columns:
             return cls(**{field.name: columns[field.name] for field in fields(cls)})
+
+
+# the gallery
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Known people's faces, `gallery.npz`: written when people are enrolled, read when a run names its people."""
+
+    names: list[str]
+    """One for each person."""
+    embeddings: NDArray[np.float32]
+    """(m, d) L2-normed, one for each enrolled picture."""
+    identity: NDArray[np.int32]
+    """(m,) the person in `names` each embedding is of."""
+    pack_sha256: str
+    """`PackFacts.sha256` of the pack the embeddings come from."""
+
+    def __post_init__(self) -> None:
+        """Raises InvalidGallery if the parts don't fit together or nobody is enrolled."""
+        problem = ""
+        if not self.names or len(set(self.names)) != len(self.names):
+            problem = f"{len(self.names)} names, {len(set(self.names))} different ones"
+        elif self.embeddings.ndim != 2 or self.embeddings.dtype != np.float32 or not self.embeddings.shape[1]:
+            problem = f"embeddings are {self.embeddings.dtype}{list(self.embeddings.shape)}, not float32[m, d]"
+        elif self.identity.shape != (len(self.embeddings),) or self.identity.dtype != np.int32:
+            problem = f"{len(self.embeddings)} embeddings, identity {self.identity.dtype}{list(self.identity.shape)}"
+        elif set(self.identity.tolist()) != set(range(len(self.names))):
+            problem = f"embeddings of people {sorted(set(self.identity.tolist()))} for {len(self.names)} names"
+        elif not np.allclose(np.linalg.norm(self.embeddings, axis=1), 1, atol=1e-3):
+            problem = "embeddings are not L2-normed"
+        elif len(self.pack_sha256) != 64:
+            problem = f"pack checksum of {len(self.pack_sha256)} characters"
+        if problem:
+            raise InvalidGallery(f"gallery: {problem}")
+
+    def to_bytes(self) -> bytes:
+        """As an npz."""
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            allow_pickle=False,
+            version=np.int32(GALLERY_VERSION),
+            names=np.array(self.names, np.str_),
+            embeddings=self.embeddings,
+            identity=self.identity,
+            pack_sha256=np.str_(self.pack_sha256),
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Gallery:
+        """Reads what `to_bytes` wrote. Raises InvalidGallery for anything else."""
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as columns:
+                version = int(columns["version"])
+                names = [str(name) for name in columns["names"]]
+                embeddings, identity = columns["embeddings"], columns["identity"]
+                pack_sha256 = str(columns["pack_sha256"])
+        except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+            raise InvalidGallery(f"gallery: {len(data)} bytes that are no gallery.npz ({error})") from error
+        if version != GALLERY_VERSION:
+            raise InvalidGallery(f"gallery: version {version}, this release reads {GALLERY_VERSION}")
+        return cls(names, embeddings, identity, pack_sha256)
+
+
+GALLERY_VERSION = 1
 
 
 # cluster's document

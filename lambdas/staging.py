@@ -32,6 +32,10 @@ class Store(Protocol):
 
     def exists(self, key: str) -> bool: ...
 
+    def delete(self, key: str) -> None:
+        """Removes the key; nothing happens where there is nothing."""
+        ...
+
     def location(self, key: str) -> str:
         """A path or URL from which a media library can read the key by range."""
         ...
@@ -101,6 +105,16 @@ class DirectoryStaging:
     def exists(self, key: str) -> bool:
         return self.path(key).is_file()
 
+    def delete(self, key: str) -> None:
+        path = self.path(key)
+        path.unlink(missing_ok=True)
+        root = self.root.resolve()
+        for folder in path.parents:
+            # A folder is no key: it goes with its last file, as in a bucket.
+            if folder == root or not folder.is_dir() or any(folder.iterdir()):
+                break
+            folder.rmdir()
+
     def location(self, key: str) -> str:
         return str(self.path(key))
 
@@ -153,6 +167,9 @@ class S3Staging:
                 return False
             raise
         return True
+
+    def delete(self, key: str) -> None:
+        self.client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
 
     def location(self, key: str) -> str:
         return presign(self.client, self.bucket, self.prefix + key)

@@ -1,0 +1,223 @@
+"""What a face detector and a face embedder are, and the geometry both share. Pure: no files, no models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+"""BGR, (h, w, 3)."""
+Floats = NDArray[np.float32]
+
+LONG_SIDE = 640
+"""Pixels the longer side of a frame is brought to before detection; smaller frames stay as they are."""
+SMALL_SIDE = 128
+"""Longer side of the second look, which finds faces that fill the frame (insightface's automatic sizes: 128, 640)."""
+STRIDE = 32
+"""The detectors' coarsest stride: their input is padded to a multiple of it."""
+NMS_IOU = 0.4
+SAME_FACE_LANDMARKS = 0.2
+"""Two boxes whose landmarks differ by less than this share of the larger box's side show the same face."""
+
+
+@dataclass(frozen=True)
+class FaceDetections:
+    """The faces in one image, best first."""
+
+    boxes: Floats
+    """(n, 4) xyxy, pixels of the image; may reach outside it."""
+    landmarks: Floats
+    """(n, 5, 2) left eye, right eye, nose, left and right mouth corner as seen in the picture, pixels."""
+    confidence: Floats
+    """(n,) 0 to 1."""
+
+    def __post_init__(self) -> None:
+        n = len(self.confidence)
+        for name, shape in (("boxes", (n, 4)), ("landmarks", (n, 5, 2)), ("confidence", (n,))):
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype != np.float32:
+                raise ValueError(f"{name}: {array.dtype}{list(array.shape)} instead of float32{list(shape)}")
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+    @classmethod
+    def empty(cls) -> Self:
+        return cls(np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32))
+
+    def scaled(self, x: float, y: float) -> FaceDetections:
+        """The same faces in an image `x` times as wide and `y` times as high."""
+        factor = np.array([x, y], np.float32)
+        return FaceDetections(self.boxes * np.tile(factor, 2), self.landmarks * factor, self.confidence)
+
+    def taken(self, rows: NDArray[np.intp]) -> FaceDetections:
+        """These rows, in this order."""
+        return FaceDetections(self.boxes[rows], self.landmarks[rows], self.confidence[rows])
+
+
+class Detector(Protocol):
+    """Finds faces."""
+
+    def input_size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) an upright frame of this size should be scaled to before `detect`."""
+        ...
+
+    def detect(self, image: Image, min_confidence: float) -> FaceDetections:
+        """The faces of at least this confidence, in pixels of the given image, best first."""
+        ...
+
+
+class Embedder(Protocol):
+    """Turns a face into a vector whose cosine distance to another tells whether both are one person."""
+
+    @property
+    def size(self) -> int:
+        """Numbers in an embedding."""
+        ...
+
+    def align(self, image: Image, landmarks: Floats, box: Floats) -> Image:
+        """(s, s, 3) crop of one face, upright and centred.
+
+        `image` is the full-resolution frame, `landmarks` (5, 2) and `box` (4,) are in its pixels.
+        """
+        ...
+
+    def embed(self, crops: Sequence[Image]) -> Floats:
+        """(n, size) L2-normed embeddings of aligned crops; (0, size) for none."""
+        ...
+
+
+def detector_size(width: int, height: int) -> tuple[int, int]:
+    """(width, height) with the longer side at most LONG_SIDE, shape kept, never enlarged."""
+    scale = min(1.0, LONG_SIDE / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def padded(image: Image, width: int = 0, height: int = 0) -> Image:
+    """The image in the top left of a black one of this size, or of the next multiples of STRIDE."""
+    h, w = image.shape[:2]
+    target_h = height or -(-h // STRIDE) * STRIDE
+    target_w = width or -(-w // STRIDE) * STRIDE
+    if (target_h, target_w) == (h, w):
+        return image
+    canvas = np.zeros((target_h, target_w, 3), np.uint8)
+    canvas[:h, :w] = image
+    return canvas
+
+
+def detect_at_two_scales(
+    look: Callable[[Image, float], FaceDetections], image: Image, min_confidence: float
+) -> FaceDetections:
+    """What `look` sees in the image and in one of SMALL_SIDE, duplicates removed.
+
+    Detectors trained on faces up to some hundred pixels miss those that fill the frame; in a thumbnail they don't.
+    """
+    height, width = image.shape[:2]
+    found = look(image, min_confidence)
+    scale = SMALL_SIDE / max(width, height)
+    if scale < 1:
+        small_size = max(1, round(width * scale)), max(1, round(height * scale))
+        small = np.asarray(cv2.resize(image, small_size, interpolation=cv2.INTER_AREA), np.uint8)
+        close = look(small, min_confidence).scaled(width / small_size[0], height / small_size[1])
+        found = merged(found, close)
+    return distinct(found)
+
+
+def merged(*parts: FaceDetections) -> FaceDetections:
+    """All faces of all parts."""
+    return FaceDetections(
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.landmarks for part in parts]),
+        np.concatenate([part.confidence for part in parts]),
+    )
+
+
+def distinct(found: FaceDetections) -> FaceDetections:
+    """One detection per face, best first: greedy non-maximum suppression by overlap and by landmarks.
+
+    Landmarks catch what overlap misses: a part of a large face found as a face of its own has the same eyes.
+    """
+    order = np.argsort(-found.confidence, kind="stable")
+    if len(order) < 2:
+        return found
+    x1, y1, x2, y2 = found.boxes.T
+    areas = np.maximum(x2 - x1, 0) * np.maximum(y2 - y1, 0)
+    sides = np.maximum(x2 - x1, y2 - y1)
+    keep = []
+    while order.size:
+        best, rest = order[0], order[1:]
+        keep.append(best)
+        overlap = np.maximum(np.minimum(x2[best], x2[rest]) - np.maximum(x1[best], x1[rest]), 0) * np.maximum(
+            np.minimum(y2[best], y2[rest]) - np.maximum(y1[best], y1[rest]), 0
+        )
+        iou = overlap / np.maximum(areas[best] + areas[rest] - overlap, 1e-6)
+        apart = np.linalg.norm(found.landmarks[rest] - found.landmarks[best], axis=2).mean(axis=1)
+        twin = apart < SAME_FACE_LANDMARKS * np.maximum(sides[rest], sides[best])
+        order = rest[(iou <= NMS_IOU) & ~(twin & (overlap > 0))]
+    return found.taken(np.array(keep))
+
+
+def similarity_transform(source: Floats, target: Floats) -> NDArray[np.float64]:
+    """(2, 3) rotation, uniform scale and shift that brings the points of `source` nearest to `target`.
+
+    Both (n, 2), n >= 2. Least squares after Umeyama, "Least-squares estimation of transformation parameters between
+    two point patterns" (1991); in the plane it has this closed form, without reflection.
+    """
+    a, b = source.astype(np.float64), target.astype(np.float64)
+    a_mean, b_mean = a.mean(axis=0), b.mean(axis=0)
+    a, b = a - a_mean, b - b_mean
+    spread = max(float((a * a).sum()), 1e-12)
+    cos = float((a * b).sum()) / spread
+    sin = float((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum()) / spread
+    linear = np.array([[cos, -sin], [sin, cos]])
+    return np.hstack([linear, (b_mean - linear @ a_mean)[:, None]])
+
+
+def aligned_crop(image: Image, landmarks: Floats, template: Floats, side: int) -> Image:
+    """(side, side, 3) picture in which the landmarks (5, 2) lie as near to the template (5, 2) as turning, scaling and
+    shifting can bring them; black outside the image.
+
+    A face much larger than the crop is shrunk on its way, or bilinear sampling would skip most of its pixels.
+    """
+    matrix = similarity_transform(landmarks, template)
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    if 0 < scale < 0.5:
+        x1, y1, x2, y2 = _covered(matrix, side, image.shape[1], image.shape[0])
+        part = image[y1:y2, x1:x2]
+        if part.size:
+            shrink = 2 * scale
+            size = max(1, round(part.shape[1] * shrink)), max(1, round(part.shape[0] * shrink))
+            x_scale, y_scale = size[0] / part.shape[1], size[1] / part.shape[0]
+            image = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+            # Pixel centres: x_small = (x - x1 + 0.5) * x_scale - 0.5.
+            back = np.array(
+                [
+                    [1 / x_scale, 0, x1 - 0.5 + 0.5 / x_scale],
+                    [0, 1 / y_scale, y1 - 0.5 + 0.5 / y_scale],
+                    [0, 0, 1],
+                ]
+            )
+            matrix = matrix @ back
+    return np.asarray(cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR), np.uint8)
+
+
+def _covered(matrix: NDArray[np.float64], side: int, width: int, height: int) -> tuple[int, int, int, int]:
+    """Half-open xyxy of the image's pixels that the crop shows, with a little margin."""
+    corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]], np.float64)
+    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
+    points = (corners @ inverse.T)[:, :2]
+    margin = 4
+    x1, y1 = np.floor(points.min(axis=0)).astype(int) - margin
+    x2, y2 = np.ceil(points.max(axis=0)).astype(int) + margin
+    return max(0, int(x1)), max(0, int(y1)), min(width, int(x2)), min(height, int(y2))
+
+
+def normed(vectors: NDArray[np.floating]) -> Floats:
+    """(n, d) each row divided by its length; a row of zeros stays zeros."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)

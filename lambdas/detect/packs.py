@@ -1,0 +1,240 @@
+"""Model packs on disk: their manifest, their facts, their detector and embedder.
+
+A pack is a directory with `pack.json` and the files it names. A directory without one but with InsightFace's ONNX files
+(a detection and a recognition model, others ignored) works too; its facts are derived. Getting packs is not done here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from lambdas.contracts import Contract, Distances, PackFacts
+from lambdas.detect.detectors import CenterFaceDetector, ScrfdDetector, YuNetDetector, onnx_session
+from lambdas.detect.embedders import ArcFaceEmbedder, DlibEmbedder, SFaceEmbedder
+from lambdas.detect.faces import Detector, Embedder
+from lambdas.errors import DamagedPack, MissingPack, UnknownPack
+
+MANIFEST = "pack.json"
+
+_DETECTORS: dict[str, type[Any]] = {"scrfd": ScrfdDetector, "centerface": CenterFaceDetector, "yunet": YuNetDetector}
+_EMBEDDERS: dict[str, type[Any]] = {"arcface": ArcFaceEmbedder, "dlib": DlibEmbedder, "sface": SFaceEmbedder}
+
+
+class PackFile(Contract):
+    """One file of a pack, checked whenever the pack is loaded."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    size_bytes: Annotated[int, Field(gt=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class PackManifest(Contract):
+    """`pack.json`."""
+
+    version: Literal[1] = 1
+    name: str
+    licence: str
+    commercial_use: bool
+    detector: Literal["scrfd", "centerface", "yunet"]
+    detector_file: PackFile
+    embedder: Literal["arcface", "dlib", "sface"]
+    embedder_file: PackFile
+    embedding_size: Annotated[int, Field(gt=0)]
+    distances: Distances
+
+    @model_validator(mode="after")
+    def _two_files(self) -> PackManifest:
+        if self.detector_file.name == self.embedder_file.name:
+            raise ValueError(f"{self.detector_file.name} can't be both detector and embedder")
+        return self
+
+    @property
+    def files(self) -> tuple[PackFile, PackFile]:
+        return self.detector_file, self.embedder_file
+
+    def facts(self) -> PackFacts:
+        """What a run records."""
+        lines = sorted(f"{file.name} {file.sha256}\n" for file in self.files)
+        return PackFacts(
+            name=self.name,
+            licence=self.licence,
+            commercial_use=self.commercial_use,
+            detector=f"{self.detector} {Path(self.detector_file.name).stem}",
+            embedder=f"{self.embedder} {Path(self.embedder_file.name).stem}",
+            embedding_size=self.embedding_size,
+            sha256=hashlib.sha256("".join(lines).encode()).hexdigest(),
+            distances=self.distances,
+        )
+
+
+class Pack:
+    """A checked pack. Its models are loaded when first asked for."""
+
+    def __init__(self, directory: Path, manifest: PackManifest, threads: int = 1) -> None:
+        self.directory = directory
+        self.manifest = manifest
+        self.facts = manifest.facts()
+        self._threads = threads
+
+    @cached_property
+    def detector(self) -> Detector:
+        detector: Detector = self._loaded(_DETECTORS[self.manifest.detector], self.manifest.detector_file)
+        return detector
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        embedder: Embedder = self._loaded(_EMBEDDERS[self.manifest.embedder], self.manifest.embedder_file)
+        if embedder.size != self.facts.embedding_size:
+            raise DamagedPack(
+                f"{self.facts.name}: {self.manifest.embedder_file.name} gives {embedder.size} numbers a face, "
+                f"{MANIFEST} says {self.facts.embedding_size}"
+            )
+        return embedder
+
+    def _loaded(self, kind: type[Any], file: PackFile) -> Any:
+        try:
+            return kind(self.directory / file.name, self._threads)
+        except ImportError:
+            raise
+        except Exception as error:
+            # onnxruntime and dlib have no error of their own for a file that is not a model.
+            raise DamagedPack(f"{self.facts.name}: {file.name} is not a model ({type(error).__name__})") from error
+
+
+def load_pack(directory: Path, threads: int = 1) -> Pack:
+    """The pack in this directory, its files checked; every model will use so many threads.
+
+    Raises UnknownPack if there is no such directory, MissingPack if it holds no pack, DamagedPack if a file is missing
+    or not the one the manifest names.
+    """
+    if not directory.is_dir():
+        raise UnknownPack(f"{directory}: no such directory")
+    manifest = read_manifest(directory)
+    check_files(directory, manifest)
+    return Pack(directory, manifest, threads)
+
+
+def read_manifest(directory: Path) -> PackManifest:
+    """The directory's `pack.json`, or the one derived from InsightFace's files in it.
+
+    Raises MissingPack if it is neither, DamagedPack if `pack.json` can't be read.
+    """
+    path = directory / MANIFEST
+    if not path.is_file():
+        return _insightface_manifest(directory)
+    try:
+        return PackManifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "document"
+        raise DamagedPack(f"{path}: {where}: {first['msg']}") from error
+
+
+def check_files(directory: Path, manifest: PackManifest) -> None:
+    """Raises DamagedPack unless every file is there, of the right size and checksum."""
+    for file in manifest.files:
+        path = directory / file.name
+        if not path.is_file():
+            raise DamagedPack(f"{manifest.name}: {path} is missing")
+        found = describe_file(path)
+        if found != file:
+            raise DamagedPack(
+                f"{manifest.name}: {path} has {found.size_bytes} bytes and sha256 {found.sha256}, "
+                f"expected {file.size_bytes} and {file.sha256}"
+            )
+
+
+def describe_file(path: Path) -> PackFile:
+    """Name, size and sha256; hashed once a process while the file does not change."""
+    status = path.stat()
+    return PackFile(
+        name=path.name, size_bytes=status.st_size, sha256=_sha256(path.resolve(), status.st_size, status.st_mtime_ns)
+    )
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, size_bytes: int, modified_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# InsightFace's packs
+
+INSIGHTFACE_LICENCE = "InsightFace models: non-commercial research only"
+
+_OTHER_MODULES = ("1k3d68.onnx", "2d106det.onnx", "genderage.onnx")
+"""Files of InsightFace's packs that are neither detector nor embedder: landmarks, age."""
+
+ARCFACE_512 = Distances(same=0.55, strict=0.40, attach=0.60, suggest=0.65, name=0.60)
+"""For 512-D ArcFace models: an estimate, not measured here (docs/models.md)."""
+ARCFACE_128 = Distances(same=0.50, strict=0.35, attach=0.55, suggest=0.65, name=0.55)
+"""For the 128-D MobileFaceNet: measured (docs/models.md)."""
+
+_KNOWN_EMBEDDERS: dict[str, tuple[str, str, Distances]] = {
+    "7878c646bf9aaa798ab32886742a642bd7a582e40858d77a6e44e6ac3dde5433": (
+        "mobilefacenet-128",
+        "SCRFD: InsightFace, non-commercial research only; MobileFaceNet: Apache-2.0",
+        ARCFACE_128,
+    ),
+    "4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43": ("buffalo_l", INSIGHTFACE_LICENCE, ARCFACE_512),
+    "9cc6e4a75f0e2bf0b1aed94578f144d15175f357bdc05e815e5c4a02b319eb4f": ("buffalo_s", INSIGHTFACE_LICENCE, ARCFACE_512),
+    "4ab1d6435d639628a6f3e5008dd4f929edf4c4124b1a7169e1048f9fef534cdf": (
+        "antelopev2",
+        INSIGHTFACE_LICENCE,
+        ARCFACE_512,
+    ),
+}
+"""sha256 of the recognition file -> name, licence, distances. Checksums as seen in several independent places."""
+
+
+def _insightface_manifest(directory: Path) -> PackManifest:
+    """Facts of a directory in InsightFace's format."""
+    files = sorted(path for path in directory.glob("*.onnx") if path.name not in _OTHER_MODULES)
+    roles = [(path, *_role(path.resolve(), path.stat().st_mtime_ns)) for path in files]
+    detectors = [path for path, role, _ in roles if role == "detection"]
+    embedders = [(path, size) for path, role, size in roles if role == "recognition"]
+    if not detectors or not embedders:
+        raise MissingPack(
+            f"{directory}: no model pack: neither {MANIFEST} nor a detection and a recognition model of InsightFace's "
+            f"format ({len(detectors)} and {len(embedders)} found)"
+        )
+    embedder, size = embedders[0]
+    described = describe_file(embedder)
+    name, licence, distances = _KNOWN_EMBEDDERS.get(
+        described.sha256,
+        (directory.resolve().name, "unknown; see where it came from", ARCFACE_128 if size <= 128 else ARCFACE_512),
+    )
+    return PackManifest(
+        name=name,
+        licence=licence,
+        commercial_use=False,
+        detector="scrfd",
+        detector_file=describe_file(detectors[0]),
+        embedder="arcface",
+        embedder_file=described,
+        embedding_size=size,
+        distances=distances,
+    )
+
+
+@lru_cache(maxsize=64)
+def _role(path: Path, modified_ns: int) -> tuple[Literal["detection", "recognition", "other"], int]:
+    """What an ONNX file of InsightFace's format does, told by its shapes as insightface does, and how wide its output is."""
+    try:
+        session = onnx_session(path, 1)
+    except Exception as error:
+        raise DamagedPack(f"{path}: not an ONNX model ({type(error).__name__})") from error
+    outputs = session.get_outputs()
+    shape = session.get_inputs()[0].shape
+    if len(outputs) in (9, 15):
+        return "detection", 0
+    if len(outputs) == 1 and len(shape) == 4 and shape[2] == shape[3] and isinstance(shape[2], int) and shape[2] >= 112:
+        width = outputs[0].shape[-1]
+        if shape[2] % 16 == 0 and shape[2] != 192 and isinstance(width, int):
+            return "recognition", width
+    return "other", 0

@@ -1,0 +1,143 @@
+"""What the same run would have cost on AWS Lambda, from its own seconds and bytes. Pure: no files, no environment.
+
+The one place with prices: update `PRICES` and its date together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Stage = Literal["split", "detect", "cluster", "publish"]
+Architecture = Literal["x86_64", "arm64"]
+
+
+@dataclass(frozen=True)
+class PriceTable:
+    """USD, on demand, first tier, without the free tier."""
+
+    region: str
+    as_of: str
+    """ISO date on which the numbers below were last compared with the source."""
+    source: str
+    lambda_gb_second: dict[Architecture, float]
+    lambda_request: float
+    ephemeral_gb_second: float
+    """Of a function's disk above the 512 MiB that come free."""
+    state_transition: float
+    """Of a standard workflow."""
+    s3_put: float
+    s3_get: float
+    s3_gb_month: float
+
+
+PRICES = PriceTable(
+    region="us-east-1",
+    as_of="2025-06-01",
+    source=(
+        "AWS public price pages (aws.amazon.com/lambda/pricing, /step-functions/pricing, /s3/pricing) as recalled and "
+        "compared with stored copies and guides, not fetched live; ephemeral storage as recalled only"
+    ),
+    lambda_gb_second={"x86_64": 0.0000166667, "arm64": 0.0000133334},
+    lambda_request=0.20 / 1_000_000,
+    ephemeral_gb_second=0.0000000309,
+    state_transition=0.025 / 1_000,
+    s3_put=0.005 / 1_000,
+    s3_get=0.0004 / 1_000,
+    s3_gb_month=0.023,
+)
+
+MEMORY_MIB: dict[Stage, int] = {"split": 1024, "detect": 3008, "cluster": 2048, "publish": 1769}
+"""Of each stage's function. 1769 MiB is where a function has one whole vCPU (AWS Lambda developer guide)."""
+EPHEMERAL_MIB: dict[Stage, int] = {"split": 512, "detect": 512, "cluster": 512, "publish": 512}
+"""Disk of each stage's function; 512 MiB are free."""
+FREE_EPHEMERAL_MIB = 512
+STAGING_DAYS = 7
+"""Staging expires after so many days."""
+DAYS_PER_MONTH = 30.4375
+
+TRANSITIONS_PER_RUN = 8
+"""Start, the four stages, notification, choice and end."""
+TRANSITIONS_PER_CHUNK = 2
+"""Start of the child and its one task."""
+SOURCE_READS_PER_CHUNK = 12
+"""Range requests of a worker for its index and its span."""
+STAGED_FRAMES_PER_MINUTE = 20
+"""At most so many are kept (they are nearly all of staging)."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One part of an estimate."""
+
+    name: str
+    quantity: float
+    unit: str
+    usd_per_unit: float
+
+    @property
+    def usd(self) -> float:
+        return self.quantity * self.usd_per_unit
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run did, as far as it is charged."""
+
+    seconds: dict[Stage, float]
+    """Of each stage; detect's is the sum over its workers."""
+    chunks: int
+    segments: int
+    """Chunks that split copied to staging."""
+    segment_bytes: int
+    video_s: float
+    staged_frame_bytes: float
+    """Mean size of a staged frame."""
+    frames_read: int
+    """Staged frames that publish fetched."""
+    files_published: int
+
+
+def estimate(work: Work, architecture: Architecture = "x86_64", prices: PriceTable = PRICES) -> list[Line]:
+    """The parts of the estimate, largest first; their sum is the cost of the run.
+
+    Seconds are taken as measured, wherever that was: a Lambda vCPU may be slower or faster. Not in it: the source and
+    published buckets, logs, and transfer out of AWS.
+    """
+    invocations: dict[Stage, int] = {"split": 1, "detect": work.chunks, "cluster": 1, "publish": 1}
+    lines = [
+        Line(
+            f"lambda {stage}, {MEMORY_MIB[stage]} MiB",
+            seconds * MEMORY_MIB[stage] / 1024,
+            "GB-second",
+            prices.lambda_gb_second[architecture],
+        )
+        for stage, seconds in work.seconds.items()
+    ]
+    disk = sum(
+        seconds * max(EPHEMERAL_MIB[stage] - FREE_EPHEMERAL_MIB, 0) / 1024 for stage, seconds in work.seconds.items()
+    )
+    # split: plan, chunks; each chunk: frames, detections, document; cluster: selection.
+    puts = 2 + work.segments + 3 * work.chunks + 1 + work.files_published
+    # Each stage reads the plan; cluster two documents of each chunk; publish the selection and single frames.
+    gets = SOURCE_READS_PER_CHUNK * (1 + work.chunks) + work.chunks + 2 * work.chunks + 3 + work.frames_read
+    staged = work.staged_frame_bytes * STAGED_FRAMES_PER_MINUTE * work.video_s / 60 + work.segment_bytes
+    lines += [
+        Line("lambda requests", sum(invocations.values()), "request", prices.lambda_request),
+        Line("lambda ephemeral storage above 512 MiB", disk, "GB-second", prices.ephemeral_gb_second),
+        Line(
+            "step functions",
+            TRANSITIONS_PER_RUN + TRANSITIONS_PER_CHUNK * work.chunks,
+            "state transition",
+            prices.state_transition,
+        ),
+        Line("s3 puts", puts, "request", prices.s3_put),
+        Line("s3 gets", gets, "request", prices.s3_get),
+        Line(
+            f"staging for {STAGING_DAYS} days",
+            staged / 1024**3 * STAGING_DAYS / DAYS_PER_MONTH,
+            "GB-month",
+            prices.s3_gb_month,
+        ),
+    ]
+    return sorted(lines, key=lambda line: -line.usd)

@@ -1,0 +1,281 @@
+"""manifest.json: what a run found, for other programs. Pure: no files, no environment.
+
+`python -m lambdas.publish.manifest` prints its JSON Schema.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lambdas.contracts import Settings
+
+SCHEMA_VERSION: Literal["1.0"] = "1.0"
+
+Seconds = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Entry(BaseModel):
+    """Base of everything in the manifest."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Source(Entry):
+    """The video."""
+
+    uri: str
+    """Where it was read from, without credentials, query and fragment."""
+    container: str
+    codec: str
+    width: Annotated[int, Field(gt=0)]
+    """Pixels as displayed, rotation and sample aspect ratio applied."""
+    height: Annotated[int, Field(gt=0)]
+    """Pixels as displayed, rotation and sample aspect ratio applied."""
+    rotation: Literal[0, 90, 180, 270]
+    """Degrees counter-clockwise by which coded frames were turned upright; every published picture is upright."""
+    fps: Annotated[float, Field(ge=0)]
+    """Average frames per second, 0 if unknown; times come from PTS, never from it."""
+    duration_s: Seconds
+    """Seconds from the first frame to the end of the last one met."""
+    frame_count: Annotated[int, Field(ge=0)]
+    """Frames in the video."""
+
+
+class Models(Entry):
+    """The model pack the run used."""
+
+    pack: str
+    licence: str
+    """Of the weights; what you may do with the results follows from it."""
+    detector: str
+    embedder: str
+    commercial_use: bool
+    """Whether the licence allows it."""
+    sha256: str
+    """Of the pack's files."""
+
+
+class Quality(Entry):
+    """Parts of a face's score, each from 0 (worst) to 1 (best)."""
+
+    confidence: Share
+    """How surely it is a face."""
+    frontal: Share
+    """Facing the camera (1) to profile (0)."""
+    size: Share
+    """Large enough."""
+    sharpness: Share
+    """In focus and not smeared."""
+    exposure: Share
+    """Neither too dark nor too bright."""
+    eyes_open: Share
+    inside: Share
+    """Wholly inside the frame."""
+    unobstructed: Share
+    """Nothing in front of it."""
+    steady: Share
+    """No cut or fade nearby."""
+
+
+class FaceFrame(Entry):
+    """A published frame and the face it was chosen for."""
+
+    file: str
+    """Relative to the manifest's prefix, like every `file`."""
+    t_s: float
+    """Seconds after the first picture."""
+    pts: int
+    """Presentation time stamp in the stream's own time base."""
+    box: tuple[float, float, float, float]
+    """The face: left, top, right, bottom in pixels of `file`, clipped to the picture."""
+    score: Share
+    """How good a picture of this face it is."""
+    quality: Quality
+    landmarks: list[tuple[float, float]]
+    """Left eye, right eye, nose, left and right mouth corner as seen in the picture; x, y in pixels of `file`."""
+
+
+class Track(Entry):
+    """One uninterrupted presence on screen."""
+
+    start_s: float
+    end_s: float
+    best_s: float
+    """When the face is seen best."""
+
+
+class Person(Entry):
+    id: Annotated[int, Field(ge=0)]
+    """From 0, longest screen time first; counts within this run only."""
+    name: str | None
+    """From the gallery; null if there is none or nobody in it is close enough."""
+    name_similarity: Annotated[float, Field(ge=-1, le=1)] | None
+    """Cosine similarity to the gallery's nearest identity, whether or not the name was taken; null without a gallery."""
+    confidence: Share
+    """How surely all of it is one person."""
+    best_frame: FaceFrame
+    alternatives: list[FaceFrame]
+    """Further good frames from other moments, best first; may be empty."""
+    thumbnail: str
+    """Square picture of the face, 256 x 256."""
+    screen_time_s: Seconds
+    tracks: list[Track]
+    """In time order."""
+
+
+class Merge(Entry):
+    """Two people who may be one; for a human to decide."""
+
+    people: tuple[int, int]
+    """Their ids."""
+    distance: float
+    """Cosine distance between them; smaller is more alike."""
+    thumbnails: tuple[str, str]
+    """Their thumbnails, in the order of `people`."""
+
+
+class RepresentativeFrame(Entry):
+    """One of the frames that stand for the whole video."""
+
+    file: str
+    t_s: float
+    """Seconds after the first picture."""
+    score: float
+    """Higher is better; compares frames of this run."""
+
+
+class Scene(Entry):
+    """A stretch between two cuts and its frame."""
+
+    index: Annotated[int, Field(ge=0)]
+    """From 0, in time order."""
+    start_s: float
+    end_s: float
+    t_s: float
+    """Of the published frame, near the scene's middle."""
+    file: str
+
+
+class BriefSighting(Entry):
+    """A face seen too briefly to count as a person."""
+
+    t_s: float
+    sightings: Annotated[int, Field(ge=0)]
+    """How often it was seen."""
+
+
+class Timings(Entry):
+    """Seconds of work by stage."""
+
+    split: Seconds
+    detect: Seconds
+    """Sum over the workers, which may have run side by side."""
+    cluster: Seconds
+    publish: Seconds
+    """Up to the report."""
+
+
+class CostPart(Entry):
+    name: str
+    quantity: float
+    unit: str
+    usd_per_unit: float
+    usd: float
+
+
+class Cost(Entry):
+    """Estimate of what the same run costs on AWS Lambda, from the measured seconds; free tier not counted."""
+
+    total_usd: Annotated[float, Field(ge=0)]
+    """Sum of the parts."""
+    parts: list[CostPart]
+    """Largest first."""
+    region: str
+    architecture: Literal["x86_64", "arm64"]
+    prices_as_of: str
+    """ISO date of the price table."""
+    prices_source: str
+
+
+class Manifest(Entry):
+    """What a run of Talent Frames found in a video."""
+
+    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    """A field is added with a new minor number; renamed, removed or given another meaning with a new major one."""
+    run_id: str
+    """Same video, settings, models and pipeline version: same id."""
+    source: Source
+    models: Models
+    settings: Settings
+    """The settings the run used, defaults included."""
+    people: list[Person]
+    """Longest screen time first; empty if nobody was found."""
+    suggested_merges: list[Merge]
+    """Closest first."""
+    representative_frames: list[RepresentativeFrame]
+    """In time order; fewer than `settings.representative` only if the video has fewer frames."""
+    scenes: list[Scene]
+    """In time order."""
+    timings: Timings
+    cost: Cost
+    scenes_are_even: bool
+    """True if the video has fewer than `settings.min_scenes` scenes, so that evenly spaced frames stand in for them."""
+    brief_appearances: list[BriefSighting]
+    """Faces seen too briefly to count as people, in time order."""
+    notes: list[str]
+    """What a reader should know, in English; may be empty."""
+    looked_frames: Annotated[int, Field(ge=0)]
+    """Frames in which faces were looked for."""
+    corrupt_frames: Annotated[int, Field(ge=0)]
+    """Frames that could not be decoded and were passed over."""
+    detect_steps: dict[str, Seconds]
+    """Seconds of detect's steps, summed over its workers."""
+    pipeline_version: str
+    created_at: str
+    """When the run was planned, ISO 8601, UTC."""
+    names_file: str
+    report_file: str
+    files: list[str]
+    """Every file of the run but the manifest itself, sorted."""
+
+    @model_validator(mode="after")
+    def _refers_to_its_own(self) -> Self:
+        files = set(self.files)
+        named = [self.names_file, self.report_file]
+        for person in self.people:
+            named += [person.thumbnail, person.best_frame.file, *(frame.file for frame in person.alternatives)]
+        named += [frame.file for frame in self.representative_frames] + [scene.file for scene in self.scenes]
+        for file in named:
+            if file not in files:
+                raise ValueError(f"{file} is not among the files")
+        people = {person.id for person in self.people}
+        for merge in self.suggested_merges:
+            if not people.issuperset(merge.people):
+                raise ValueError(f"merge of {merge.people}: no such people")
+        return self
+
+
+def schema_text() -> str:
+    """The manifest's JSON Schema (draft 2020-12) as it stands in docs/."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Manifest.model_json_schema(mode="serialization")}
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def listed_files(manifest: bytes) -> list[str]:
+    """The files an earlier manifest lists, of whatever version; none where these bytes are no manifest."""
+    try:
+        document = json.loads(manifest)
+    except ValueError:
+        return []
+    files = document.get("files") if isinstance(document, dict) else None
+    return [file for file in files if isinstance(file, str)] if isinstance(files, list) else []
+
+
+if __name__ == "__main__":
+    print(schema_text(), end="")

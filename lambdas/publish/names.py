@@ -1,0 +1,25 @@
+"""The names file. Pure: no files, no environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lambdas.contracts import SelectedPerson
+from lambdas.publish.keys import UNKNOWN
+
+
+def list_names(people: Sequence[tuple[str, SelectedPerson]]) -> str:
+    """One line per person, `<file of the best frame>TAB<name>`, `unknown` where there is none; empty without people."""
+    return "".join(f"{file}\t{_line(person.name)}\n" for file, person in people)
+
+
+def main_name(people: Sequence[SelectedPerson]) -> str:
+    """One line: the name of the person longest on screen, `unknown` where they have none; empty without people."""
+    if not people:
+        return ""
+    return f"{_line(max(people, key=lambda person: person.screen_time_s).name)}\n"
+
+
+def _line(name: str | None) -> str:
+    # A tab or a line break inside a name would read as a further column or person.
+    return " ".join((name or UNKNOWN).split())

@@ -1,0 +1,76 @@
+"""The Python API: one function, the same as the command `talent-frames run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lambdas.contracts import Settings
+from lambdas.errors import SourceMissing
+from talent_frames.progress import Progress, Silent
+from talent_frames.run import run_video, source_stem
+
+DEFAULT_PACK = "open"
+
+
+def run(
+    video: str | Path,
+    *,
+    out: str | Path | None = None,
+    models: str | Path = DEFAULT_PACK,
+    gallery: str | Path | None = None,
+    settings: Settings | None = None,
+    workers: int | None = None,
+    force: str = "",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Finds the people of one video, publishes them as a folder and returns its manifest.
+
+    Args:
+        video: A path, or an http(s) or s3 URL.
+        out: The folder to publish as, `out/<name of the video>` by default. An earlier run in it is replaced whole.
+        models: A model pack's name or folder; see `talent-frames models`.
+        gallery: A gallery.npz, or a folder of pictures to enrol first (one folder or file per person).
+        settings: Everything that changes results; `lambdas.contracts.Settings()` by default.
+        workers: Processes that look at the video, by default as many as cores and memory allow.
+        force: A new text does chunks again that an interrupted run of the same video and settings finished.
+        progress: Told what is going on; `talent_frames.progress.Lines()` prints it.
+
+    Raises:
+        lambdas.errors.BadInput: The video, a setting or the gallery can't be worked with; nothing was written.
+        lambdas.errors.TalentFramesError: Anything else that went wrong knowingly; nothing was written.
+    """
+    from talent_frames.packs import resolve_pack
+
+    progress = progress if progress is not None else Silent()
+    pack_dir = resolve_pack(str(models))
+    known = read_gallery(Path(gallery), pack_dir, progress) if gallery is not None else None
+    return run_video(
+        video,
+        out=Path(out) if out is not None else Path("out") / source_stem(str(video)),
+        pack_dir=pack_dir,
+        settings=settings,
+        gallery=known,
+        workers=workers,
+        force=force,
+        progress=progress,
+    )
+
+
+def read_gallery(gallery: Path, pack_dir: Path, progress: Progress) -> bytes:
+    """The bytes of a gallery.npz, enrolled here and now if `gallery` is a folder.
+
+    Raises SourceMissing, InvalidGallery.
+    """
+    from talent_frames.enroll import enroll
+
+    if gallery.is_dir():
+        progress.started("enroll")
+        known, warnings = enroll(gallery, pack_dir)
+        result = f"{len(known.names)} people"
+        progress.finished("enroll", "; ".join([result, *warnings]))
+        return known.to_bytes()
+    try:
+        return gallery.read_bytes()
+    except OSError as error:
+        raise SourceMissing(f"{gallery}: {error.strerror}") from None

@@ -1,0 +1,446 @@
+"""The command `talent-frames`. Exit codes: 0 done, 1 failed, 2 bad input or usage, 130 and 143 interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import signal
+import sys
+import traceback
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Literal
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lambdas.contracts import Settings
+from lambdas.errors import BadInput, InvalidSettings, TalentFramesError
+from talent_frames.progress import Bars, Lines, Progress, clock
+
+PACKAGE = "talent-frames"
+DEFAULTS = Settings()
+WANTED, HOW, WHO, MACHINE = "What comes out", "How it is looked at", "Who is who", "This command"
+
+app = typer.Typer(
+    name=PACKAGE,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="From a video to its people: the best frame of everyone in it, ten frames for the whole, one per scene.",
+)
+models_app = typer.Typer(
+    invoke_without_command=True, help="Model packs: what they are, what their licence allows, which are here."
+)
+app.add_typer(models_app, name="models")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(PACKAGE, importlib.metadata.version(PACKAGE))
+        raise typer.Exit
+
+
+def _option(panel: str, text: str, default: object = None, *names: str, **more: Any) -> Any:
+    """An option whose help ends in its default."""
+    if default is not None:
+        text = f"{text} [dim]Default: {escape(str(default))}[/dim]"
+    return typer.Option(*names, help=text, show_default=False, rich_help_panel=panel, **more)
+
+
+# A default of None means "not given", so that a settings file is overruled only by what is.
+Videos = Annotated[
+    list[str], typer.Argument(metavar="VIDEO...", help="Path, or http(s) or s3 URL.", show_default=False)
+]
+Out = Annotated[
+    Path | None,
+    _option(
+        WANTED,
+        "The run's folder; an earlier run in it is replaced whole. Several videos get a folder each in it.",
+        "out/<name of the video>",
+        metavar="DIR",
+    ),
+]
+Representative = Annotated[
+    int | None,
+    _option(WANTED, "Representative frames of the whole video.", DEFAULTS.representative, metavar="N", min=0, max=100),
+]
+MinScenes = Annotated[
+    int | None,
+    _option(
+        WANTED,
+        "With fewer scenes, evenly spaced frames stand in for them.",
+        DEFAULTS.min_scenes,
+        metavar="N",
+        min=0,
+        max=1000,
+    ),
+]
+Alternatives = Annotated[
+    int | None,
+    _option(
+        WANTED,
+        "Further frames of each person, from other moments.",
+        DEFAULTS.alternatives,
+        metavar="N",
+        min=0,
+        max=10,
+    ),
+]
+Size = Annotated[
+    Literal["1080p", "source"] | None,
+    _option(WANTED, "1920x1080 or 1080x1920 by orientation, or frames as they are.", DEFAULTS.size),
+]
+Fit = Annotated[
+    Literal["pad", "crop"] | None,
+    _option(WANTED, "How other shapes become 1080p; crop keeps faces inside.", DEFAULTS.fit),
+]
+Quality = Annotated[
+    int | None, _option(WANTED, "Of the JPEG files.", DEFAULTS.jpeg_quality, metavar="N", min=50, max=100)
+]
+Models = Annotated[str, _option(WHO, "Model pack, see [bold]talent-frames models[/bold].", "open", metavar="NAME|DIR")]
+GalleryPath = Annotated[
+    Path | None,
+    _option(
+        WHO,
+        "People to name: pictures in one folder or file per person, or a gallery.npz.",
+        "nobody is named",
+        "--gallery",
+        metavar="DIR|FILE",
+    ),
+]
+MinSightings = Annotated[
+    int | None,
+    _option(
+        WHO,
+        "Who is seen less often is listed as a brief appearance.",
+        DEFAULTS.min_sightings,
+        metavar="N",
+        min=1,
+        max=1000,
+    ),
+]
+Thorough = Annotated[bool, _option(HOW, "Look twice as often; takes about twice as long.", None, "--thorough")]
+ChunkSeconds = Annotated[
+    float | None,
+    _option(
+        HOW,
+        "Length of video that one worker takes at a time.",
+        f"{DEFAULTS.chunk_s:g}",
+        "--chunk",
+        metavar="SECONDS",
+        min=2,
+        max=3600,
+    ),
+]
+SceneDetector = Annotated[
+    Literal["content", "adaptive"] | None,
+    _option(HOW, "PySceneDetect's detector; adaptive bears camera motion better.", DEFAULTS.scene_detector),
+]
+SceneThreshold = Annotated[
+    float | None,
+    _option(
+        HOW,
+        "Change from one frame to the next that is a cut: content 0 to 255, adaptive a ratio. Lower finds more.",
+        f"{DEFAULTS.scene_threshold:g}, adaptive {DEFAULTS.adaptive_ratio:g}",
+        metavar="N",
+    ),
+]
+SettingsFile = Annotated[
+    Path | None,
+    _option(
+        HOW, "More settings, as the manifest lists them; options given here win.", None, "--settings", metavar="FILE"
+    ),
+]
+Workers = Annotated[
+    int | None,
+    _option(
+        MACHINE,
+        "Processes that look at the video, up to 1.5 GB each.",
+        "as many as cores and memory allow",
+        metavar="N",
+        min=1,
+    ),
+]
+Force = Annotated[bool, _option(MACHINE, "Start afresh even where an interrupted run could go on.", None, "--force")]
+AsJson = Annotated[bool, _option(MACHINE, "Print the manifest on stdout and nothing else.", None, "--json")]
+Debug = Annotated[bool, _option(MACHINE, "Show where an error came from.", None, "--debug")]
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def main() -> None:
+    """Entry point; ends the process with the exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Terminated:
+        sys.exit(143)
+    except BrokenPipeError:
+        # The reader of our stdout left; what is still buffered has nowhere to go.
+        sys.stdout = None
+        sys.exit(1)
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("run")
+def run_command(
+    videos: Videos,
+    out: Out = None,
+    representative: Representative = None,
+    min_scenes: MinScenes = None,
+    alternatives: Alternatives = None,
+    size: Size = None,
+    fit: Fit = None,
+    quality: Quality = None,
+    models: Models = "open",
+    gallery: GalleryPath = None,
+    min_sightings: MinSightings = None,
+    thorough: Thorough = False,
+    chunk: ChunkSeconds = None,
+    scene_detector: SceneDetector = None,
+    scene_threshold: SceneThreshold = None,
+    settings_file: SettingsFile = None,
+    workers: Workers = None,
+    force: Force = False,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Find everyone in a video; needs nothing but the file.
+
+    Writes people/, representative/, scenes/, names.txt, manifest.json and report.html.
+    """
+    from talent_frames.api import run
+    from talent_frames.run import source_stem
+
+    adaptive = (scene_detector or _settings(settings_file, debug).scene_detector) == "adaptive"
+    settings = _settings(
+        settings_file,
+        debug,
+        representative=representative,
+        min_scenes=min_scenes,
+        alternatives=alternatives,
+        size=size,
+        fit=fit,
+        jpeg_quality=quality,
+        min_sightings=min_sightings,
+        thorough=thorough or None,
+        chunk_s=chunk,
+        scene_detector=scene_detector,
+        **{"adaptive_ratio" if adaptive else "scene_threshold": scene_threshold},
+    )
+    several = len(videos) > 1
+    if several and len({source_stem(video) for video in videos}) < len(videos):
+        _fail(BadInput("two of the videos have the same name and would share a folder; run them one by one"), "", debug)
+    worst = 0
+    for video in videos:
+        folder = out or Path("out") / source_stem(video)
+        if several:
+            folder = (out or Path("out")) / source_stem(video)
+        try:
+            with _errors(video, debug):
+                with _progress() as progress:
+                    manifest = run(
+                        video,
+                        out=folder,
+                        models=models,
+                        gallery=gallery,
+                        settings=settings,
+                        workers=workers,
+                        force=uuid.uuid4().hex if force else "",
+                        progress=progress,
+                    )
+                _tell(manifest, folder, as_json, compact=several)
+        except typer.Exit as end:
+            worst = max(worst, end.exit_code)
+    raise typer.Exit(worst)
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path, _option(WANTED, "The run's folder; the clip is put beside it.", "out/demo", metavar="DIR")
+    ] = Path("out/demo"),
+    models: Models = "open",
+    workers: Workers = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Make a short clip of seven people and find them: shows that all of it works, offline."""
+    from talent_frames.api import run
+    from talent_frames.demo import PEOPLE, make_clip
+
+    clip = out.parent / f"{out.name}.mp4"
+    with _errors(clip.name, debug):
+        with _progress() as progress:
+            progress.started("clip")
+            make_clip(clip)
+            progress.finished("clip", str(clip))
+            manifest = run(clip, out=out, models=models, workers=workers, progress=progress)
+        _tell(manifest, out, as_json)
+        found = len(manifest["people"])
+        verdict = f"{found} people found, {len(PEOPLE)} expected"
+        if found != len(PEOPLE):
+            raise TalentFramesError(verdict)
+        if not as_json:
+            print(verdict)
+
+
+@app.command()
+def enroll(
+    pictures: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder or file per person, named like them.", show_default=False)
+    ],
+    output: Annotated[
+        Path, _option(WANTED, "Where to write the gallery.", "gallery.npz", "-o", "--output", metavar="FILE")
+    ] = Path("gallery.npz"),
+    models: Models = "open",
+    debug: Debug = False,
+) -> None:
+    """Turn pictures of known people into a gallery that runs can name them by."""
+    from talent_frames.enroll import enroll as enroll_folder
+    from talent_frames.packs import resolve_pack
+
+    with _errors(str(pictures), debug):
+        gallery, warnings = enroll_folder(pictures, resolve_pack(models))
+        for warning in warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        written = output.with_name(f".{output.name}.writing")
+        written.write_bytes(gallery.to_bytes())
+        written.replace(output)
+        print(f"{output}: {len(gallery.names)} people")
+
+
+@models_app.callback()
+def models_command(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_command()
+
+
+@models_app.command("list")
+def list_command() -> None:
+    """List the packs, their licences and what is here."""
+    from talent_frames.packs import list_packs
+
+    table = Table("pack", "detector, embedder", "licence", "here", box=None, pad_edge=False, header_style="bold")
+    for pack in list_packs():
+        table.add_row(pack.name, f"{pack.detector}, {pack.embedder}", pack.licence, "yes" if pack.here else "no")
+    Console().print(table)
+
+
+@models_app.command("get")
+def get_command(name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)], debug: Debug = False) -> None:
+    """Download a pack; its files are checked by sha256."""
+    from talent_frames.packs import get_pack
+
+    with _errors(name, debug), _progress() as progress:
+        folder = get_pack(name, progress)
+    print(f"{name}: {folder}")
+
+
+def _settings(file: Path | None, debug: bool, **given: Any) -> Settings:
+    """The file's settings, or the defaults, with those given in place of them."""
+    with _errors(str(file or "settings"), debug):
+        try:
+            settings = DEFAULTS if file is None else Settings.model_validate_json(file.read_bytes())
+            chosen = {name: value for name, value in given.items() if value is not None}
+            return Settings.model_validate({**settings.model_dump(), **chosen})
+        except OSError as error:
+            raise InvalidSettings(f"{file}: {error.strerror}") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InvalidSettings(f"{file or 'settings'}: {where + ': ' if where else ''}{first['msg']}") from None
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Progress]:
+    """Bars on a terminal, lines in a pipe; both on stderr."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines()
+        return
+    with Bars(console) as bars:
+        yield bars
+
+
+@contextlib.contextmanager
+def _errors(what: str, debug: bool) -> Iterator[None]:
+    """Turns an error into one line on stderr and the exit code: 2 for bad input, 1 for anything else."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, typer.Exit):
+            raise
+        _fail(error, what, debug)
+
+
+def _fail(error: Exception, what: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exception(error)
+    line = " ".join(str(error).split())
+    if not isinstance(error, TalentFramesError):
+        line = f"{what}: {type(error).__name__}: {line} (--debug shows where)"
+    print(f"error: {line}", file=sys.stderr)
+    raise typer.Exit(2 if isinstance(error, BadInput) else 1)
+
+
+def _tell(manifest: dict[str, Any], folder: Path, as_json: bool, *, compact: bool = False) -> None:
+    """Prints the manifest, or who was found and where things are."""
+    if as_json:
+        print(json.dumps(manifest, ensure_ascii=False, indent=None if compact else 1))
+        return
+    console = Console(highlight=False)
+    people, scenes = manifest["people"], manifest["scenes"]
+    if people:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in ("person", "name"):
+            table.add_column(heading)
+        for heading in ("on screen", "best at", "score"):
+            table.add_column(heading, justify="right")
+        table.add_column("best frame")
+        for person in people:
+            best = person["best_frame"]
+            table.add_row(
+                str(person["id"]),
+                person["name"] or "unknown",
+                clock(person["screen_time_s"]),
+                clock(best["t_s"]),
+                f"{best['score']:.2f}",
+                best["file"],
+            )
+        console.print(table)
+    console.print(
+        f"{len(people)} people, {len(manifest['representative_frames'])} representative frames, {len(scenes)} scenes"
+    )
+    console.print(f"{folder / 'report.html'}", soft_wrap=True)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+if __name__ == "__main__":
+    main()

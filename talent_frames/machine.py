@@ -1,0 +1,76 @@
+"""What this machine lets the process use: cores, memory, and a folder for what outlives a command."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from pathlib import Path
+
+WORKER_MEMORY_BYTES = 1_500_000_000
+"""Upper bound of one detect worker's peak memory on 1080p."""
+
+
+def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Cores this process may keep busy, at least 1: the least of affinity mask, cgroup quota (v2 or v1) and count."""
+    counts = [os.cpu_count() or 1]
+    if hasattr(os, "sched_getaffinity"):
+        counts.append(len(os.sched_getaffinity(0)))
+    quota, period = _words(cgroup / "cpu.max", 2) or ("max", "1")
+    if quota == "max":
+        quota = (_words(cgroup / "cpu/cpu.cfs_quota_us", 1) or ("-1",))[0]
+        period = (_words(cgroup / "cpu/cpu.cfs_period_us", 1) or ("1",))[0]
+    if float(quota) > 0 and float(period) > 0:
+        counts.append(math.ceil(float(quota) / float(period)))
+    return max(1, min(counts))
+
+
+def usable_memory_bytes(cgroup: Path = Path("/sys/fs/cgroup"), meminfo: Path = Path("/proc/meminfo")) -> int | None:
+    """Memory still free for this process and its workers; None where the system does not say."""
+    free = []
+    try:
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                free.append(int(line.split()[1]) * 1024)
+    except OSError:
+        pass
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        bound, now = _words(cgroup / limit, 1), _words(cgroup / used, 1)
+        if bound and now and bound[0] != "max":
+            free.append(max(0, int(bound[0]) - int(now[0])))
+    return min(free, default=None)
+
+
+def default_workers() -> int:
+    """One worker per usable core, fewer where memory would not hold them all."""
+    memory = usable_memory_bytes()
+    by_memory = usable_cpus() if memory is None else max(1, memory // WORKER_MEMORY_BYTES)
+    return min(usable_cpus(), by_memory)
+
+
+def cache_folder() -> Path:
+    """Where interrupted runs wait to be resumed: `talent-frames` in $XDG_CACHE_HOME or ~/.cache.
+
+    The system's temporary folder takes its place where there is no home to write to.
+    """
+    home = os.environ.get("XDG_CACHE_HOME")
+    folder = (Path(home) if home else Path("~/.cache").expanduser()) / "talent-frames"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        folder = Path(tempfile.gettempdir()) / f"talent-frames-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _words(path: Path, count: int) -> tuple[str, ...] | None:
+    """The words of a one-line kernel file; None if it is missing or holds another number of them."""
+    try:
+        words = tuple(path.read_text().split())
+    except OSError:
+        return None
+    return words if len(words) == count else None

