@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from lambdas.contracts import ScanTier, Settings, SourceFacts
 from lambdas.detect.candidates import Moment, Target
@@ -15,7 +16,7 @@ from lambdas.detect.looks import Looker, Stopwatch, settle
 from lambdas.detect.pictures import Picture, picture
 from lambdas.detect.scan import Scan
 from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, glance, glance_height
-from lambdas.detect.tracks import Sighting, Tracker, overlaps
+from lambdas.detect.tracks import Sighting, Track, Tracker, overlaps
 
 _SAME_FACE_OVERLAP = 0.3
 """IoU from which a dense sighting is the track's face at that moment; steps are a tenth of a second."""
@@ -27,8 +28,8 @@ class Closer:
 
     pictures: dict[int, Picture] = field(default_factory=dict)
     """Encoded frames by PTS."""
-    dense: list[tuple[Moment, list[Sighting]]] = field(default_factory=list)
-    """Sightings of each moment's face around it, ascending."""
+    dense: list[tuple[Track, Sighting]] = field(default_factory=list)
+    """Sightings of the tracks' faces around moments, ascending in time."""
     glances: dict[int, Glance] = field(default_factory=dict)
     """Rescored and additional frames of doubtful spans by PTS."""
 
@@ -38,7 +39,6 @@ class _Open:
     """A moment being looked at."""
 
     moment: Moment
-    sightings: list[Sighting] = field(default_factory=list)
     best: Sighting | None = None
     image: NDArray[np.uint8] | None = None
 
@@ -70,12 +70,12 @@ def look_closer(
     rest = sorted(doubtful)
     next_look_s = float("-inf")
     height = glance_height(source.width, source.height)
+    tracks = list(dict.fromkeys(moment.track for moment in moments))
 
     def close(one: _Open) -> None:
         if one.best is not None and one.image is not None and one.best.pts not in found.pictures:
             with watch.step("stage"):
                 found.pictures[one.best.pts] = picture(one.best.pts, one.best.t_s, one.image)
-        found.dense.append((one.moment, one.sightings))
 
     for frame in _timed(_spans(reader, spans, seen.keyframes), watch):
         if frame.corrupt:
@@ -107,37 +107,48 @@ def look_closer(
         exact = any(one.moment.pts == frame.pts for one in active)
         if tier.dense_looks and active and (t_s >= next_look_s or exact):
             next_look_s = t_s + tier.dense_step_s - 1e-6
-            _look(frame, t_s, active, looker, newcomers, seen)
+            _look(frame, t_s, tracks, active, found, looker, newcomers, seen)
     for one in active:
         close(one)
     return found
 
 
-def _look(frame: Frame, t_s: float, active: list[_Open], looker: Looker, newcomers: Tracker, seen: Scan) -> None:
+def _look(
+    frame: Frame,
+    t_s: float,
+    tracks: Sequence[Track],
+    active: Sequence[_Open],
+    found: Closer,
+    looker: Looker,
+    newcomers: Tracker,
+    seen: Scan,
+) -> None:
+    """Gives each face of the frame to the track that is expected there, or to `newcomers`."""
     sightings = looker.look(frame, dense=True)
     if not sightings:
         return
-    for sighting in sightings:
+    low_s, high_s = seen.shots.span(t_s)
+    # A track's shot, not its first and last sighting, bounds where its face may be met.
+    here = [track for track in tracks if low_s <= track.start_s < high_s]
+    assigned: dict[int, Track] = {}
+    if here:
+        overlap = overlaps(
+            np.stack([track.box_at(t_s) for track in here]), np.stack([sighting.box for sighting in sightings])
+        )
+        for row, column in zip(*linear_sum_assignment(-overlap), strict=True):
+            if overlap[row, column] >= _SAME_FACE_OVERLAP:
+                assigned[int(column)] = here[int(row)]
+    for column, sighting in enumerate(sightings):
         settle(sighting, seen.shots.steadiness(t_s))
-    boxes = np.stack([sighting.box for sighting in sightings])
-    expected = np.stack([one.moment.track.box_at(t_s) for one in active])
-    overlap = overlaps(expected, boxes)
-    taken: set[int] = set()
-    for row, one in enumerate(active):
-        column = int(overlap[row].argmax())
-        # The face must be this track's rather than another active one's.
-        if overlap[row, column] < _SAME_FACE_OVERLAP:
+        track = assigned.get(column)
+        if track is None:
             continue
-        taken.add(column)
-        rivals = [other for other in range(len(active)) if active[other].moment.track is not one.moment.track]
-        if any(overlap[other, column] > overlap[row, column] for other in rivals):
-            continue
-        sighting = sightings[column]
-        one.sightings.append(sighting)
-        if one.best is None or sighting.score > one.best.score:
-            one.best = sighting
-            one.image = frame.bgr()
-    newcomers.add(t_s, [sighting for column, sighting in enumerate(sightings) if column not in taken])
+        found.dense.append((track, sighting))
+        for one in active:
+            if one.moment.track is track and (one.best is None or sighting.score > one.best.score):
+                one.best = sighting
+                one.image = frame.bgr()
+    newcomers.add(t_s, [sighting for column, sighting in enumerate(sightings) if column not in assigned])
 
 
 def fetch(

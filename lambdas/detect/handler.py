@@ -114,10 +114,9 @@ def _work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple
 
 def _join_dense(closer: Closer) -> None:
     """Adds dense sightings to their tracks; one of a frame that the scan saw already takes the scan's place."""
-    for moment, sightings in closer.dense:
-        track = moment.track
+    for track in dict.fromkeys(track for track, _ in closer.dense):
         by_pts = {sighting.pts: sighting for sighting in track.sightings}
-        for sighting in sightings:
+        for sighting in (sighting for owner, sighting in closer.dense if owner is track):
             before = by_pts.get(sighting.pts)
             if before is not None and not before.dense:
                 sighting.dense = False
@@ -162,12 +161,11 @@ def _documents(
     for track in tracks:
         embed_missing(faces_to_embed(track), looker.embed)
     minutes = (glances[-1].t_s - glances[0].t_s) / 60 if glances else 0.0
-    limit = max(8, round(STAGED_PER_MINUTE * minutes))
-    people = [
-        [sorted(track.sightings, key=lambda one: -one.score) for track in members]
-        for members in _people(tracks, distances)
-    ]
-    chosen = choose_staged(people, wanted, closer.pictures.keys(), limit)
+    people = _people(tracks, distances)
+    # Two frames a person at least, so that everybody has an alternative in short crowded videos too.
+    limit = max(8, round(STAGED_PER_MINUTE * minutes), 2 * len(people))
+    best_first = [[sorted(track.sightings, key=lambda one: -one.score) for track in members] for members in people]
+    chosen = choose_staged(best_first, wanted, closer.pictures.keys(), limit)
     pictures: list[Picture] = [closer.pictures[pts] for pts in chosen]
     tar, staged = pack_pictures(pictures, shots)
     columns = _columns(tracks, glances, pictures, seen, looker.dimensions)

@@ -190,9 +190,7 @@ def _snapped(length: float, full: int) -> int:
     return full if full - length < full * BAR_SHARE else max(round(length), 1)
 
 
-def _crop_window(
-    width: int, height: int, size: tuple[int, int], faces: Sequence[Box]
-) -> tuple[int, int, int, int]:
+def _crop_window(width: int, height: int, size: tuple[int, int], faces: Sequence[Box]) -> tuple[int, int, int, int]:
     """The window (xyxy, the size's shape, as large as the frame allows) that shows the faces best."""
     scale = max(size[0] / width, size[1] / height)
     window = (min(round(size[0] / scale), width), min(round(size[1] / scale), height))

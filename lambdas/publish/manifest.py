@@ -263,7 +263,10 @@ class Manifest(Entry):
 
 def schema_text() -> str:
     """The manifest's JSON Schema (draft 2020-12) as it stands in docs/."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Manifest.model_json_schema(mode="serialization")}
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Manifest.model_json_schema(mode="serialization"),
+    }
     return json.dumps(schema, indent=2) + "\n"
 
 
