@@ -76,7 +76,10 @@ def open_video(location: str, name: str) -> InputContainer:
     with named_errors(location, name):
         # A colon in a path is no protocol to us.
         return av.open(
-            location if is_url(location) else f"file:{location}", mode="r", options=_options(location), timeout=None
+            location if is_url(location) else f"file:{location}",
+            mode="r",
+            options=input_options(location),
+            timeout=None,
         )
 
 
@@ -107,7 +110,8 @@ def size_bytes(location: str, name: str) -> int:
     return size
 
 
-def _options(location: str) -> dict[str, str]:
+def input_options(location: str) -> dict[str, str]:
+    """FFmpeg's options for reading an untrusted `location`."""
     options = {
         "format_whitelist": ",".join(ACCEPTED_FORMATS),
         "use_mfra_for": "pts",

@@ -1,0 +1,105 @@
+"""The chunks of real clips, decoded: together they are the whole video, once."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+
+import av
+import pytest
+from av.video.frame import VideoFrame
+
+from lambdas.contracts import (
+    OPEN_END,
+    Chunk,
+    Distances,
+    PackFacts,
+    Plan,
+    Settings,
+    SplitRequest,
+    chunks_key,
+    plan_key,
+)
+from lambdas.detect.frames import ChunkReader
+from lambdas.split.handler import run
+from lambdas.staging import DirectoryStaging, get_document
+from tests.clips import ALL_KINDS, make_clip
+
+PACK = PackFacts(
+    name="none",
+    licence="none",
+    commercial_use=True,
+    detector="none",
+    embedder="none",
+    embedding_size=1,
+    sha256="0" * 64,
+    distances=Distances(same=0.5, strict=0.4, attach=0.5, suggest=0.6, name=0.5),
+)
+SEGMENTED = {
+    "mkv_without_cues",
+    "fragmented_without_index",
+    "hevc_open_gop_without_cues",
+    "long_gop_without_cues",
+}
+
+
+def split(uri: str, folder: Path, **settings: object) -> tuple[Plan, DirectoryStaging]:
+    staging = DirectoryStaging(folder / "staging")
+    chosen = Settings.model_validate({"chunk_s": 2.0, **settings})
+    response = run(SplitRequest(uri=uri, settings=chosen, pack=PACK), staging)
+    return get_document(staging, plan_key(response.run_id), Plan), staging
+
+
+def checksum(picture: VideoFrame) -> int:
+    crc = 0
+    for plane in picture.planes:
+        row = plane.width * (2 if picture.format.components[0].bits > 8 else 1)
+        data = bytes(plane)
+        for line in range(plane.height):
+            crc = zlib.crc32(data[line * plane.line_size : line * plane.line_size + row], crc)
+    return crc
+
+
+def all_frames(clip: Path, stream: int) -> list[tuple[int | None, int]]:
+    with av.open(str(clip)) as container:
+        return [(frame.pts, checksum(frame)) for frame in container.decode(container.streams[stream])]
+
+
+def frames_of(plan: Plan, chunk: Chunk, staging: DirectoryStaging, uri: str) -> list[tuple[int, int]]:
+    location = staging.location(chunk.segment_key) if chunk.segment_key else uri
+    with ChunkReader(location, "clip", plan.source, chunk) as reader:
+        frames = [(frame.pts, checksum(frame._decoded)) for frame in reader.frames(all_frames=True, loop_filter=True)]
+        assert reader.frame_count == len(frames)
+        return frames
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_chunks_hold_every_frame_exactly_once(kind: str, tmp_path: Path) -> None:
+    clip = make_clip(kind, tmp_path)
+    plan, staging = split(str(clip), tmp_path)
+    assert plan.source.segmented == (kind in SEGMENTED)
+    with av.open(str(clip)) as container:
+        stream = next(s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic)
+        index, time_base = stream.index, stream.time_base
+    expected = all_frames(clip, index)
+    assert len(plan.chunks) >= 2
+
+    found = [frames_of(plan, chunk, staging, str(clip)) for chunk in plan.chunks]
+    assert all(found), [len(frames) for frames in found]
+    together = [frame for frames in found for frame in frames]
+    assert [crc for _, crc in together] == [crc for _, crc in expected]
+    assert [pts for pts, _ in together] == sorted({pts for pts, _ in together})
+    if "avi" not in kind:
+        assert time_base is not None
+        assert [round(pts * plan.source.time_base, 3) for pts, _ in together] == [
+            round(pts * time_base, 3) for pts, _ in expected if pts is not None
+        ]
+    assert plan.source.start_pts == together[0][0]
+    assert abs(plan.source.duration_s - 6) < 0.7
+    mid_gop = [chunk for chunk in plan.chunks if chunk.decode_from_pts != chunk.start_pts]
+    assert bool(mid_gop) == (plan.mid_gop_decode_s > 0) == ("long_gop" in kind)
+    listed = json.loads(staging.get(chunks_key(plan.run_id)))
+    assert [Chunk.model_validate_json(json.dumps(item)) for item in listed] == plan.chunks
+    assert plan.chunks[0].start_pts == -OPEN_END
+    assert plan.chunks[-1].end_pts == OPEN_END
