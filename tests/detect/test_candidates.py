@@ -1,0 +1,121 @@
+"""Which frames of a chunk are kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lambdas.contracts import OPEN_END, QUALITY_PARTS, Chunk, ScanTier, SourceFacts
+from lambdas.detect.candidates import choose_staged, doubtful_spans, moments, nearest_good, targets
+from lambdas.detect.scenes import Glance, Shots
+from lambdas.detect.tracks import Sighting, Track
+
+SOURCE = SourceFacts(
+    uri="clip.mp4",
+    identity="x",
+    size_bytes=1,
+    container="mp4",
+    codec="h264",
+    width=64,
+    height=36,
+    rotation=0,
+    sample_aspect_ratio=1.0,
+    interlaced=False,
+    hdr="",
+    fps=10.0,
+    duration_s=60.0,
+    start_pts=0,
+    time_base_num=1,
+    time_base_den=10,
+    video_stream=0,
+    segmented=False,
+)
+
+
+def glances(count: int, cuts: tuple[int, ...] = (), black: range = range(0)) -> list[Glance]:
+    return [
+        Glance(
+            pts=index,
+            t_s=index / 10,
+            score=80.0 if index in cuts else 2.0,
+            luma=0.0 if index in black else 0.5,
+            contrast=0.0 if index in black else 0.4,
+            sharpness=0.5,
+        )
+        for index in range(count)
+    ]
+
+
+def chunk(index: int = 0, fallback: list[int] | None = None) -> Chunk:
+    return Chunk(
+        index=index, start_pts=-OPEN_END, end_pts=OPEN_END, decode_from_pts=-OPEN_END, fallback_pts=fallback or []
+    )
+
+
+def sighting(t_s: float, score: float) -> Sighting:
+    parts = np.ones(len(QUALITY_PARTS), np.float32)
+    box = np.array([0, 0, 10, 10], np.float32)
+    return Sighting(round(t_s * 10), t_s, box, np.zeros((5, 2), np.float32), parts, score, np.zeros((1, 1, 3), np.uint8))
+
+
+def test_a_chunk_without_frames_wants_nothing() -> None:
+    assert targets([], Shots([], 27.0), SOURCE, chunk(), True, 3) == []
+
+
+def test_a_single_frame_is_wanted_once() -> None:
+    only = glances(1)
+    assert [one.pts for one in targets(only, Shots(only, 27.0), SOURCE, chunk(fallback=[0]), True, 3)] == [0]
+
+
+def test_every_scene_gets_a_frame_near_its_middle() -> None:
+    seen = glances(300, cuts=(100, 160))
+    found = targets(seen, Shots(seen, 27.0), SOURCE, chunk(), True, 3)
+    for low, high in ((0, 10), (10, 16), (16, 30)):
+        middle = (low + high) / 2
+        assert min(abs(one.t_s - middle) for one in found) <= max(0.5, (high - low) / 10)
+
+
+@pytest.mark.parametrize("other_part_s", [0.0, 5.0, 15.0, 29.0])
+def test_a_scene_that_goes_on_in_the_next_chunk_has_a_frame_near_its_later_middle(other_part_s: float) -> None:
+    seen = glances(300)
+    found = targets(seen, Shots(seen, 27.0), SOURCE, chunk(), False, 1)
+    length = 30 + other_part_s
+    assert min(abs(one.t_s - length / 2) for one in found) <= max(0.5, length / 10)
+
+
+def test_black_frames_are_passed_over_while_others_are_near() -> None:
+    seen = glances(100, black=range(45, 55))
+    chosen = nearest_good(seen, Shots(seen, 27.0), 5.0, 1.0)
+    assert chosen is not None
+    assert chosen.luma > 0
+
+
+def test_only_spans_with_a_large_change_are_decoded_fully() -> None:
+    assert doubtful_spans(glances(50, cuts=(20,)), 27.0) == [(19, 20)]
+
+
+def test_moments_of_a_track_stay_inside_its_shot_and_apart() -> None:
+    seen = glances(300, cuts=(100,))
+    track = Track([sighting(10 + second, 0.5 + second / 100) for second in range(10)])
+    found = moments([track], ScanTier(), Shots(seen, 27.0))
+    assert len(found) == 3
+    assert all(moment.low_s >= 10 for moment in found)
+    assert np.diff([moment.t_s for moment in found]).min() >= 2
+
+
+def test_everybody_keeps_a_frame_even_beyond_the_limit() -> None:
+    people = [[[sighting(second, 0.9)]] for second in range(20)]
+    available = {sighting.pts for tracks in people for track in tracks for sighting in track}
+    assert choose_staged(people, [], available, limit=8) == sorted(available)
+
+
+def test_nobody_and_nothing_wanted_stages_nothing() -> None:
+    assert choose_staged([], [], set(), limit=8) == []
+
+
+def test_a_crowd_is_limited_to_three_times_the_usual() -> None:
+    people = [[[sighting(second / 10, second / 1000)]] for second in range(500)]
+    available = {one.pts for tracks in people for track in tracks for one in track}
+    kept = choose_staged(people, [], available, limit=20)
+    assert len(kept) == 60
+    assert min(kept) == 440  # the best faces
