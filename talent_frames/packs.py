@@ -32,6 +32,7 @@ from lambdas.detect.packs import (
     load_pack,
 )
 from lambdas.errors import DamagedPack, DownloadFailed, MissingPack, UnknownPack
+from talent_frames.dlib_resnet import to_onnx
 
 DEFAULT_PACK = "open"
 
@@ -54,6 +55,10 @@ class Source:
     """Tried in order; empty for a file that an installed package ships."""
     size_bytes: int
     """What has to be fetched."""
+    becomes: str = ""
+    """Name of the file made of it for the pack; empty if it goes in as it is."""
+    make: Callable[[Path, Path], None] | None = None
+    """Makes that file."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +74,6 @@ class KnownPack:
     distances: Distances
     detector_source: Source
     embedder_source: Source
-    dynamic_detector: bool = False
-    """Whether the detector's file has a fixed input size that is made dynamic when the pack is put together."""
 
     @property
     def local(self) -> bool:
@@ -82,6 +85,33 @@ class KnownPack:
         """Bytes to fetch; 0 if none. Files from one archive share its size."""
         sources = {source.urls: source.size_bytes for source in (self.detector_source, self.embedder_source)}
         return 0 if self.local else sum(sources.values())
+
+
+def make_dynamic(source: Path, target: Path) -> None:
+    """Writes a detector's ONNX with free height and width.
+
+    Weights listed among the graph's inputs are taken off that list: onnxruntime may then fold batch norms into
+    convolutions, which halves CenterFace's time (63 to 33 ms at 640x384).
+    """
+    import onnx
+
+    model = onnx.load(str(source))
+    graph = model.graph
+    weights = {tensor.name for tensor in graph.initializer}
+    for value in [value for value in graph.input if value.name in weights]:
+        graph.input.remove(value)
+    for value in (*graph.input, *graph.output):
+        dims = value.type.tensor_type.shape.dim
+        # Rank 4 is (batch, channels, height, width), rank 3 is YuNet's (batch, cells, numbers).
+        free = {2: "height", 3: "width"} if len(dims) == 4 else {1: "cells"}
+        if value.name not in {given.name for given in graph.input}:
+            free = {axis: f"{value.name}_{name}" for axis, name in free.items()}
+        for axis, name in free.items():
+            dims[axis].dim_param = name
+        if len(dims) == 4:
+            dims[0].dim_value = 1
+    del graph.value_info[:]
+    target.write_bytes(model.SerializeToString(deterministic=True))
 
 
 _ZOO = "https://github.com/opencv/opencv_zoo/raw/main/models"
@@ -113,17 +143,23 @@ PACKS: dict[str, KnownPack] = {
             detector="centerface",
             embedder="dlib",
             embedding_size=128,
-            distances=Distances(same=0.055, strict=0.04, attach=0.065, suggest=0.075, name=0.065),
+            distances=Distances(same=0.33, strict=0.22, attach=0.36, suggest=0.45, name=0.36),
             detector_source=Source(
-                "centerface.onnx", "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc", (), 7_304_518
+                "centerface.onnx",
+                "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
+                (),
+                7_304_518,
+                becomes="centerface_dynamic.onnx",
+                make=make_dynamic,
             ),
             embedder_source=Source(
                 "dlib_face_recognition_resnet_model_v1.dat",
                 "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
                 (),
                 22_466_066,
+                becomes="dlib_face_recognition_resnet_model_v1.onnx",
+                make=to_onnx,
             ),
-            dynamic_detector=True,
         ),
         KnownPack(
             name="opencv",
@@ -132,12 +168,14 @@ PACKS: dict[str, KnownPack] = {
             detector="yunet",
             embedder="sface",
             embedding_size=128,
-            distances=Distances(same=0.55, strict=0.45, attach=0.60, suggest=0.68, name=0.60),
+            distances=Distances(same=0.50, strict=0.40, attach=0.55, suggest=0.637, name=0.55),
             detector_source=Source(
                 "face_detection_yunet_2023mar.onnx",
                 "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
                 (f"{_ZOO}/face_detection_yunet/face_detection_yunet_2023mar.onnx",),
                 232_589,
+                becomes="face_detection_yunet_2023mar_dynamic.onnx",
+                make=make_dynamic,
             ),
             embedder_source=Source(
                 "face_recognition_sface_2021dec.onnx",
@@ -145,7 +183,6 @@ PACKS: dict[str, KnownPack] = {
                 (f"{_ZOO}/face_recognition_sface/face_recognition_sface_2021dec.onnx",),
                 38_696_353,
             ),
-            dynamic_detector=True,
         ),
         _insightface_pack(
             "buffalo_l",
@@ -155,7 +192,7 @@ PACKS: dict[str, KnownPack] = {
         ),
         _insightface_pack(
             "buffalo_s",
-            127_607_554,
+            128_000_000,
             ("det_500m.onnx", "5e4447f50245bbd7966bd6c0fa52938c61474a04ec7def48753668a9d8b4ea3a"),
             ("w600k_mbf.onnx", "9cc6e4a75f0e2bf0b1aed94578f144d15175f357bdc05e815e5c4a02b319eb4f"),
         ),
@@ -297,23 +334,29 @@ def _assemble(known: KnownPack, directory: Path, home: Path, progress: Progress)
     else:
         for source in (detector, embedder):
             _fetch(source.urls, home, source.sha256, progress).rename(directory / source.file)
-    detector_file = directory / detector.file
-    if known.dynamic_detector:
-        detector_file = directory / f"{detector_file.stem}_dynamic.onnx"
-        make_dynamic(directory / detector.file, detector_file)
-        (directory / detector.file).unlink()
     manifest = PackManifest(
         name=known.name,
         licence=known.licence,
         commercial_use=known.commercial_use,
         detector=known.detector,
-        detector_file=describe_file(detector_file),
+        detector_file=describe_file(_made(directory, detector)),
         embedder=known.embedder,
-        embedder_file=describe_file(directory / embedder.file),
+        embedder_file=describe_file(_made(directory, embedder)),
         embedding_size=known.embedding_size,
         distances=known.distances,
     )
     (directory / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+
+
+def _made(directory: Path, source: Source) -> Path:
+    """The pack's file of this source; where it is made of another, that one goes."""
+    original = directory / source.file
+    if source.make is None:
+        return original
+    target = directory / source.becomes
+    source.make(original, target)
+    original.unlink()
+    return target
 
 
 def _installed_file(name: str) -> Path:
@@ -340,33 +383,6 @@ def _check(path: Path, sha256: str, origin: str) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256:
         raise DamagedPack(f"{origin}: sha256 is {found}, expected {sha256}")
-
-
-def make_dynamic(source: Path, target: Path) -> None:
-    """Writes a detector's ONNX with free height and width.
-
-    Weights listed among the graph's inputs are taken off that list: onnxruntime may then fold batch norms into
-    convolutions, which halves CenterFace's time (63 to 33 ms at 640x384).
-    """
-    import onnx
-
-    model = onnx.load(str(source))
-    graph = model.graph
-    weights = {tensor.name for tensor in graph.initializer}
-    for value in [value for value in graph.input if value.name in weights]:
-        graph.input.remove(value)
-    for value in (*graph.input, *graph.output):
-        dims = value.type.tensor_type.shape.dim
-        # Rank 4 is (batch, channels, height, width), rank 3 is YuNet's (batch, cells, numbers).
-        free = {2: "height", 3: "width"} if len(dims) == 4 else {1: "cells"}
-        if value.name not in {given.name for given in graph.input}:
-            free = {axis: f"{value.name}_{name}" for axis, name in free.items()}
-        for axis, name in free.items():
-            dims[axis].dim_param = name
-        if len(dims) == 4:
-            dims[0].dim_value = 1
-    del graph.value_info[:]
-    target.write_bytes(model.SerializeToString(deterministic=True))
 
 
 # downloads
