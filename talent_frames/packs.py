@@ -49,7 +49,7 @@ class Source:
     """Where one file of a pack comes from, and what it must be."""
 
     file: str
-    """Its name in the pack; for an archive the name of the member, wherever in the archive it lies."""
+    """Its name; for an archive the name of the member, wherever in the archive it lies."""
     sha256: str
     urls: tuple[str, ...]
     """Tried in order; empty for a file that an installed package ships."""
@@ -59,6 +59,11 @@ class Source:
     """Name of the file made of it for the pack; empty if it goes in as it is."""
     make: Callable[[Path, Path], None] | None = None
     """Makes that file."""
+
+    @property
+    def kept_as(self) -> str:
+        """Name of the file in the pack."""
+        return self.becomes or self.file
 
 
 @dataclass(frozen=True)
@@ -241,9 +246,9 @@ def resolve_pack(name_or_directory: str, progress: Progress | None = None) -> Pa
             return directory
         raise UnknownPack(f"{name_or_directory}: neither a directory nor one of {', '.join(PACKS)}")
     directory = packs_home() / known.name
-    if (directory / MANIFEST).is_file():
+    if _is_current(known, directory):
         return directory
-    if known.local:
+    if known.local or _has_files(known, directory):
         return get_pack(known.name, progress)
     raise MissingPack(f"{known.name} is not here; {_how(known)}; {_allows(known)}")
 
@@ -262,15 +267,16 @@ def get_pack(name: str, progress: Progress | None = None) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     target = home / name
     with _lock(home / f".{name}.lock"):
-        if _sound(target):
+        if _is_sound(known, target):
             return target
         staging = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=home))
         try:
-            _assemble(known, staging, home, progress or _silent)
-            staging.chmod(0o755)
+            fresh, old = staging / "new", staging / "old"
+            fresh.mkdir()
+            _assemble(known, fresh, home, progress or _silent)
             if target.exists():
-                shutil.rmtree(target)
-            staging.rename(target)
+                target.rename(old)
+            fresh.rename(target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     return target
@@ -281,7 +287,7 @@ def list_packs() -> list[PackRow]:
     rows = []
     for known in PACKS.values():
         directory = packs_home() / known.name
-        here = (directory / MANIFEST).is_file()
+        here = _is_current(known, directory) or _has_files(known, directory)
         size = sum(file.stat().st_size for file in directory.iterdir()) if here else known.download_bytes
         rows.append(PackRow(known.name, known.licence, known.commercial_use, here, size, "" if here else _how(known)))
     return rows
@@ -301,14 +307,36 @@ def _silent(file: str, done: int, total: int) -> None:
     """No progress wanted."""
 
 
-def _sound(directory: Path) -> bool:
-    """Whether a whole pack lies there."""
-    if not (directory / MANIFEST).is_file():
-        return False
+def _is_current(known: KnownPack, directory: Path) -> bool:
+    """Whether the pack there is the one this release would make; its files are not read."""
     try:
-        load_pack(directory)
+        manifest = read_manifest(directory) if (directory / MANIFEST).is_file() else None
     except DamagedPack:
         return False
+    return manifest is not None and manifest == _manifest(known, manifest.detector_file, manifest.embedder_file)
+
+
+def _has_files(known: KnownPack, directory: Path) -> bool:
+    """Whether an earlier release made a pack of the same files there."""
+    try:
+        manifest = read_manifest(directory) if (directory / MANIFEST).is_file() else None
+    except DamagedPack:
+        return False
+    names = (known.detector_source.kept_as, known.embedder_source.kept_as)
+    return manifest is not None and tuple(file.name for file in manifest.files) == names
+
+
+def _is_sound(known: KnownPack, directory: Path) -> bool:
+    """Whether a whole pack lies there, its files read; a manifest of an earlier release is brought up to date."""
+    if not _has_files(known, directory):
+        return False
+    manifest = read_manifest(directory)
+    try:
+        check_files(directory, manifest)
+    except DamagedPack:
+        return False
+    if not _is_current(known, directory):
+        _write_manifest(_manifest(known, manifest.detector_file, manifest.embedder_file), directory)
     return True
 
 
@@ -334,18 +362,30 @@ def _assemble(known: KnownPack, directory: Path, home: Path, progress: Progress)
     else:
         for source in (detector, embedder):
             _fetch(source.urls, home, source.sha256, progress).rename(directory / source.file)
-    manifest = PackManifest(
+    _write_manifest(
+        _manifest(known, *(describe_file(_made(directory, source)) for source in (detector, embedder))), directory
+    )
+
+
+def _manifest(known: KnownPack, detector_file: PackFile, embedder_file: PackFile) -> PackManifest:
+    return PackManifest(
         name=known.name,
         licence=known.licence,
         commercial_use=known.commercial_use,
         detector=known.detector,
-        detector_file=describe_file(_made(directory, detector)),
+        detector_file=detector_file,
         embedder=known.embedder,
-        embedder_file=describe_file(_made(directory, embedder)),
+        embedder_file=embedder_file,
         embedding_size=known.embedding_size,
         distances=known.distances,
     )
-    (directory / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+
+
+def _write_manifest(manifest: PackManifest, directory: Path) -> None:
+    """Written aside and renamed, so that nobody reads half of it."""
+    aside = directory / f".{MANIFEST}"
+    aside.write_text(manifest.model_dump_json(indent=2) + "\n")
+    aside.replace(directory / MANIFEST)
 
 
 def _made(directory: Path, source: Source) -> Path:
