@@ -104,8 +104,9 @@ def to_onnx(source: Path, target: Path) -> None:
         return add("Pad", [x, constant(np.array([0, 0, 0, 0, 0, channels, side, side], np.int64))])
 
     kernel, bias = tensors.convolution(32, 3, 7)
-    mean = np.array(_MEAN_RGB, np.float32)[None, :, None, None]
-    bias = bias - (kernel * (mean / 256)).sum(axis=(1, 2, 3))
+    # In double precision, so that the order of the sum, which differs between CPUs, does not change the file.
+    mean = np.array(_MEAN_RGB)[None, :, None, None] / 256
+    bias = (bias - (kernel.astype(np.float64) * mean).sum(axis=(1, 2, 3))).astype(np.float32)
     x = add("Conv", ["crops", constant(kernel[:, ::-1] / 256), constant(bias)], strides=[2, 2])
     x = add("MaxPool", [add("Relu", [x])], kernel_shape=[3, 3], strides=[2, 2])
     channels, side = 32, ((SIDE - 7) // 2 + 1 - 3) // 2 + 1

@@ -27,9 +27,11 @@ from lambdas.detect.packs import (
     ARCFACE_512,
     INSIGHTFACE_LICENCE,
     MANIFEST,
+    PackFile,
     PackManifest,
+    check_files,
     describe_file,
-    load_pack,
+    read_manifest,
 )
 from lambdas.errors import DamagedPack, DownloadFailed, MissingPack, UnknownPack
 from talent_frames.dlib_resnet import to_onnx
@@ -248,7 +250,7 @@ def resolve_pack(name_or_directory: str, progress: Progress | None = None) -> Pa
     directory = packs_home() / known.name
     if _is_current(known, directory):
         return directory
-    if known.local or _has_files(known, directory):
+    if known.local or _kept_manifest(known, directory):
         return get_pack(known.name, progress)
     raise MissingPack(f"{known.name} is not here; {_how(known)}; {_allows(known)}")
 
@@ -287,7 +289,7 @@ def list_packs() -> list[PackRow]:
     rows = []
     for known in PACKS.values():
         directory = packs_home() / known.name
-        here = _is_current(known, directory) or _has_files(known, directory)
+        here = _kept_manifest(known, directory) is not None
         size = sum(file.stat().st_size for file in directory.iterdir()) if here else known.download_bytes
         rows.append(PackRow(known.name, known.licence, known.commercial_use, here, size, "" if here else _how(known)))
     return rows
@@ -307,36 +309,33 @@ def _silent(file: str, done: int, total: int) -> None:
     """No progress wanted."""
 
 
+def _kept_manifest(known: KnownPack, directory: Path) -> PackManifest | None:
+    """The manifest there, if it is of a pack of the same files as this release would make; they are not read."""
+    try:
+        manifest = read_manifest(directory) if (directory / MANIFEST).is_file() else None
+    except DamagedPack:
+        return None
+    names = [known.detector_source.kept_as, known.embedder_source.kept_as]
+    return manifest if manifest is not None and [file.name for file in manifest.files] == names else None
+
+
 def _is_current(known: KnownPack, directory: Path) -> bool:
     """Whether the pack there is the one this release would make; its files are not read."""
-    try:
-        manifest = read_manifest(directory) if (directory / MANIFEST).is_file() else None
-    except DamagedPack:
-        return False
-    return manifest is not None and manifest == _manifest(known, manifest.detector_file, manifest.embedder_file)
-
-
-def _has_files(known: KnownPack, directory: Path) -> bool:
-    """Whether an earlier release made a pack of the same files there."""
-    try:
-        manifest = read_manifest(directory) if (directory / MANIFEST).is_file() else None
-    except DamagedPack:
-        return False
-    names = (known.detector_source.kept_as, known.embedder_source.kept_as)
-    return manifest is not None and tuple(file.name for file in manifest.files) == names
+    kept = _kept_manifest(known, directory)
+    return kept is not None and kept == _manifest(known, *kept.files)
 
 
 def _is_sound(known: KnownPack, directory: Path) -> bool:
     """Whether a whole pack lies there, its files read; a manifest of an earlier release is brought up to date."""
-    if not _has_files(known, directory):
+    kept = _kept_manifest(known, directory)
+    if kept is None:
         return False
-    manifest = read_manifest(directory)
     try:
-        check_files(directory, manifest)
+        check_files(directory, kept)
     except DamagedPack:
         return False
     if not _is_current(known, directory):
-        _write_manifest(_manifest(known, manifest.detector_file, manifest.embedder_file), directory)
+        _write_manifest(_manifest(known, *kept.files), directory)
     return True
 
 
