@@ -57,9 +57,7 @@ def _option(panel: str, text: str, default: object = None, *names: str, **more: 
 
 
 # A default of None means "not given", so that a settings file is overruled only by what is.
-Videos = Annotated[
-    list[str], typer.Argument(metavar="VIDEO...", help="Path, or http(s) or s3 URL.", show_default=False)
-]
+Videos = Annotated[list[str], typer.Argument(metavar="VIDEO", help="Path, or http(s) or s3 URL.", show_default=False)]
 Out = Annotated[
     Path | None,
     _option(
