@@ -16,6 +16,8 @@ import av
 import av.error
 import certifi
 from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
 
 from lambdas.errors import EmptySource, NoVideoStream, SourceMissing, UnreadableVideo
 
@@ -83,6 +85,16 @@ def open_video(location: str, name: str) -> InputContainer:
         )
 
 
+def holds_pts(container: InputContainer) -> bool:
+    """Whether packets tell when they are shown. AVI's only tell their place in the file; FFmpeg's guess is wrong."""
+    return container.format.name != "avi"
+
+
+def packet_time(packet: Packet[VideoStream], *, holds_pts: bool) -> int | None:
+    """When a packet is shown, by its decoding time where nothing else is known; None without any time."""
+    return packet.pts if holds_pts and packet.pts is not None else packet.dts
+
+
 @contextmanager
 def named_errors(location: str, name: str) -> Iterator[None]:
     """Turns FFmpeg's errors about the content into the named ones; others pass through."""
@@ -115,8 +127,6 @@ def input_options(location: str) -> dict[str, str]:
     options = {
         "format_whitelist": ",".join(ACCEPTED_FORMATS),
         "use_mfra_for": "pts",
-        # Presentation times of containers that hold only decoding times (AVI).
-        "fflags": "+genpts",
     }
     if not is_url(location):
         return options | {"protocol_whitelist": "file"}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from lambdas.contracts import Settings
-from lambdas.errors import SourceMissing
+from lambdas.contracts import Gallery, Settings
+from lambdas.errors import GalleryPackMismatch, InvalidGallery, SourceMissing
+from lambdas.publish.keys import source_names
+from lambdas.publish.manifest import Manifest
 from talent_frames.progress import Progress, Silent
-from talent_frames.run import run_video, source_stem
+from talent_frames.run import run_video
 
 DEFAULT_PACK = "open"
 
@@ -23,8 +24,8 @@ def run(
     workers: int | None = None,
     force: str = "",
     progress: Progress | None = None,
-) -> dict[str, Any]:
-    """Finds the people of one video, publishes them as a folder and returns its manifest.
+) -> Manifest:
+    """Finds the people of one video, publishes them as a folder and returns its manifest, as manifest.json holds it.
 
     Args:
         video: A path, or an http(s) or s3 URL.
@@ -47,7 +48,7 @@ def run(
     known = read_gallery(Path(gallery), pack_dir, progress) if gallery is not None else None
     return run_video(
         video,
-        out=Path(out) if out is not None else Path("out") / source_stem(str(video)),
+        out=Path(out) if out is not None else Path("out") / source_names(str(video))[0],
         pack_dir=pack_dir,
         settings=settings,
         gallery=known,
@@ -60,17 +61,29 @@ def run(
 def read_gallery(gallery: Path, pack_dir: Path, progress: Progress) -> bytes:
     """The bytes of a gallery.npz, enrolled here and now if `gallery` is a folder.
 
-    Raises SourceMissing, InvalidGallery.
+    Raises SourceMissing, InvalidGallery, and GalleryPackMismatch before any time is spent on a video.
     """
-    from talent_frames.enroll import enroll
+    from lambdas.detect.packs import read_manifest
 
     if gallery.is_dir():
+        from talent_frames.enroll import enroll
+
         progress.started("enroll")
         known, warnings = enroll(gallery, pack_dir)
-        result = f"{len(known.names)} people"
-        progress.finished("enroll", "; ".join([result, *warnings]))
+        progress.finished("enroll", "; ".join([f"{len(known.names)} people", *warnings]))
         return known.to_bytes()
     try:
-        return gallery.read_bytes()
+        data = gallery.read_bytes()
     except OSError as error:
         raise SourceMissing(f"{gallery}: {error.strerror}") from None
+    try:
+        enrolled_with = Gallery.from_bytes(data).pack_sha256
+    except InvalidGallery as error:
+        raise InvalidGallery(f"{gallery}: {error}") from None
+    pack = read_manifest(pack_dir).facts()
+    if enrolled_with != pack.sha256:
+        raise GalleryPackMismatch(
+            f"{gallery}: enrolled with another model pack than {pack.name} "
+            f"({enrolled_with[:12]}, not {pack.sha256[:12]}); enrol its pictures again with --models {pack.name}"
+        )
+    return data

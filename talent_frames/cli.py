@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import json
 import signal
 import sys
 import traceback
@@ -22,7 +21,9 @@ from rich.table import Table
 
 from lambdas.contracts import Settings
 from lambdas.errors import BadInput, InvalidSettings, TalentFramesError
-from talent_frames.progress import Bars, Lines, Progress, clock
+from lambdas.publish.keys import source_names
+from lambdas.publish.manifest import Manifest
+from talent_frames.progress import Bars, Downloads, Lines, Progress, clock
 
 PACKAGE = "talent-frames"
 DEFAULTS = Settings()
@@ -57,9 +58,7 @@ def _option(panel: str, text: str, default: object = None, *names: str, **more: 
 
 
 # A default of None means "not given", so that a settings file is overruled only by what is.
-Videos = Annotated[
-    list[str], typer.Argument(metavar="VIDEO...", help="Path, or http(s) or s3 URL.", show_default=False)
-]
+Videos = Annotated[list[str], typer.Argument(metavar="VIDEO", help="Path, or http(s) or s3 URL.", show_default=False)]
 Out = Annotated[
     Path | None,
     _option(
@@ -232,7 +231,6 @@ def run_command(
     Writes people/, representative/, scenes/, names.txt, manifest.json and report.html.
     """
     from talent_frames.api import run
-    from talent_frames.run import source_stem
 
     adaptive = (scene_detector or _settings(settings_file, debug).scene_detector) == "adaptive"
     settings = _settings(
@@ -251,13 +249,13 @@ def run_command(
         **{"adaptive_ratio" if adaptive else "scene_threshold": scene_threshold},
     )
     several = len(videos) > 1
-    if several and len({source_stem(video) for video in videos}) < len(videos):
+    if several and len({source_names(video)[0] for video in videos}) < len(videos):
         _fail(BadInput("two of the videos have the same name and would share a folder; run them one by one"), "", debug)
     worst = 0
     for video in videos:
-        folder = out or Path("out") / source_stem(video)
+        folder = out or Path("out") / source_names(video)[0]
         if several:
-            folder = (out or Path("out")) / source_stem(video)
+            folder = (out or Path("out")) / source_names(video)[0]
         try:
             with _errors(video, debug):
                 with _progress() as progress:
@@ -299,7 +297,7 @@ def demo(
             progress.finished("clip", str(clip))
             manifest = run(clip, out=out, models=models, workers=workers, progress=progress)
         _tell(manifest, out, as_json)
-        found = len(manifest["people"])
+        found = len(manifest.people)
         verdict = f"{found} people found, {len(PEOPLE)} expected"
         if found != len(PEOPLE):
             raise TalentFramesError(verdict)
@@ -344,10 +342,12 @@ def list_command() -> None:
     """List the packs, their licences and what is here."""
     from talent_frames.packs import list_packs
 
-    table = Table("pack", "detector, embedder", "licence", "here", box=None, pad_edge=False, header_style="bold")
+    table = Table("pack", "here", "MB", "commercial use", "licence", box=None, pad_edge=False, header_style="bold")
     for pack in list_packs():
-        table.add_row(pack.name, f"{pack.detector}, {pack.embedder}", pack.licence, "yes" if pack.here else "no")
-    Console().print(table)
+        allowed = "allowed" if pack.commercial_use else "not allowed"
+        table.add_row(pack.name, "yes" if pack.here else "no", f"{pack.size_bytes / 1e6:.0f}", allowed, pack.licence)
+    Console(highlight=False).print(table)
+    print("Get one with: talent-frames models get NAME. Folders in InsightFace's format work by path.")
 
 
 @models_app.command("get")
@@ -355,9 +355,10 @@ def get_command(name: Annotated[str, typer.Argument(metavar="NAME", show_default
     """Download a pack; its files are checked by sha256."""
     from talent_frames.packs import get_pack
 
-    with _errors(name, debug), _progress() as progress:
-        folder = get_pack(name, progress)
-    print(f"{name}: {folder}")
+    with _errors(name, debug):
+        with _progress() as progress:
+            folder = get_pack(name, Downloads(progress))
+        print(f"{name}: {folder}")
 
 
 def _settings(file: Path | None, debug: bool, **given: Any) -> Settings:
@@ -407,35 +408,37 @@ def _fail(error: Exception, what: str, debug: bool) -> None:
     raise typer.Exit(2 if isinstance(error, BadInput) else 1)
 
 
-def _tell(manifest: dict[str, Any], folder: Path, as_json: bool, *, compact: bool = False) -> None:
+def _tell(manifest: Manifest, folder: Path, as_json: bool, *, compact: bool = False) -> None:
     """Prints the manifest, or who was found and where things are."""
     if as_json:
-        print(json.dumps(manifest, ensure_ascii=False, indent=None if compact else 1))
+        print(manifest.model_dump_json(indent=None if compact else 1))
         return
     console = Console(highlight=False)
-    people, scenes = manifest["people"], manifest["scenes"]
-    if people:
+    if manifest.people:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in ("person", "name"):
             table.add_column(heading)
         for heading in ("on screen", "best at", "score"):
             table.add_column(heading, justify="right")
-        table.add_column("best frame")
-        for person in people:
-            best = person["best_frame"]
+        table.add_column("best frame", no_wrap=True)
+        for person in manifest.people:
+            best = person.best_frame
             table.add_row(
-                str(person["id"]),
-                person["name"] or "unknown",
-                clock(person["screen_time_s"]),
-                clock(best["t_s"]),
-                f"{best['score']:.2f}",
-                best["file"],
+                str(person.id),
+                escape(person.name or "unknown"),
+                clock(person.screen_time_s),
+                clock(best.t_s),
+                f"{best.score:.2f}",
+                escape(best.file),
             )
         console.print(table)
-    console.print(
-        f"{len(people)} people, {len(manifest['representative_frames'])} representative frames, {len(scenes)} scenes"
+    print(
+        f"{len(manifest.people)} people, {len(manifest.representative_frames)} representative frames, "
+        f"{len(manifest.scenes)} scenes"
     )
-    console.print(f"{folder / 'report.html'}", soft_wrap=True)
+    for note in manifest.notes:
+        print(f"note: {note}")
+    print(f"report: {folder / manifest.report_file}")
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

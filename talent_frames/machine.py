@@ -52,12 +52,13 @@ def default_workers() -> int:
 
 
 def cache_folder() -> Path:
-    """Where interrupted runs wait to be resumed: `talent-frames` in $XDG_CACHE_HOME or ~/.cache.
+    """Where interrupted runs wait to be resumed: `$TALENT_FRAMES_HOME` (model packs are there too), by default
+    `~/.cache/talent-frames`.
 
-    The system's temporary folder takes its place where there is no home to write to.
+    The system's temporary folder takes its place where that can't be written.
     """
-    home = os.environ.get("XDG_CACHE_HOME")
-    folder = (Path(home) if home else Path("~/.cache").expanduser()) / "talent-frames"
+    home = os.environ.get("TALENT_FRAMES_HOME")
+    folder = Path(home).expanduser() if home else Path("~/.cache/talent-frames").expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

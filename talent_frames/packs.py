@@ -27,11 +27,14 @@ from lambdas.detect.packs import (
     ARCFACE_512,
     INSIGHTFACE_LICENCE,
     MANIFEST,
+    PackFile,
     PackManifest,
+    check_files,
     describe_file,
-    load_pack,
+    read_manifest,
 )
 from lambdas.errors import DamagedPack, DownloadFailed, MissingPack, UnknownPack
+from talent_frames.dlib_resnet import to_onnx
 
 DEFAULT_PACK = "open"
 
@@ -48,12 +51,21 @@ class Source:
     """Where one file of a pack comes from, and what it must be."""
 
     file: str
-    """Its name in the pack; for an archive the name of the member, wherever in the archive it lies."""
+    """Its name; for an archive the name of the member, wherever in the archive it lies."""
     sha256: str
     urls: tuple[str, ...]
     """Tried in order; empty for a file that an installed package ships."""
     size_bytes: int
     """What has to be fetched."""
+    becomes: str = ""
+    """Name of the file made of it for the pack; empty if it goes in as it is."""
+    make: Callable[[Path, Path], None] | None = None
+    """Makes that file."""
+
+    @property
+    def kept_as(self) -> str:
+        """Name of the file in the pack."""
+        return self.becomes or self.file
 
 
 @dataclass(frozen=True)
@@ -69,8 +81,6 @@ class KnownPack:
     distances: Distances
     detector_source: Source
     embedder_source: Source
-    dynamic_detector: bool = False
-    """Whether the detector's file has a fixed input size that is made dynamic when the pack is put together."""
 
     @property
     def local(self) -> bool:
@@ -82,6 +92,33 @@ class KnownPack:
         """Bytes to fetch; 0 if none. Files from one archive share its size."""
         sources = {source.urls: source.size_bytes for source in (self.detector_source, self.embedder_source)}
         return 0 if self.local else sum(sources.values())
+
+
+def make_dynamic(source: Path, target: Path) -> None:
+    """Writes a detector's ONNX with free height and width.
+
+    Weights listed among the graph's inputs are taken off that list: onnxruntime may then fold batch norms into
+    convolutions, which halves CenterFace's time (63 to 33 ms at 640x384).
+    """
+    import onnx
+
+    model = onnx.load(str(source))
+    graph = model.graph
+    weights = {tensor.name for tensor in graph.initializer}
+    for value in [value for value in graph.input if value.name in weights]:
+        graph.input.remove(value)
+    for value in (*graph.input, *graph.output):
+        dims = value.type.tensor_type.shape.dim
+        # Rank 4 is (batch, channels, height, width), rank 3 is YuNet's (batch, cells, numbers).
+        free = {2: "height", 3: "width"} if len(dims) == 4 else {1: "cells"}
+        if value.name not in {given.name for given in graph.input}:
+            free = {axis: f"{value.name}_{name}" for axis, name in free.items()}
+        for axis, name in free.items():
+            dims[axis].dim_param = name
+        if len(dims) == 4:
+            dims[0].dim_value = 1
+    del graph.value_info[:]
+    target.write_bytes(model.SerializeToString(deterministic=True))
 
 
 _ZOO = "https://github.com/opencv/opencv_zoo/raw/main/models"
@@ -113,17 +150,23 @@ PACKS: dict[str, KnownPack] = {
             detector="centerface",
             embedder="dlib",
             embedding_size=128,
-            distances=Distances(same=0.055, strict=0.04, attach=0.065, suggest=0.075, name=0.065),
+            distances=Distances(same=0.33, strict=0.22, attach=0.36, suggest=0.45, name=0.36),
             detector_source=Source(
-                "centerface.onnx", "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc", (), 7_304_518
+                "centerface.onnx",
+                "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
+                (),
+                7_304_518,
+                becomes="centerface_dynamic.onnx",
+                make=make_dynamic,
             ),
             embedder_source=Source(
                 "dlib_face_recognition_resnet_model_v1.dat",
                 "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
                 (),
                 22_466_066,
+                becomes="dlib_face_recognition_resnet_model_v1.onnx",
+                make=to_onnx,
             ),
-            dynamic_detector=True,
         ),
         KnownPack(
             name="opencv",
@@ -132,12 +175,14 @@ PACKS: dict[str, KnownPack] = {
             detector="yunet",
             embedder="sface",
             embedding_size=128,
-            distances=Distances(same=0.55, strict=0.45, attach=0.60, suggest=0.68, name=0.60),
+            distances=Distances(same=0.50, strict=0.40, attach=0.55, suggest=0.637, name=0.55),
             detector_source=Source(
                 "face_detection_yunet_2023mar.onnx",
                 "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
                 (f"{_ZOO}/face_detection_yunet/face_detection_yunet_2023mar.onnx",),
                 232_589,
+                becomes="face_detection_yunet_2023mar_dynamic.onnx",
+                make=make_dynamic,
             ),
             embedder_source=Source(
                 "face_recognition_sface_2021dec.onnx",
@@ -145,7 +190,6 @@ PACKS: dict[str, KnownPack] = {
                 (f"{_ZOO}/face_recognition_sface/face_recognition_sface_2021dec.onnx",),
                 38_696_353,
             ),
-            dynamic_detector=True,
         ),
         _insightface_pack(
             "buffalo_l",
@@ -155,7 +199,7 @@ PACKS: dict[str, KnownPack] = {
         ),
         _insightface_pack(
             "buffalo_s",
-            127_607_554,
+            128_000_000,
             ("det_500m.onnx", "5e4447f50245bbd7966bd6c0fa52938c61474a04ec7def48753668a9d8b4ea3a"),
             ("w600k_mbf.onnx", "9cc6e4a75f0e2bf0b1aed94578f144d15175f357bdc05e815e5c4a02b319eb4f"),
         ),
@@ -204,9 +248,9 @@ def resolve_pack(name_or_directory: str, progress: Progress | None = None) -> Pa
             return directory
         raise UnknownPack(f"{name_or_directory}: neither a directory nor one of {', '.join(PACKS)}")
     directory = packs_home() / known.name
-    if (directory / MANIFEST).is_file():
+    if _is_current(known, directory):
         return directory
-    if known.local:
+    if known.local or _kept_manifest(known, directory):
         return get_pack(known.name, progress)
     raise MissingPack(f"{known.name} is not here; {_how(known)}; {_allows(known)}")
 
@@ -225,15 +269,16 @@ def get_pack(name: str, progress: Progress | None = None) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     target = home / name
     with _lock(home / f".{name}.lock"):
-        if _sound(target):
+        if _is_sound(known, target):
             return target
         staging = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=home))
         try:
-            _assemble(known, staging, home, progress or _silent)
-            staging.chmod(0o755)
+            fresh, old = staging / "new", staging / "old"
+            fresh.mkdir()
+            _assemble(known, fresh, home, progress or _silent)
             if target.exists():
-                shutil.rmtree(target)
-            staging.rename(target)
+                target.rename(old)
+            fresh.rename(target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     return target
@@ -244,7 +289,7 @@ def list_packs() -> list[PackRow]:
     rows = []
     for known in PACKS.values():
         directory = packs_home() / known.name
-        here = (directory / MANIFEST).is_file()
+        here = _kept_manifest(known, directory) is not None
         size = sum(file.stat().st_size for file in directory.iterdir()) if here else known.download_bytes
         rows.append(PackRow(known.name, known.licence, known.commercial_use, here, size, "" if here else _how(known)))
     return rows
@@ -264,14 +309,33 @@ def _silent(file: str, done: int, total: int) -> None:
     """No progress wanted."""
 
 
-def _sound(directory: Path) -> bool:
-    """Whether a whole pack lies there."""
-    if not (directory / MANIFEST).is_file():
+def _kept_manifest(known: KnownPack, directory: Path) -> PackManifest | None:
+    """The manifest there, if it is of a pack of the same files as this release would make; they are not read."""
+    try:
+        manifest = read_manifest(directory) if (directory / MANIFEST).is_file() else None
+    except DamagedPack:
+        return None
+    names = [known.detector_source.kept_as, known.embedder_source.kept_as]
+    return manifest if manifest is not None and [file.name for file in manifest.files] == names else None
+
+
+def _is_current(known: KnownPack, directory: Path) -> bool:
+    """Whether the pack there is the one this release would make; its files are not read."""
+    kept = _kept_manifest(known, directory)
+    return kept is not None and kept == _manifest(known, *kept.files)
+
+
+def _is_sound(known: KnownPack, directory: Path) -> bool:
+    """Whether a whole pack lies there, its files read; a manifest of an earlier release is brought up to date."""
+    kept = _kept_manifest(known, directory)
+    if kept is None:
         return False
     try:
-        load_pack(directory)
+        check_files(directory, kept)
     except DamagedPack:
         return False
+    if not _is_current(known, directory):
+        _write_manifest(_manifest(known, *kept.files), directory)
     return True
 
 
@@ -297,23 +361,41 @@ def _assemble(known: KnownPack, directory: Path, home: Path, progress: Progress)
     else:
         for source in (detector, embedder):
             _fetch(source.urls, home, source.sha256, progress).rename(directory / source.file)
-    detector_file = directory / detector.file
-    if known.dynamic_detector:
-        detector_file = directory / f"{detector_file.stem}_dynamic.onnx"
-        make_dynamic(directory / detector.file, detector_file)
-        (directory / detector.file).unlink()
-    manifest = PackManifest(
+    _write_manifest(
+        _manifest(known, *(describe_file(_made(directory, source)) for source in (detector, embedder))), directory
+    )
+
+
+def _manifest(known: KnownPack, detector_file: PackFile, embedder_file: PackFile) -> PackManifest:
+    return PackManifest(
         name=known.name,
         licence=known.licence,
         commercial_use=known.commercial_use,
         detector=known.detector,
-        detector_file=describe_file(detector_file),
+        detector_file=detector_file,
         embedder=known.embedder,
-        embedder_file=describe_file(directory / embedder.file),
+        embedder_file=embedder_file,
         embedding_size=known.embedding_size,
         distances=known.distances,
     )
-    (directory / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n")
+
+
+def _write_manifest(manifest: PackManifest, directory: Path) -> None:
+    """Written aside and renamed, so that nobody reads half of it."""
+    aside = directory / f".{MANIFEST}"
+    aside.write_text(manifest.model_dump_json(indent=2) + "\n")
+    aside.replace(directory / MANIFEST)
+
+
+def _made(directory: Path, source: Source) -> Path:
+    """The pack's file of this source; where it is made of another, that one goes."""
+    original = directory / source.file
+    if source.make is None:
+        return original
+    target = directory / source.becomes
+    source.make(original, target)
+    original.unlink()
+    return target
 
 
 def _installed_file(name: str) -> Path:
@@ -340,33 +422,6 @@ def _check(path: Path, sha256: str, origin: str) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256:
         raise DamagedPack(f"{origin}: sha256 is {found}, expected {sha256}")
-
-
-def make_dynamic(source: Path, target: Path) -> None:
-    """Writes a detector's ONNX with free height and width.
-
-    Weights listed among the graph's inputs are taken off that list: onnxruntime may then fold batch norms into
-    convolutions, which halves CenterFace's time (63 to 33 ms at 640x384).
-    """
-    import onnx
-
-    model = onnx.load(str(source))
-    graph = model.graph
-    weights = {tensor.name for tensor in graph.initializer}
-    for value in [value for value in graph.input if value.name in weights]:
-        graph.input.remove(value)
-    for value in (*graph.input, *graph.output):
-        dims = value.type.tensor_type.shape.dim
-        # Rank 4 is (batch, channels, height, width), rank 3 is YuNet's (batch, cells, numbers).
-        free = {2: "height", 3: "width"} if len(dims) == 4 else {1: "cells"}
-        if value.name not in {given.name for given in graph.input}:
-            free = {axis: f"{value.name}_{name}" for axis, name in free.items()}
-        for axis, name in free.items():
-            dims[axis].dim_param = name
-        if len(dims) == 4:
-            dims[0].dim_value = 1
-    del graph.value_info[:]
-    target.write_bytes(model.SerializeToString(deterministic=True))
 
 
 # downloads

@@ -16,7 +16,8 @@ LINE_EVERY_S = 10.0
 
 
 class Progress(Protocol):
-    """Told about every stage of a run. `total` and `amount` are seconds of video, or None where a stage can't say."""
+    """Told about every stage of a run. `total` and `amount` are seconds of video (bytes of a download); a total
+    is None where a stage can't say."""
 
     def started(self, stage: str, total: float | None = None) -> None: ...
 
@@ -63,6 +64,24 @@ class Lines:
 
     def finished(self, stage: str, result: str) -> None:
         print(f"{stage:<8} {result} ({time.monotonic() - self.began:.1f} s)", file=self.file, flush=True)
+
+
+class Downloads:
+    """Tells a Progress how far each file of a download is, called with its name, bytes here and bytes in all."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.file = ""
+        self.here = 0
+
+    def __call__(self, file: str, here: int, total: int) -> None:
+        if file != self.file:
+            self.file, self.here = file, 0
+            self.progress.started(file, total or None)
+        self.progress.advanced(file, here - self.here)
+        self.here = here
+        if total and here >= total:
+            self.progress.finished(file, f"{total / 1e6:.1f} MB")
 
 
 class Bars:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import multiprocessing
 import os
 import shutil
@@ -17,8 +16,6 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from lambdas.contracts import (
     ClusterRequest,
@@ -31,6 +28,8 @@ from lambdas.contracts import (
     plan_key,
 )
 from lambdas.errors import BadInput, TalentFramesError
+from lambdas.publish.keys import Keys
+from lambdas.publish.manifest import Manifest
 from lambdas.staging import DirectoryStaging, get_document
 from talent_frames.machine import cache_folder, default_workers
 from talent_frames.output import check_output, replacing
@@ -56,7 +55,7 @@ def run_video(
     workers: int | None = None,
     force: str = "",
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> Manifest:
     """Finds the people of one video, publishes them as folder `out` and returns the manifest.
 
     `video` is a path or an http(s) or s3 URL, `pack_dir` the folder of a model pack, `gallery` the bytes of a
@@ -65,16 +64,15 @@ def run_video(
 
     Raises BadInput for what trying again can't help, and other TalentFramesErrors.
     """
-    from lambdas.detect.packs import load_pack
-
     from lambdas.cluster import handler as cluster
+    from lambdas.detect.packs import load_pack
     from lambdas.publish import handler as publish
     from lambdas.split import handler as split
 
     settings = settings if settings is not None else Settings()
     progress = progress if progress is not None else Silent()
     uri = str(video)
-    check_output(out, manifest_names(settings, uri))
+    check_output(out, ("manifest.json", Keys.of(settings.keys, uri).manifest))
     pack = load_pack(pack_dir).facts
 
     whole = hashlib.sha256()
@@ -107,22 +105,9 @@ def run_video(
         progress.started("publish")
         with replacing(out) as written:
             answer = publish.run(PublishRequest(run_id=run_id), staging, DirectoryStaging(written))
-            manifest: dict[str, Any] = json.loads((written / answer.manifest_key).read_bytes())
+            manifest = Manifest.model_validate_json((written / answer.manifest_key).read_bytes())
         progress.finished("publish", str(out))
     return manifest
-
-
-def source_stem(uri: str) -> str:
-    """The name of a video without folders and suffix."""
-    path = unquote(urlsplit(uri).path) if "://" in uri else uri
-    return Path(path).stem or "video"
-
-
-def manifest_names(settings: Settings, uri: str) -> tuple[str, ...]:
-    """Where the manifest of an earlier run may lie in the output folder."""
-    path = unquote(urlsplit(uri).path) if "://" in uri else uri
-    named = settings.keys.manifest.format(stem=source_stem(uri), dirname=Path(path).parent.name)
-    return ("manifest.json", named)
 
 
 def _detect(plan: Plan, staging: DirectoryStaging, pack_dir: Path, workers: int, progress: Progress) -> None:

@@ -17,8 +17,8 @@ def gallery() -> Gallery:
 
 def test_a_gallery_survives_its_file() -> None:
     read = Gallery.from_bytes(gallery().to_bytes())
-    assert ["Ada", "Žofie"] == read.names
-    assert "a" * 64 == read.pack_sha256
+    assert read.names == ["Ada", "Žofie"]
+    assert read.pack_sha256 == "a" * 64
     np.testing.assert_array_equal(gallery().embeddings, read.embeddings)
     np.testing.assert_array_equal([0, 1, 1], read.identity)
 

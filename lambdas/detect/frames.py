@@ -6,6 +6,7 @@ with here, once.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections.abc import Iterator
 from fractions import Fraction
@@ -17,6 +18,7 @@ import numpy as np
 from av.container import InputContainer
 from av.filter import Graph
 from av.packet import Packet
+from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
@@ -24,7 +26,7 @@ from numpy.typing import NDArray
 
 from lambdas.contracts import OPEN_END, Chunk, SourceFacts
 from lambdas.errors import NoVideoStream
-from lambdas.video import open_video
+from lambdas.video import holds_pts, open_video, packet_time
 
 SEEKS_TO_START = ("mov", "matroska")
 """Demuxers whose index brings them back to the first frame; others are opened anew (MPEG-TS lands past it)."""
@@ -128,6 +130,9 @@ class ChunkReader:
         door = self._doors.get(loop_filter)
         if door is None:
             door = self._doors[loop_filter] = _Door(self, loop_filter=loop_filter)
+        # Without presentation times a frame's time is the least of those decoded and not yet out; that takes them all.
+        all_frames = all_frames or door.reorders_without_pts
+        waiting: list[int] = []
         packets = door.packets_from(decode_from)
         door.decoder.skip_frame = "DEFAULT" if all_frames else "NONREF"
         sent = given = 0
@@ -141,13 +146,18 @@ class ChunkReader:
             except av.error.FFmpegError:
                 # A damaged packet gives nothing; those after it may.
                 decoded = []
-            time = None if packet is None else packet_time(packet)
+            time = None if packet is None else packet_time(packet, holds_pts=door.holds_pts)
+            if time is not None and door.reorders_without_pts:
+                heapq.heappush(waiting, time)
             if packet is not None and time is not None and lo <= time < hi and not packet.is_discard:
                 sent += 1
                 if whole:
                     shown.append((time, time + (packet.duration or 0)))
             for picture in decoded:
-                pts = picture.pts if picture.pts is not None else picture.dts
+                if door.reorders_without_pts:
+                    pts = heapq.heappop(waiting) if waiting else None
+                else:
+                    pts = picture.pts if picture.pts is not None else picture.dts
                 if pts is None:
                     pts = self.source.start_pts if last == -OPEN_END else last + step
                 elif pts > last > -OPEN_END:
@@ -226,7 +236,7 @@ class _Door:
                 if packets is None:
                     break
                 for first in packets:
-                    if first is not None and first.is_keyframe and (time := packet_time(first)) is not None:
+                    if first is not None and first.is_keyframe and (time := self._time(first)) is not None:
                         if time <= pts:
                             return itertools.chain([first], packets)
                         break
@@ -239,12 +249,20 @@ class _Door:
             container.close()
             raise NoVideoStream(f"{self._name}: stream {self._stream_index} of {len(streams)} is no video")
         self.stream = cast(VideoStream, streams[self._stream_index])
+        for other in streams:
+            if other.index != self._stream_index:
+                other.discard = Discard.all
         self.decoder = self.stream.codec_context
         self.decoder.thread_count = 1
         if not self._loop_filter:
             self.decoder.options = {"skip_loop_filter": "all"}
+        self.holds_pts = holds_pts(container)
+        self.reorders_without_pts = not self.holds_pts and self.decoder.reorder_depth > 0
         self._fresh = True
         return container
+
+    def _time(self, packet: Packet[VideoStream]) -> int | None:
+        return packet_time(packet, holds_pts=self.holds_pts)
 
     def _seek(self, pts: int) -> Iterator[Packet[VideoStream] | None] | None:
         try:
@@ -326,8 +344,3 @@ def _combed(picture: VideoFrame) -> bool:
     across = np.abs(lines[1:-1] - lines[2:]).mean()
     within = np.abs(lines[:-2] - lines[2:]).mean()
     return bool(across > COMBED_RATIO * within)
-
-
-def packet_time(packet: Packet[VideoStream]) -> int | None:
-    """PTS, or the decoding time where the container holds no other."""
-    return packet.pts if packet.pts is not None else packet.dts

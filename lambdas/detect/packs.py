@@ -170,9 +170,9 @@ INSIGHTFACE_LICENCE = "InsightFace models: non-commercial research only"
 _OTHER_MODULES = ("1k3d68.onnx", "2d106det.onnx", "genderage.onnx")
 """Files of InsightFace's packs that are neither detector nor embedder: landmarks, age."""
 
-ARCFACE_512 = Distances(same=0.55, strict=0.40, attach=0.60, suggest=0.65, name=0.60)
+ARCFACE_512 = Distances(same=0.55, strict=0.40, attach=0.60, suggest=0.68, name=0.60)
 """For 512-D ArcFace models: an estimate, not measured here (docs/models.md)."""
-ARCFACE_128 = Distances(same=0.50, strict=0.35, attach=0.55, suggest=0.65, name=0.55)
+ARCFACE_128 = Distances(same=0.50, strict=0.35, attach=0.55, suggest=0.62, name=0.52)
 """For the 128-D MobileFaceNet: measured (docs/models.md)."""
 
 _KNOWN_EMBEDDERS: dict[str, tuple[str, str, Distances]] = {
@@ -224,7 +224,7 @@ def _insightface_manifest(directory: Path) -> PackManifest:
 
 @lru_cache(maxsize=64)
 def _role(path: Path, modified_ns: int) -> tuple[Literal["detection", "recognition", "other"], int]:
-    """What an ONNX file of InsightFace's format does, told by its shapes as insightface does, and how wide its output is."""
+    """What an ONNX file of InsightFace's format does, by its shapes as insightface tells it, and its output's width."""
     try:
         session = onnx_session(path, 1)
     except Exception as error:

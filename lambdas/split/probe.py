@@ -17,11 +17,19 @@ from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from lambdas.contracts import SourceFacts
+from lambdas.contracts import OPEN_END, SourceFacts
 from lambdas.errors import EncryptedVideo, NoFrames, NoVideoStream, UnreadableVideo
 from lambdas.split.containers import is_fragmented, readable_by_range
 from lambdas.split.plan import Border
-from lambdas.video import is_url, named_errors, open_video, read_bytes, still_picture
+from lambdas.video import (
+    holds_pts,
+    is_url,
+    named_errors,
+    open_video,
+    packet_time,
+    read_bytes,
+    still_picture,
+)
 
 FRAMES_LOOKED_AT = 3
 """First frames, whose flags tell of interlacing."""
@@ -32,8 +40,8 @@ PROTECTED_TAGS = ("encv", "drmi")
 """Codec tags of Common Encryption and FairPlay."""
 TRANSFERS: dict[int, Literal["pq", "hlg"]] = {16: "pq", 18: "hlg"}
 """ITU-T H.273 transfer characteristics of high dynamic range."""
-FALLBACK_FPS = 25
-"""Taken for the length of a last frame where the container gives no rate."""
+FAR_BEYOND_S = 10**6
+"""Seconds, later than any video ends."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,10 @@ def probe_video(location: str, name: str, uri: str, identity: str, size: int) ->
         with named_errors(location, name):
             frames = _first_frames(container, stream, name)
         first = frames[0]
-        start_pts = min(frame.pts if frame.pts is not None else frame.dts or 0 for frame in frames)
+        if holds_pts(container):
+            start_pts = min(frame.pts if frame.pts is not None else frame.dts or 0 for frame in frames)
+        else:
+            start_pts = stream.start_time or 0
         ratio = stream.sample_aspect_ratio or Fraction(1)
         # Beyond 4:1 it is a mistake of the muxer.
         ratio = ratio if Fraction(1, 4) <= ratio <= 4 else Fraction(1)
@@ -69,7 +80,10 @@ def probe_video(location: str, name: str, uri: str, identity: str, size: int) ->
         if turned in (90, 270):
             width, height = height, width
         assert stream.time_base is not None
-        end_pts = _end_pts(container, stream, start_pts, size)
+        read = partial(_read_at, location, name)
+        by_range = readable_by_range(container.format.name, read, size)
+        fragmented = by_range and container.format.name.startswith("mov") and is_fragmented(read, size)
+        end_pts = _end_pts(container, stream, start_pts, size, fragmented=fragmented)
         rate = stream.average_rate or stream.guessed_rate
         facts = SourceFacts(
             uri=uri,
@@ -89,12 +103,9 @@ def probe_video(location: str, name: str, uri: str, identity: str, size: int) ->
             time_base_num=stream.time_base.numerator,
             time_base_den=stream.time_base.denominator,
             video_stream=stream.index,
-            segmented=False,
+            segmented=not by_range,
         )
-        read = partial(_read_at, location, name)
-        return Probe(
-            facts.model_copy(update={"segmented": not readable_by_range(container.format.name, read, size)}), end_pts
-        )
+        return Probe(facts, end_pts)
 
 
 def moving_picture(container: InputContainer, name: str) -> VideoStream:
@@ -144,15 +155,15 @@ def find_keyframes(location: str, name: str, probe: Probe, chunk_ticks: int) -> 
             next(container.demux(stream), None)
             return [entry.timestamp for entry in stream.index_entries if entry.is_keyframe]
         if not is_url(location):
-            return sorted(_time(packet) for packet in _key_packets(container, stream))
+            return sorted(time for _, time in _key_packets(container, stream))
         found: list[int] = []
         step = max(1, chunk_ticks // 2)
         for target in range(facts.start_pts + step, probe.end_pts, step):
             if found and found[-1] >= target:
                 continue
-            packet = _key_packet_near(container, stream, target)
-            if packet is not None:
-                found.append(_time(packet))
+            key = _key_packet_near(container, stream, target)
+            if key is not None:
+                found.append(key[1])
         return sorted(set(found))
 
 
@@ -185,9 +196,7 @@ def measured_end(location: str, name: str) -> int | None:
         stream = moving_picture(container, name)
         end = None
         for packet in _packets(container, stream):
-            time = packet.pts if packet.pts is not None else packet.dts
-            if time is not None:
-                end = max(end if end is not None else time, time + (packet.duration or 0))
+            end = _packet_end(packet) if end is None else max(end, _packet_end(packet))
         return end
 
 
@@ -217,9 +226,16 @@ def _first_frames(container: InputContainer, stream: VideoStream, name: str) -> 
     raise NoFrames(f"{name}: the video stream has 0 frames")
 
 
-def _end_pts(container: InputContainer, stream: VideoStream, start_pts: int, size: int) -> int:
+def _end_pts(container: InputContainer, stream: VideoStream, start_pts: int, size: int, *, fragmented: bool) -> int:
     """Where the last readable frame ends; `start_pts` if the container does not say."""
     assert stream.time_base is not None
+    if fragmented:
+        # The header knows of the first fragment alone, or of none.
+        try:
+            container.seek(FAR_BEYOND_S * av.time_base)
+        except av.error.InvalidDataError:
+            return start_pts
+        return max((_packet_end(packet) for packet in _packets(container, stream)), default=start_pts)
     if stream.duration and stream.duration > 0:
         begin = stream.start_time if stream.start_time is not None else start_pts
         end = begin + stream.duration
@@ -250,14 +266,24 @@ def _packets(container: InputContainer, stream: VideoStream, *, flush: bool = Fa
             yield packet
 
 
-def _key_packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+def _packet_end(packet: Packet[VideoStream]) -> int:
+    """Where a packet stops being shown; far in the past without a time."""
+    time = packet.pts if packet.pts is not None else packet.dts
+    return -OPEN_END if time is None else time + (packet.duration or 0)
+
+
+def _key_packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[Packet[VideoStream], int]]:
+    """Key packets in file order, each with its time."""
+    with_pts = holds_pts(container)
     for packet in _packets(container, stream):
-        if packet.is_keyframe and (packet.pts is not None or packet.dts is not None):
-            yield packet
+        if packet.is_keyframe and (time := packet_time(packet, holds_pts=with_pts)) is not None:
+            yield packet, time
 
 
-def _key_packet_near(container: InputContainer, stream: VideoStream, pts: int) -> Packet[VideoStream] | None:
-    """The first key packet met after a seek to `pts`."""
+def _key_packet_near(
+    container: InputContainer, stream: VideoStream, pts: int
+) -> tuple[Packet[VideoStream], int] | None:
+    """The first key packet met after a seek to `pts`, and its time."""
     try:
         container.seek(pts, stream=stream)
     except av.error.InvalidDataError:
@@ -272,18 +298,12 @@ def _shown_at(container: InputContainer, stream: VideoStream, dts: int, next_dts
     """
     shown = dts
     for aim in (dts + max(1, (next_dts - dts) // 2), next_dts, dts):
-        packet = _key_packet_near(container, stream, aim)
-        if packet is not None:
-            shown = _time(packet)
-            if packet.dts == dts:
+        key = _key_packet_near(container, stream, aim)
+        if key is not None:
+            shown = key[1]
+            if key[0].dts == dts:
                 break
     return shown
-
-
-def _time(packet: Packet[VideoStream]) -> int:
-    time = packet.pts if packet.pts is not None else packet.dts
-    assert time is not None
-    return time
 
 
 def _read_at(location: str, name: str, offset: int, length: int) -> bytes:

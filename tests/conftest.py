@@ -1,0 +1,67 @@
+"""What many tests share: the demo clip, runs of it, and the test data where it is mounted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lambdas.publish.manifest import Manifest
+
+DATA, MODELS = "TALENT_FRAMES_TEST_DATA", "TALENT_FRAMES_TEST_MODELS"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Model packs and staging of these tests, apart from the user's."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TALENT_FRAMES_HOME", str(home))
+        yield home
+
+
+def _mounted(variable: str, what: str) -> Path:
+    folder = os.environ.get(variable)
+    if not folder:
+        pytest.skip(f"needs {what}: run {variable}=/path/to/it make test")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def videos() -> Path:
+    """Folder of the test videos."""
+    return _mounted(DATA, "the folder with videos/ and gallery/") / "videos"
+
+
+@pytest.fixture(scope="session")
+def gallery_pictures() -> Path:
+    """Folder with one folder of pictures per known person."""
+    return _mounted(DATA, "the folder with videos/ and gallery/") / "gallery"
+
+
+@pytest.fixture(scope="session")
+def test_pack() -> Path:
+    """A small pack in InsightFace's format."""
+    return _mounted(MODELS, "the folder with insightface/models/test_pack") / "insightface/models/test_pack"
+
+
+@pytest.fixture(scope="session")
+def demo_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo clip, made once."""
+    from talent_frames.demo import make_clip
+
+    clip = tmp_path_factory.mktemp("demo") / "demo.mp4"
+    make_clip(clip)
+    return clip
+
+
+@pytest.fixture(scope="session")
+def demo_run(demo_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, Path]:
+    """The demo clip's manifest and output folder, found with the default pack in two workers."""
+    import talent_frames
+    from lambdas.contracts import Settings
+
+    out = tmp_path_factory.mktemp("demo-out") / "run"
+    return talent_frames.run(demo_clip, out=out, workers=2, settings=Settings(chunk_s=12)), out

@@ -1,0 +1,126 @@
+"""Rules of the house: who may import whom, who reads the environment, and what is never committed."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parent.parent
+ROOMS = ("split", "detect", "cluster", "publish")
+SHARED = {"lambdas.contracts", "lambdas.errors", "lambdas.staging"}
+VIDEO_ROOMS = ("split", "detect")
+"""Only these read video, so only these import lambdas.video."""
+MODULES = sorted(
+    path.relative_to(HOUSE) for folder in ("lambdas", "talent_frames") for path in (HOUSE / folder).rglob("*.py")
+)
+READ_THE_ENVIRONMENT = re.compile(r"lambdas/\w+/(handler|__main__)\.py|talent_frames/(packs|machine)\.py")
+HEAVY = ("av", "boto3", "cv2", "dlib", "insightface", "onnxruntime", "scenedetect", "skimage", "sklearn")
+MEDIA_AND_WEIGHTS = re.compile(r"\.(mp4|mov|mkv|webm|ts|avi|onnx|dat|npz|npy|pt|pth|zip|tar|gz|whl|wav|mp3)$")
+PICTURES = re.compile(r"\.(jpe?g|png|gif|webp|bmp|tiff?)$")
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names of every module a file imports, wherever in it the import stands."""
+    package = list(path.with_suffix("").parts[:-1])
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((HOUSE / path).read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (base, node.module or "") if part)
+            # `from lambdas import staging` imports a module, `from lambdas.staging import Store` does not.
+            found.update(
+                f"{module}.{alias.name}" if _is_module(f"{module}.{alias.name}") else module for alias in node.names
+            )
+    return found
+
+
+def _is_module(dotted: str) -> bool:
+    path = HOUSE / dotted.replace(".", "/")
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_itself_and_the_shared_modules(room: str) -> None:
+    allowed = SHARED | ({"lambdas.video"} if room in VIDEO_ROOMS else set())
+    for module in MODULES:
+        if module.parts[:2] != ("lambdas", room):
+            continue
+        for name in imports(module):
+            ours = name.split(".")[0] in ("lambdas", "talent_frames", "infra")
+            inside = name == f"lambdas.{room}" or name.startswith(f"lambdas.{room}.")
+            assert not ours or inside or name in allowed, f"{module} imports {name}"
+
+
+def test_shared_modules_import_no_room_and_there_are_no_more_than_four() -> None:
+    shared = [module for module in MODULES if len(module.parts) == 2 and module.parts[0] == "lambdas"]
+    assert [path.stem for path in shared] == ["__init__", "contracts", "errors", "staging", "video"]
+    for module in shared:
+        ours = {name for name in imports(module) if name.startswith(("lambdas", "talent_frames", "infra"))}
+        assert ours <= SHARED, f"{module} imports {ours - SHARED}"
+
+
+def test_no_stage_imports_the_front_door() -> None:
+    for module in MODULES:
+        if module.parts[0] == "lambdas":
+            assert not any(name.split(".")[0] == "talent_frames" for name in imports(module)), module
+
+
+def test_the_environment_is_read_only_where_a_door_is() -> None:
+    for module in MODULES:
+        if READ_THE_ENVIRONMENT.fullmatch(module.as_posix()):
+            continue
+        for node in ast.walk(ast.parse((HOUSE / module).read_text())):
+            reads = isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+            assert not reads, f"{module}:{getattr(node, 'lineno', 0)} reads the environment"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_importing_a_handler_loads_no_model_library(room: str) -> None:
+    heavy = {"insightface", "dlib", "onnxruntime"}
+    program = f"import sys, lambdas.{room}.handler; print(*sorted({heavy!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=HOUSE, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
+
+
+def test_help_and_version_load_nothing_heavy() -> None:
+    program = f"import sys, talent_frames.cli; print(*sorted({set(HEAVY)!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=HOUSE, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
+
+
+def test_the_stages_are_called_in_their_order() -> None:
+    tree = ast.parse((HOUSE / "talent_frames/run.py").read_text())
+    body = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run_video")
+    calls = [ast.unparse(node.func) for node in ast.walk(body) if isinstance(node, ast.Call)]
+    lines = {ast.unparse(node.func): node.lineno for node in ast.walk(body) if isinstance(node, ast.Call)}
+    stages = ["split.run", "_detect", "cluster.run", "publish.run"]
+    assert all(calls.count(stage) == 1 for stage in stages)
+    assert sorted(stages, key=lambda stage: lines[stage]) == stages
+
+
+def test_no_name_says_nothing() -> None:
+    for module in MODULES:
+        assert not {"utils", "util", "common", "helpers", "misc", "manager", "constants"} & set(
+            module.with_suffix("").parts
+        ), module
+
+
+def test_no_media_weights_or_registry_addresses_are_tracked() -> None:
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=HOUSE, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("not a git checkout: git clone the repository and run make test in it")
+    tracked = [HOUSE / name for name in done.stdout.split("\0") if name]
+    for path in tracked:
+        assert not MEDIA_AND_WEIGHTS.search(path.name), f"{path} is tracked"
+        assert path.name not in ("uv.lock", "package-lock.json", "poetry.lock"), f"{path} is tracked"
+    pictures = [path for path in tracked if PICTURES.search(path.name) and path.is_file()]
+    assert sum(path.stat().st_size for path in pictures) < 400_000
+    for line in (HOUSE / "requirements.lock").read_text().splitlines():
+        assert re.fullmatch(r"[a-z0-9][a-z0-9.\-\[\]]*==[^\s/:]+( ; .*)?", line), line
