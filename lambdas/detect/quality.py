@@ -53,7 +53,8 @@ def quality_parts(
     `image` (h, w, 3) BGR, `box` (4,) xyxy and `landmarks` (5, 2) in its pixels, `others` (k, 4) the boxes of the
     other faces in it, `steady` 0 to 1 from the frame's neighbours.
     """
-    gray = cv2.cvtColor(aligned_crop(image, landmarks, _TEMPLATE, _SIZE), cv2.COLOR_BGR2GRAY)
+    large = cv2.cvtColor(aligned_crop(image, landmarks, 2 * _TEMPLATE, 2 * _SIZE), cv2.COLOR_BGR2GRAY)
+    gray = cv2.resize(large, (_SIZE, _SIZE), interpolation=cv2.INTER_AREA)
     height, width = image.shape[:2]
     parts = {
         "confidence": confidence_part(confidence),
@@ -61,7 +62,7 @@ def quality_parts(
         "size": size_part(box),
         "sharpness": sharpness_part(gray),
         "exposure": exposure_part(gray),
-        "eyes_open": eyes_open_part(gray),
+        "eyes_open": eyes_open_part(large),
         "inside": inside_part(box, width, height),
         "unobstructed": unobstructed_part(box, others),
         "steady": steady,
@@ -132,29 +133,36 @@ def exposure_part(gray: NDArray[np.uint8]) -> float:
 
 
 def eyes_open_part(gray: NDArray[np.uint8]) -> float:
-    """1 for two open eyes, 0 for closed ones, in a (112, 112) aligned face; the less open eye counts more.
+    """1 for two open eyes, 0 for closed ones, in a (224, 224) aligned face; the less open eye counts more.
 
-    An open eye shows a dark iris several pixels tall, with white on its sides; a closed one is a thin line of lashes
-    across. So two signs are asked for: how tall the darkest part around each eye's centre is, against the skin below
-    it, and how much brightness changes from left to right against from top to bottom. Either alone is fooled, by eyes
-    in shadow and by glasses.
+    An open eye shows a dark iris as tall as wide, with white on its sides; a closed one is a thin line of lashes
+    across. So two signs are asked for: how many rows around the eye's darkest spot are nearer to it than to the skin
+    below, and how much brightness changes along those rows. Either alone is fooled, by eyes in shadow and by glasses.
     """
-    openness = sorted(_openness(gray, round(float(x)), round(float(y))) for x, y in _TEMPLATE[:2])
-    return 0.7 * openness[0] + 0.3 * openness[1]
+    openness = sorted(_openness(gray, round(2 * float(x)), round(2 * float(y))) for x, y in _TEMPLATE[:2])
+    return (0.7 * openness[0] + 0.3 * openness[1] - 0.3) / 0.5
 
 
 def _openness(gray: NDArray[np.uint8], x: int, y: int) -> float:
-    eye = cv2.GaussianBlur(gray[y - 9 : y + 10, x - 9 : x + 10], (3, 3), 0).astype(np.float32)
-    skin = float(np.median(gray[y + 10 : y + 18, x - 9 : x + 10]))
-    dark = np.clip((skin - eye) / max(skin, 16.0), 0, 1)
-    columns = np.sort(dark, axis=0)[::-1]  # darkest pixels of each column first
-    # The iris' columns: where the fifth-darkest pixel is still dark, the dark part is at least five pixels tall.
-    tall = float(np.sort(columns[4])[::-1][:6].mean())
-    socket = cv2.GaussianBlur(gray[y - 10 : y + 11, x - 13 : x + 14], (0, 0), 1.0).astype(np.float32)
-    across = float(np.abs(socket[4:17, 2:] - socket[4:17, :-2]).sum())
-    down = float(np.abs(socket[5:18] - socket[3:16]).sum())
-    sides = across / max(down, 1.0)
-    return float(np.sqrt(np.clip((tall - 0.1) / 0.4, 0, 1) * np.clip((sides - 0.25) / 0.35, 0, 1)))
+    socket = gray[y - 30 : y + 40, x - 40 : x + 41]
+    eye = cv2.GaussianBlur(socket, (0, 0), 1.5).astype(np.float32)
+    x, y = 40, 30
+    spots = cv2.blur(eye, (9, 9))[y - 8 : y + 11, x - 14 : x + 15]
+    below, right = np.unravel_index(int(spots.argmin()), spots.shape)
+    spot_y, spot_x = y - 8 + int(below), x - 14 + int(right)
+    skin = float(np.percentile(eye[y + 16 : y + 34, x - 18 : x + 19], 60))
+    rows = eye[spot_y - 18 : spot_y + 19, spot_x - 4 : spot_x + 5].mean(axis=1)
+    darkest = 14 + int(rows[14:23].argmin())
+    dark = rows < 0.5 * (rows[darkest] + max(skin, float(rows[darkest]) + 1))
+    low = darkest
+    while low > max(0, darkest - 9) and dark[low - 1]:  # higher up it is the lid's shadow or the brow
+        low -= 1
+    high = darkest
+    while high < len(rows) - 1 and dark[high + 1]:
+        high += 1
+    along = eye[spot_y - 3 : spot_y + 4, spot_x - 20 : spot_x + 21].mean(axis=0)
+    change = float(np.percentile(along, 85) - np.percentile(along, 5)) / max(skin, 20.0)
+    return float(np.sqrt(np.clip((high - low - 4) / 8, 0, 1) * np.clip((change - 0.1) / 0.3, 0, 1)))
 
 
 def inside_part(box: NDArray[np.float32], width: int, height: int) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import itertools
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lambdas.contracts import QUALITY_PARTS
 from lambdas.detect.faces import FaceDetections
 from lambdas.detect.packs import load_pack
-from lambdas.detect.quality import frontal_part, inside_part, is_strong, quality_parts, score, size_part
+from lambdas.detect.quality import eyes_open_part, frontal_part, inside_part, is_strong, quality_parts, score, size_part
 from talent_frames.packs import resolve_pack
 
 NOBODY = np.zeros((0, 4), np.float32)
@@ -66,19 +66,26 @@ def test_each_spoilt_face_loses_in_its_own_part_and_in_the_score(
     assert parts_of(spoilt_by_motion, faces, row)["sharpness"] < clean["sharpness"] - 0.1
 
 
-@pytest.mark.parametrize("row", [0, 2, 4, 5])  # the others look down or screw up their eyes
-def test_painted_over_eyes_lower_the_part_and_the_score(
-    six_people: NDArray[np.uint8], faces: FaceDetections, row: int
-) -> None:
-    closed = six_people.copy()
-    left, right = faces.landmarks[row, :2]
-    span = float(np.hypot(*(right - left)))
-    for x, y in (left, right):
-        below = six_people[int(y + 0.35 * span), int(x)].tolist()
-        axes = (int(0.32 * span), int(0.18 * span))
-        cv2.ellipse(closed, (int(x), int(y)), axes, 0, 0, 360, below, -1)
-        cv2.line(closed, (int(x - 0.2 * span), int(y)), (int(x + 0.2 * span), int(y)), (30, 30, 40), 1)
-    assert parts_of(closed, faces, row)["eyes_open"] < parts_of(six_people, faces, row)["eyes_open"] - 0.1
+def drawn_face(openings: tuple[int, int], skin: int = 170) -> NDArray[np.uint8]:
+    """(224, 224) flat skin with two eyes where the template has them, so many pixels open."""
+    face = np.full((224, 224), skin, np.uint8)
+    for (x, y), opening in zip(((77, 103), (147, 103)), openings, strict=True):
+        if opening:
+            eye = np.zeros_like(face)
+            cv2.ellipse(eye, (x, y), (20, opening // 2), 0, 0, 360, 255, -1)
+            iris = np.full_like(face, min(255, skin + 40))
+            cv2.circle(iris, (x, y), 8, skin // 4, -1)
+            face[eye > 0] = iris[eye > 0]
+        cv2.ellipse(face, (x, y), (20, opening // 2), 0, 180, 360, skin // 3, 2)
+    return np.asarray(cv2.GaussianBlur(face, (0, 0), 1), np.uint8)
+
+
+@pytest.mark.parametrize("skin", [60, 110, 170, 210])
+def test_open_eyes_beat_a_wink_and_a_wink_beats_closed_eyes(skin: int) -> None:
+    opened, wink, closed = (eyes_open_part(drawn_face(eyes, skin)) for eyes in ((16, 16), (16, 0), (0, 0)))
+    assert opened > 0.9
+    assert closed < 0.1
+    assert closed <= wink < opened - 0.3
 
 
 def test_a_covered_face_loses_to_itself_alone(six_people: NDArray[np.uint8], faces: FaceDetections) -> None:
@@ -108,7 +115,7 @@ def test_turning_the_head_lowers_frontal_steadily() -> None:
         x = head[:, 0] * np.cos(turn) + head[:, 2] * np.sin(turn)
         values.append(frontal_part(np.stack([50 + 20 * x, 50 + 20 * head[:, 1]], axis=1).astype(np.float32)))
     assert values[0] > 0.95
-    assert all(later < earlier for earlier, later in zip(values, values[1:], strict=False) if earlier > 0)
+    assert all(later < earlier for earlier, later in itertools.pairwise(values) if earlier > 0)
     assert values[-2] < 0.15
     assert values[-1] < 0.02
 
