@@ -6,6 +6,7 @@ the network passes through as it is, to be tried again.
 
 from __future__ import annotations
 
+import errno
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -103,6 +104,11 @@ def named_errors(location: str, name: str) -> Iterator[None]:
     except OUT_OF_REACH as error:
         raise SourceMissing(f"{name}: can't be read ({error.strerror})") from None
     except BADLY_READ as error:
+        raise _refusal(location, name, error) from None
+    except av.error.OSError as error:
+        # Of a file, demuxers say EIO when it ends too early; of a URL it is the network.
+        if error.errno != errno.EIO or is_url(location):
+            raise
         raise _refusal(location, name, error) from None
 
 

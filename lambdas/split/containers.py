@@ -63,6 +63,17 @@ def matroska_has_cues(read: Read, size: int) -> bool:
     return False
 
 
+def is_cut_off(format_name: str, read: Read, size: int) -> bool:
+    """Whether an MP4's boxes reach beyond its end; other containers do not tell."""
+    offset = 0
+    while format_name.startswith("mov") and offset < size:
+        box = _box(read, offset, size)
+        if box is None:
+            return True
+        offset += box[1]
+    return offset > size
+
+
 def _movie_extends(read: Read, size: int) -> int | None:
     """Offset behind the moov of a fragmented MP4; None for an ordinary one."""
     offset = 0

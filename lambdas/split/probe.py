@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from lambdas.contracts import OPEN_END, SourceFacts
 from lambdas.errors import EncryptedVideo, NoFrames, NoVideoStream, UnreadableVideo
-from lambdas.split.containers import is_fragmented, readable_by_range
+from lambdas.split.containers import Read, is_cut_off, is_fragmented, readable_by_range
 from lambdas.split.plan import Border
 from lambdas.video import (
     holds_pts,
@@ -63,7 +63,10 @@ def probe_video(location: str, name: str, uri: str, identity: str, size: int) ->
     with open_video(location, name) as container:
         stream = moving_picture(container, name)
         with named_errors(location, name):
-            frames = _first_frames(container, stream, name)
+            frames, packets = _first_frames(container, stream, name)
+        read = partial(_read_at, location, name)
+        if not frames:
+            raise _without_frames(container, read, size, name, packets)
         first = frames[0]
         if holds_pts(container):
             start_pts = min(frame.pts if frame.pts is not None else frame.dts or 0 for frame in frames)
@@ -80,7 +83,6 @@ def probe_video(location: str, name: str, uri: str, identity: str, size: int) ->
         if turned in (90, 270):
             width, height = height, width
         assert stream.time_base is not None
-        read = partial(_read_at, location, name)
         by_range = readable_by_range(container.format.name, read, size)
         fragmented = by_range and container.format.name.startswith("mov") and is_fragmented(read, size)
         end_pts = _end_pts(container, stream, start_pts, size, fragmented=fragmented)
@@ -200,30 +202,30 @@ def measured_end(location: str, name: str) -> int | None:
         return end
 
 
-def _first_frames(container: InputContainer, stream: VideoStream, name: str) -> list[VideoFrame]:
+def _first_frames(container: InputContainer, stream: VideoStream, name: str) -> tuple[list[VideoFrame], int]:
+    """The first frames, and how many packets it took to see that there are none."""
     frames: list[VideoFrame] = []
-    packets = shown = encrypted = 0
+    packets = 0
     stream.codec_context.thread_count = 1
     for packet in _packets(container, stream, flush=True):
-        if packet.size:
-            packets += 1
-            shown += not packet.is_discard
-            encrypted += packet.has_sidedata("encryption_info")
-        if encrypted:
+        packets += packet.size > 0
+        if packet.has_sidedata("encryption_info"):
             raise EncryptedVideo(f"{name}: the video is encrypted (DRM)")
         try:
             frames += stream.codec_context.decode(packet)
         except av.error.FFmpegError:
             continue
-        if len(frames) >= FRAMES_LOOKED_AT or packets >= PACKETS_TRIED:
+        if len(frames) >= FRAMES_LOOKED_AT or (packets >= PACKETS_TRIED and not frames):
             break
-    if frames:
-        return frames
+    return frames, packets
+
+
+def _without_frames(container: InputContainer, read: Read, size: int, name: str, packets: int) -> Exception:
+    if is_cut_off(container.format.name, read, size):
+        return UnreadableVideo(f"{name}: cut off before its first frame, at {size} bytes")
     if packets:
-        raise UnreadableVideo(f"{name}: none of its first {packets} video packets can be decoded")
-    if len(stream.index_entries):
-        raise UnreadableVideo(f"{name}: cut off before its first frame (the index lists {len(stream.index_entries)})")
-    raise NoFrames(f"{name}: the video stream has 0 frames")
+        return UnreadableVideo(f"{name}: not one of its first {packets} video packets can be decoded")
+    return NoFrames(f"{name}: the video stream has 0 frames")
 
 
 def _end_pts(container: InputContainer, stream: VideoStream, start_pts: int, size: int, *, fragmented: bool) -> int:
