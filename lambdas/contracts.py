@@ -6,6 +6,7 @@ Strict throughout: an unknown or missing field is refused. Pure: no files, no en
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Annotated, Literal, Self
@@ -13,6 +14,8 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lambdas.errors import InvalidGallery
 
 OPEN_END = 2**53 - 1
 """A PTS after every frame; the first chunk starts at -OPEN_END, the last ends here. Exact in a JSON number."""
@@ -433,6 +436,55 @@ class Detections:
         """Reads what `to_bytes` wrote; a missing column raises KeyError."""
         with np.load(io.BytesIO(data), allow_pickle=False) as columns:
             return cls(**{field.name: columns[field.name] for field in fields(cls)})
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Known people, enrolled with one model pack."""
+
+    names: list[str]
+    """One per identity."""
+    embeddings: NDArray[np.float32]
+    """(m, d) L2-normed, one per enrolled picture."""
+    identity: NDArray[np.int32]
+    """(m,) whose picture it is: an index into `names`."""
+    pack_sha256: str
+    """`PackFacts.sha256` of the pack that made the embeddings."""
+
+    def to_bytes(self) -> bytes:
+        """As a compressed npz."""
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            allow_pickle=False,
+            names=np.array(self.names, dtype=np.str_),
+            embeddings=self.embeddings,
+            identity=self.identity,
+            pack_sha256=np.array(self.pack_sha256),
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Gallery:
+        """Reads what `to_bytes` wrote; raises InvalidGallery for anything else."""
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as columns:
+                gallery = cls(
+                    names=[str(name) for name in columns["names"]],
+                    embeddings=columns["embeddings"].astype(np.float32),
+                    identity=columns["identity"].astype(np.int32),
+                    pack_sha256=str(columns["pack_sha256"]),
+                )
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise InvalidGallery(f"the gallery is not one written by enroll ({type(error).__name__})") from error
+        if gallery.embeddings.ndim != 2 or gallery.identity.shape != gallery.embeddings.shape[:1]:
+            raise InvalidGallery(
+                f"the gallery's columns disagree: embeddings {gallery.embeddings.shape}, "
+                f"identities {gallery.identity.shape}"
+            )
+        if np.any((gallery.identity < 0) | (gallery.identity >= len(gallery.names))):
+            raise InvalidGallery(f"the gallery has pictures of nobody among its {len(gallery.names)} names")
+        return gallery
 
 
 # cluster's document
