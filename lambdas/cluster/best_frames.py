@@ -1,0 +1,162 @@
+"""Each person's time on screen, best frame and alternatives. Pure: no files."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambdas.cluster.footage import Footage
+from lambdas.cluster.identities import Identities, Tracks
+from lambdas.contracts import QUALITY_PARTS, FaceInFrame, PersonTrack
+
+APART_S = 2.0
+"""Alternatives are so far apart from one another and from the best frame, where the person is there long enough."""
+APART_AT_LEAST_S = 0.8
+"""And never closer than this: nearer frames are one moment."""
+WORTH_SHOWING = 0.5
+"""Share of the best frame's score that an alternative must reach."""
+SAME_MOMENT_DIFFERENCE = 1.5
+"""Mean difference (0 to 255) of two 16 x 16 thumbnails below which frames are one picture to the eye."""
+
+
+@dataclass(frozen=True)
+class Presence:
+    """When one identity is seen. Sightings are (position of the chunk, row)."""
+
+    identity: int
+    sightings: list[tuple[int, int]]
+    """By PTS."""
+    moments: int
+    """Different frames in which it was seen, of the scan and of the dense look alike: someone in a shot of one second
+    is met once by the scan, and the dense look around that meeting is what tells a person from a mistake."""
+    tracks: list[PersonTrack]
+    """Uninterrupted presences, by start; tracks that a chunk border cut in two are one."""
+    screen_time_s: float
+    first_s: float
+
+
+def presences(
+    footage: Footage, tracks: Tracks, identities: Identities, cuts: Sequence[float], period_s: float
+) -> list[Presence]:
+    """When each identity is on screen.
+
+    The scan looks once per `period_s`, so a face is taken to be there for half a period before the first and after the
+    last scan sighting of its track, or up to its scene's bound where that is less than a period away.
+    """
+    edges = np.array([0.0, *cuts, footage.duration_s])
+    by_unit: dict[int, list[int]] = {}
+    for track, unit in enumerate(identities.unit_of_track.tolist()):
+        by_unit.setdefault(unit, []).append(track)
+    seconds = [footage.seconds(chunk) for chunk in range(len(footage.detections))]
+    of_identity: list[list[PersonTrack]] = [[] for _ in range(len(identities.sure))]
+    sightings: list[list[tuple[int, int]]] = [[] for _ in range(len(identities.sure))]
+    for members in by_unit.values():
+        spans: list[tuple[float, float]] = []
+        best = (-1.0, 0.0)
+        identity = int(identities.of_track[members[0]])
+        for track in members:
+            chunk, rows = int(tracks.chunk[track]), tracks.rows[track]
+            times, columns = seconds[chunk][rows], footage.detections[chunk]
+            spans.append(_span(times, columns.dense[rows], edges, period_s))
+            top = int(np.argmax(columns.scores[rows]))
+            best = max(best, (float(columns.scores[rows[top]]), -float(times[top])))
+            sightings[identity].extend((chunk, row) for row in rows.tolist())
+        of_identity[identity].append(
+            PersonTrack(
+                start_s=round(min(start for start, _ in spans), 3),
+                end_s=round(max(end for _, end in spans), 3),
+                best_s=round(-best[1], 3),
+            )
+        )
+    found: list[Presence] = []
+    for identity, parts in enumerate(of_identity):
+        seen = sorted(sightings[identity], key=lambda s: (footage.detections[s[0]].pts[s[1]], s))
+        found.append(
+            Presence(
+                identity=identity,
+                sightings=seen,
+                moments=len({(chunk, int(footage.detections[chunk].pts[row])) for chunk, row in seen}),
+                tracks=sorted(parts, key=lambda track: (track.start_s, track.end_s, track.best_s)),
+                screen_time_s=round(_covered([(track.start_s, track.end_s) for track in parts]), 3),
+                first_s=round(float(seconds[seen[0][0]][seen[0][1]]), 3),
+            )
+        )
+    return found
+
+
+def _span(
+    times: NDArray[np.float64], dense: NDArray[np.bool_], edges: NDArray[np.float64], period_s: float
+) -> tuple[float, float]:
+    start, end = float(times[0]), float(times[-1])
+    scanned = times[~dense]
+    # The scene is that of the first and of the last sighting: a track may (wrongly) run across a cut.
+    scene_start = float(edges[max(0, int(np.searchsorted(edges, start, side="right")) - 1)])
+    scene_end = float(edges[min(len(edges) - 1, int(np.searchsorted(edges, end, side="right")))])
+    if len(scanned):
+        first, last = float(scanned[0]), float(scanned[-1])
+        # Less than a period from the scene's end no look has contradicted that the face stays until then.
+        before = scene_start if first - scene_start <= period_s else first - period_s / 2
+        after = scene_end if scene_end - last <= period_s else last + period_s / 2
+        start, end = min(start, before), max(end, after)
+    return start, end
+
+
+def _covered(spans: Sequence[tuple[float, float]]) -> float:
+    """Seconds in at least one of the spans."""
+    total, reached = 0.0, -np.inf
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+def choose_faces(footage: Footage, presence: Presence, cuts: Sequence[float], alternatives: int) -> list[FaceInFrame]:
+    """The best frame first, then up to `alternatives` from other moments, best first; empty if none was staged.
+
+    Other moments are other shots first, then the same shot at least two seconds away (less where there is no more),
+    and never a picture that looks the same or is much worse than the best.
+    """
+    shown: list[tuple[float, int, int, int]] = []
+    for chunk, row in presence.sightings:
+        columns = footage.detections[chunk]
+        if columns.staged[row] >= 0:
+            staged = int(footage.first_staged[chunk] + columns.staged[row])
+            shown.append((-float(columns.scores[row]), staged, chunk, row))
+    shown.sort()
+    if not shown:
+        return []
+    chosen = [shown[0]]
+    times = {staged: footage.staged[staged].t_s for _, staged, _, _ in shown}
+    shot = {staged: bisect.bisect_right(cuts, time) for staged, time in times.items()}
+    worth = [face for face in shown if face[0] <= WORTH_SHOWING * shown[0][0]]
+    for apart_s, other_shot in ((APART_S, True), (APART_S, False), (APART_AT_LEAST_S, False)):
+        for face in worth:
+            if len(chosen) > alternatives:
+                break
+            staged = face[1]
+            near = any(abs(times[staged] - times[other[1]]) < apart_s for other in chosen)
+            if near or (other_shot and any(shot[staged] == shot[other[1]] for other in chosen)):
+                continue
+            if all(_difference(footage.small, staged, other[1]) >= SAME_MOMENT_DIFFERENCE for other in chosen):
+                chosen.append(face)
+    return [_face(footage, *chosen[0][1:]), *(_face(footage, *face[1:]) for face in sorted(chosen[1:]))]
+
+
+def _difference(small: NDArray[np.uint8], a: int, b: int) -> float:
+    return float(np.abs(small[a].astype(np.int16) - small[b].astype(np.int16)).mean())
+
+
+def _face(footage: Footage, staged: int, chunk: int, row: int) -> FaceInFrame:
+    columns = footage.detections[chunk]
+    across, down = footage.scale(staged)
+    return FaceInFrame(
+        frame=footage.frame_ref(staged),
+        box=footage.box(chunk, row, staged),
+        landmarks=[(round(float(x) * across, 2), round(float(y) * down, 2)) for x, y in columns.landmarks[row]],
+        score=round(float(columns.scores[row]), 4),
+        quality={part: round(float(value), 4) for part, value in zip(QUALITY_PARTS, columns.quality[row], strict=True)},
+    )

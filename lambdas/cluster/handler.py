@@ -1,0 +1,243 @@
+"""cluster: all chunks' detections -> who is in the video, which frames show it, where its scenes are."""
+
+from __future__ import annotations
+
+import bisect
+import logging
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambdas.cluster.best_frames import Presence, choose_faces, presences
+from lambdas.cluster.footage import Footage, read_footage
+from lambdas.cluster.gallery import Naming, check_gallery, name_people
+from lambdas.cluster.identities import Identities, gather_tracks, identify, link_across_borders, suggest_merges
+from lambdas.cluster.representatives import choose_representatives, weigh_frames
+from lambdas.cluster.scenes import choose_scenes, find_cuts, join_columns
+from lambdas.contracts import (
+    QUALITY_PARTS,
+    BriefAppearance,
+    ClusterRequest,
+    ClusterResponse,
+    FaceInFrame,
+    Gallery,
+    Plan,
+    SelectedFrame,
+    SelectedPerson,
+    SelectedScene,
+    Selection,
+    SuggestedMerge,
+    plan_key,
+    selection_key,
+)
+from lambdas.errors import IncompleteRun, InvalidGallery
+from lambdas.staging import Store, get_document, put_document
+
+log = logging.getLogger(__name__)
+
+MOST_SUGGESTIONS = 50
+"""Suggested merges listed at most; a person reads them."""
+
+
+def run(request: ClusterRequest, staging: Store) -> ClusterResponse:
+    """Writes `selection.json`; the same documents give the same bytes, but for `cluster_s`.
+
+    Raises IncompleteRun where a document is missing, GalleryPackMismatch and InvalidGallery for an unusable gallery.
+    """
+    started = time.monotonic()
+    try:
+        plan = get_document(staging, plan_key(request.run_id), Plan)
+    except KeyError:
+        raise IncompleteRun(f"run {request.run_id}: its plan is missing") from None
+    log.info("cluster starts run=%s chunks=%d", plan.run_id, len(plan.chunks))
+    gallery = _read_gallery(plan, staging)
+    footage = read_footage(plan, staging)
+    selection = select(plan, footage, gallery)
+    selection = selection.model_copy(update={"cluster_s": round(time.monotonic() - started, 3)})
+    put_document(staging, selection_key(plan.run_id), selection)
+    log.info(
+        "cluster ends run=%s people=%d brief=%d scenes=%d representative=%d seconds=%.2f",
+        plan.run_id,
+        len(selection.people),
+        len(selection.brief_appearances),
+        len(selection.scenes),
+        len(selection.representative),
+        selection.cluster_s,
+    )
+    return ClusterResponse(
+        run_id=plan.run_id,
+        people=len(selection.people),
+        scenes=len(selection.scenes),
+        representative=len(selection.representative),
+    )
+
+
+def _read_gallery(plan: Plan, staging: Store) -> Gallery | None:
+    if plan.gallery_key is None:
+        return None
+    try:
+        gallery = Gallery.from_bytes(staging.get(plan.gallery_key))
+    except KeyError:
+        raise InvalidGallery(f"{plan.gallery_key}: the gallery is not in staging") from None
+    check_gallery(gallery, plan.pack)
+    return gallery
+
+
+def select(plan: Plan, footage: Footage, gallery: Gallery | None) -> Selection:
+    """The whole decision, with `cluster_s` 0. Pure."""
+    settings, duration_s = plan.settings, footage.duration_s
+    # By the container's duration, as the workers chose theirs, not by the one met.
+    period_s = settings.tier(plan.source.duration_s).period_s
+    cuts = find_cuts(join_columns(footage.detections, footage.border_scores, plan.source), settings)
+    scenes, even = choose_scenes(cuts, duration_s, footage.staged, settings.min_scenes)
+    people, brief, merges = _people(plan, footage, gallery, cuts, period_s)
+    seconds: dict[str, float] = {}
+    for document in footage.documents:
+        for step, spent in document.seconds.items():
+            seconds[step] = seconds.get(step, 0.0) + spent
+    return Selection(
+        run_id=plan.run_id,
+        duration_s=duration_s,
+        frame_count=sum(document.frame_count for document in footage.documents),
+        people=people,
+        brief_appearances=brief,
+        suggested_merges=merges,
+        representative=_representatives(footage, cuts, settings.representative),
+        scenes=[
+            SelectedScene(
+                index=index,
+                start_s=scene.start_s,
+                end_s=scene.end_s,
+                frame=footage.frame_ref(scene.staged),
+                faces=footage.boxes(scene.staged),
+            )
+            for index, scene in enumerate(scenes)
+        ],
+        scenes_are_even=even,
+        looked_frames=sum(document.looked_frames for document in footage.documents),
+        corrupt_frames=sum(document.corrupt_frames for document in footage.documents),
+        detect_seconds={step: round(spent, 3) for step, spent in sorted(seconds.items())},
+        cluster_s=0.0,
+    )
+
+
+def _people(
+    plan: Plan, footage: Footage, gallery: Gallery | None, cuts: Sequence[float], period_s: float
+) -> tuple[list[SelectedPerson], list[BriefAppearance], list[SuggestedMerge]]:
+    settings, distances = plan.settings, plan.pack.distances
+    tracks = gather_tracks(footage.detections)
+    links = link_across_borders(
+        tracks,
+        footage.detections,
+        _border_cuts(footage, cuts, settings.scene_threshold),
+        period_s / float(plan.source.time_base),
+        distances.strict,
+    )
+    identities = identify(tracks, links, distances, settings.same_person_distance)
+    people: list[tuple[Presence, list[FaceInFrame]]] = []
+    brief: list[BriefAppearance] = []
+    for presence in presences(footage, tracks, identities, cuts, period_s):
+        faces = choose_faces(footage, presence, cuts, settings.alternatives)
+        lasting = presence.moments >= settings.min_sightings and presence.screen_time_s >= settings.min_presence_s
+        if lasting and identities.sure[presence.identity] and faces:
+            people.append((presence, faces))
+        else:
+            face = faces[0] if faces else None
+            brief.append(
+                BriefAppearance(t_s=face.frame.t_s if face else presence.first_s, sightings=presence.moments, face=face)
+            )
+    people.sort(key=lambda person: (-person[0].screen_time_s, person[0].first_s, person[0].identity))
+    order = np.array([presence.identity for presence, _ in people], np.int64)
+    centroids = identities.centroid[order]
+    conflicts = _conflicts_of(order, identities)
+    threshold = 1 - distances.name if settings.name_similarity is None else settings.name_similarity
+    names = (
+        [Naming(None, None) for _ in people]
+        if gallery is None
+        else name_people(centroids, gallery, threshold, conflicts)
+    )
+    selected = [
+        SelectedPerson(
+            id=number,
+            name=naming.name,
+            name_similarity=naming.similarity,
+            confidence=round(float(identities.confidence[presence.identity]), 4),
+            best=faces[0],
+            alternatives=faces[1:],
+            screen_time_s=presence.screen_time_s,
+            tracks=presence.tracks,
+        )
+        for number, ((presence, faces), naming) in enumerate(zip(people, names, strict=True))
+    ]
+    brief.sort(key=lambda appearance: (appearance.t_s, appearance.sightings))
+    return selected, brief, _merges(centroids, names, conflicts, distances.suggest)
+
+
+def _merges(
+    centroids: NDArray[np.float32], names: Sequence[Naming], conflicts: set[tuple[int, int]], limit: float
+) -> list[SuggestedMerge]:
+    """People near one another, and people of one name however far apart; never two seen in one frame."""
+    pairs = set(suggest_merges(centroids, conflicts, limit))
+    bearers: dict[str, list[int]] = {}
+    for person, naming in enumerate(names):
+        if naming.name is not None:
+            bearers.setdefault(naming.name, []).append(person)
+    known = {(a, b) for _, a, b in pairs} | conflicts
+    for people in bearers.values():
+        for place, a in enumerate(people):
+            for b in people[place + 1 :]:
+                if (a, b) not in known:
+                    pairs.add((1 - float(centroids[a] @ centroids[b]), a, b))
+    return [
+        SuggestedMerge(people=(a, b), distance=round(max(0.0, distance), 4))
+        for distance, a, b in sorted(pairs)[:MOST_SUGGESTIONS]
+    ]
+
+
+def _conflicts_of(order: NDArray[np.int64], identities: Identities) -> set[tuple[int, int]]:
+    """Pairs of people, by their place in `order`, that were seen in one frame."""
+    place = {identity: number for number, identity in enumerate(order.tolist())}
+    found: set[tuple[int, int]] = set()
+    for a, b in identities.conflicts:
+        if a in place and b in place:
+            found.add((min(place[a], place[b]), max(place[a], place[b])))
+    return found
+
+
+def _border_cuts(footage: Footage, cuts: Sequence[float], threshold: float) -> list[bool]:
+    """Whether a cut lies between each chunk and the next; so strict that also a change not kept as a cut counts."""
+    found: list[bool] = []
+    for before, after, score in zip(
+        footage.documents[:-1], footage.documents[1:], footage.border_scores[1:], strict=True
+    ):
+        if before.last_pts is None or after.first_pts is None:
+            found.append(True)
+            continue
+        last_s = footage.source.seconds(before.last_pts)
+        first_s = footage.source.seconds(after.first_pts)
+        between = bisect.bisect_right(cuts, first_s + 1e-6) > bisect.bisect_right(cuts, last_s)
+        found.append(between or score >= threshold)
+    return found
+
+
+def _representatives(footage: Footage, cuts: Sequence[float], wanted: int) -> list[SelectedFrame]:
+    if not footage.staged:
+        return []
+    part = QUALITY_PARTS.index("frontal")
+    facing = np.zeros(len(footage.staged))
+    for staged, rows in enumerate(footage.rows_of_staged):
+        for chunk, row in rows:
+            columns = footage.detections[chunk]
+            facing[staged] = max(facing[staged], float(columns.quality[row, part]) * float(columns.scores[row]))
+    candidates = weigh_frames(footage.staged, footage.small, facing, cuts, footage.duration_s)
+    chosen = choose_representatives(candidates, wanted, footage.duration_s)
+    return [
+        SelectedFrame(
+            frame=footage.frame_ref(index),
+            score=round(float(candidates.quality[index]), 4),
+            faces=footage.boxes(index),
+        )
+        for index in sorted(chosen, key=lambda index: (footage.staged[index].t_s, index))
+    ]
