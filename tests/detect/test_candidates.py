@@ -55,9 +55,7 @@ def chunk(index: int = 0, fallback: list[int] | None = None) -> Chunk:
 def sighting(t_s: float, score: float) -> Sighting:
     parts = np.ones(len(QUALITY_PARTS), np.float32)
     box = np.array([0, 0, 10, 10], np.float32)
-    return Sighting(
-        round(t_s * 10), t_s, box, np.zeros((5, 2), np.float32), parts, score, np.zeros((1, 1, 3), np.uint8)
-    )
+    return Sighting(round(t_s * 10), t_s, box, np.zeros((5, 2), np.float32), parts, score, np.zeros((1, 1, 3), np.uint8))
 
 
 def test_a_chunk_without_frames_wants_nothing() -> None:
