@@ -22,7 +22,7 @@ FACE_MARGIN = 0.35
 """Of a face's size, kept around it when cropping if there is room."""
 HEADROOM = 0.4
 """Where a crop puts the faces' middle, from the top; portraits look right with eyes above the middle."""
-BAR_SHARE = 0.005
+BAR_SHARE = 0.01
 """Bars together thinner than this share of the picture are not drawn; the frame is stretched by so little instead."""
 
 
@@ -190,9 +190,7 @@ def _snapped(length: float, full: int) -> int:
     return full if full - length < full * BAR_SHARE else max(round(length), 1)
 
 
-def _crop_window(
-    width: int, height: int, size: tuple[int, int], faces: Sequence[Box]
-) -> tuple[int, int, int, int]:
+def _crop_window(width: int, height: int, size: tuple[int, int], faces: Sequence[Box]) -> tuple[int, int, int, int]:
     """The window (xyxy, the size's shape, as large as the frame allows) that shows the faces best."""
     scale = max(size[0] / width, size[1] / height)
     window = (min(round(size[0] / scale), width), min(round(size[1] / scale), height))
