@@ -4,11 +4,14 @@ import json
 import re
 from pathlib import Path
 
+import boto3
 import cv2
 import jsonschema
 import numpy as np
 import pytest
+from botocore.stub import Stubber
 
+from lambdas.contracts import BriefAppearance as Brief
 from lambdas.contracts import (
     KeyTemplates,
     PublishRequest,
@@ -18,11 +21,10 @@ from lambdas.contracts import (
     frames_key,
     selection_key,
 )
-from lambdas.contracts import BriefAppearance as Brief
 from lambdas.errors import IncompleteRun, InvalidSettings
 from lambdas.publish import cost, handler, names
 from lambdas.publish import manifest as manifests
-from lambdas.staging import DirectoryStaging, get_document
+from lambdas.staging import DirectoryStaging, S3Staging, get_document
 from tests.publish.drawn_runs import GREEN, RUN, DrawnRun, astronaut, drawn_frame
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "manifest.schema.json"
@@ -470,3 +472,11 @@ def test_deleting_leaves_no_empty_folder_and_is_fine_twice(tmp_path):
     assert store.get("a/d.txt") == b"2"
     store.delete("a/d.txt")
     assert list(store.root.iterdir()) == []
+
+
+def test_deleting_from_a_bucket_asks_for_the_whole_key():
+    client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as answers:
+        answers.add_response("delete_object", {}, {"Bucket": "published", "Key": "clip.mp4/a.jpg"})
+        S3Staging("published", "clip.mp4/", client).delete("a.jpg")
+        answers.assert_no_pending_responses()
