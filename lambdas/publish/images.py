@@ -22,7 +22,7 @@ FACE_MARGIN = 0.35
 """Of a face's size, kept around it when cropping if there is room."""
 HEADROOM = 0.4
 """Where a crop puts the faces' middle, from the top; portraits look right with eyes above the middle."""
-BAR_SHARE = 0.005
+BAR_SHARE = 0.01
 """Bars together thinner than this share of the picture are not drawn; the frame is stretched by so little instead."""
 
 

@@ -116,7 +116,7 @@ class Person(Entry):
     name: str | None
     """From the gallery; null if there is none or nobody in it is close enough."""
     name_similarity: Annotated[float, Field(ge=-1, le=1)] | None
-    """Cosine similarity to the gallery's nearest identity, whether or not the name was taken; null without a gallery."""
+    """Cosine similarity to the gallery's nearest identity, whether or not its name was taken; null without one."""
     confidence: Share
     """How surely all of it is one person."""
     best_frame: FaceFrame
@@ -263,10 +263,8 @@ class Manifest(Entry):
 
 def schema_text() -> str:
     """The manifest's JSON Schema (draft 2020-12) as it stands in docs/."""
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Manifest.model_json_schema(mode="serialization"),
-    }
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    schema = {"$schema": dialect, **Manifest.model_json_schema(mode="serialization")}
     return json.dumps(schema, indent=2) + "\n"
 
 

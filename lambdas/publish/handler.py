@@ -1,0 +1,423 @@
+"""The publish stage: from cluster's choice to pictures, names, report and manifest."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
+
+from lambdas.contracts import (
+    QUALITY_PARTS,
+    FaceInFrame,
+    FrameRef,
+    Plan,
+    PublishRequest,
+    PublishResponse,
+    SelectedPerson,
+    Selection,
+    frames_key,
+    plan_key,
+    selection_key,
+)
+from lambdas.errors import IncompleteRun
+from lambdas.publish import cost, images, names, report
+from lambdas.publish import manifest as manifests
+from lambdas.publish.keys import Keys, check_distinct, check_prefix, is_inside
+from lambdas.staging import Store, get_document
+
+logger = logging.getLogger(__name__)
+
+FRAMES_AT_ONCE = 4
+"""Frames in memory at a time: enough to hide a bucket's answer times, about 150 MB at 4K."""
+KEPT_QUALITY = 95
+"""JPEG quality of staged frames; a picture that isn't resized is not encoded again to reach it."""
+FACE_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A frame to publish."""
+
+    file: str
+    faces: tuple[images.Box, ...]
+    """Kept inside when cropping, the main one first."""
+    shown_px: int
+    """Longest side in the report."""
+
+
+@dataclass(frozen=True)
+class _Face:
+    """A square picture of a face."""
+
+    name: str
+    """Its file, or for a brief appearance, which only the report shows, its name there."""
+    box: images.Box
+    published: bool
+
+
+@dataclass
+class _FrameJob:
+    """All that one staged frame is needed for."""
+
+    ref: FrameRef
+    pictures: list[_Picture] = field(default_factory=list)
+    faces: list[_Face] = field(default_factory=list)
+
+
+@dataclass
+class _Done:
+    """What came of one staged frame."""
+
+    placements: dict[str, images.Placement] = field(default_factory=dict)
+    shown: dict[str, report.Shown] = field(default_factory=dict)
+    brightness: dict[str, float] = field(default_factory=dict)
+
+
+def run(request: PublishRequest, staging: Store, published: Store) -> PublishResponse:
+    """The run's results in `published`, under `request.prefix`: pictures, then names and report, the manifest last.
+
+    Files that the manifest standing there before listed and the new one does not are deleted after the new one stands.
+    Raises InvalidSettings for key templates that don't work out before anything is written, and IncompleteRun where
+    staging lacks the plan, the selection or a frame they name.
+    """
+    started = time.perf_counter()
+    check_prefix(request.prefix)
+    try:
+        plan = get_document(staging, plan_key(request.run_id), Plan)
+        selection = get_document(staging, selection_key(request.run_id), Selection)
+    except KeyError as error:
+        raise IncompleteRun(f"run {request.run_id}: {error.args[0]} is missing") from None
+    logger.info("publish %s: %d people", request.run_id, len(selection.people))
+    keys = Keys.of(plan.settings.keys, plan.source.uri)
+    jobs = _jobs(plan, selection, keys)
+    files = [picture.file for job in jobs for picture in job.pictures]
+    files += [face.name for job in jobs for face in job.faces if face.published]
+    files += [keys.names, keys.report]
+    check_distinct([*files, keys.manifest])
+
+    done = _publish_frames(jobs, plan, request.prefix, staging, published)
+    if keys.names_are_of_the_video:
+        text = names.main_name(selection.people)
+    else:
+        text = names.list_names([(keys.person(person.id, person.name), person) for person in selection.people])
+    published.put(request.prefix + keys.names, text.encode(), content_type="text/plain; charset=utf-8")
+    manifest = _manifest(plan, selection, keys, files, done, len(jobs), time.perf_counter() - started)
+    page = report.render(manifest, keys, done.shown, done.brightness)
+    published.put(request.prefix + keys.report, page.encode(), content_type="text/html; charset=utf-8")
+
+    manifest_key = request.prefix + keys.manifest
+    try:
+        before = manifests.listed_files(published.get(manifest_key))
+    except KeyError:
+        before = []
+    published.put(manifest_key, manifest.model_dump_json(indent=1).encode(), content_type="application/json")
+    stale = _stale(before, [*files, keys.manifest])
+    for file in stale:
+        published.delete(request.prefix + file)
+    logger.info(
+        "publish %s: %d files, %d stale ones deleted, %.2f s",
+        request.run_id,
+        len(files) + 1,
+        len(stale),
+        time.perf_counter() - started,
+    )
+    return PublishResponse(
+        run_id=request.run_id,
+        manifest_key=manifest_key,
+        people=len(selection.people),
+        representative=len(selection.representative),
+        scenes=len(selection.scenes),
+    )
+
+
+def _jobs(plan: Plan, selection: Selection, keys: Keys) -> list[_FrameJob]:
+    """What is to be made of each staged frame, in the order they lie in staging."""
+    jobs: dict[tuple[int, int], _FrameJob] = {}
+
+    def job(ref: FrameRef) -> _FrameJob:
+        return jobs.setdefault((ref.chunk, ref.offset), _FrameJob(ref))
+
+    sizes = report.shown_sizes(len(selection.people), len(selection.representative), len(selection.scenes))
+    for person in selection.people:
+        best = person.best
+        job(best.frame).pictures.append(_Picture(keys.person(person.id, person.name), (best.box,), sizes.still))
+        job(best.frame).faces.append(_Face(keys.thumbnail(person.id, person.name), best.box, published=True))
+        for index, other in enumerate(person.alternatives):
+            file = keys.alternative(person.id, person.name, index)
+            job(other.frame).pictures.append(_Picture(file, (other.box,), sizes.alternative))
+    for index, chosen in enumerate(selection.representative):
+        file = keys.representative(index)
+        job(chosen.frame).pictures.append(_Picture(file, _largest_first(chosen.faces), sizes.representative))
+    for scene in selection.scenes:
+        file = keys.scene(scene.index)
+        job(scene.frame).pictures.append(_Picture(file, _largest_first(scene.faces), sizes.scene))
+    for index, appearance in enumerate(selection.brief_appearances):
+        if appearance.face is not None:
+            job(appearance.face.frame).faces.append(
+                _Face(report.brief_name(index), appearance.face.box, published=False)
+            )
+    return [jobs[place] for place in sorted(jobs)]
+
+
+def _largest_first(faces: Sequence[images.Box]) -> tuple[images.Box, ...]:
+    return tuple(sorted(faces, key=lambda box: (box[0] - box[2]) * (box[3] - box[1])))
+
+
+def _publish_frames(jobs: list[_FrameJob], plan: Plan, prefix: str, staging: Store, published: Store) -> _Done:
+    """Each staged frame read and decoded once, everything made of it put in place."""
+    whole = _Done()
+    with ThreadPoolExecutor(FRAMES_AT_ONCE, "publish") as pool:
+        futures = [pool.submit(_publish_frame, job, plan, prefix, staging, published) for job in jobs]
+        try:
+            for future in futures:
+                part = future.result()
+                whole.placements.update(part.placements)
+                whole.shown.update(part.shown)
+                whole.brightness.update(part.brightness)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return whole
+
+
+def _publish_frame(job: _FrameJob, plan: Plan, prefix: str, staging: Store, published: Store) -> _Done:
+    ref, settings = job.ref, plan.settings
+    where = f"run {plan.run_id}: chunk {ref.chunk}'s frame at {ref.t_s:.2f} s"
+    try:
+        staged = staging.get_range(frames_key(plan.run_id, ref.chunk), ref.offset, ref.length)
+    except KeyError:
+        raise IncompleteRun(f"{where} is missing") from None
+    frame = images.decode(staged)
+    if frame is None:
+        raise IncompleteRun(f"{where} is no picture ({len(staged)} of {ref.length} bytes read)")
+    height, width = frame.shape[:2]
+    if (width, height) != (ref.width, ref.height):
+        raise IncompleteRun(f"{where} is {width}x{height}, not {ref.width}x{ref.height}")
+
+    done = _Done()
+    size = images.published_size(plan.source.width, plan.source.height, settings.size)
+    for picture in job.pictures:
+        placement = images.place(width, height, size, settings.fit, picture.faces)
+        rendered = images.render(frame, placement)
+        keep = placement.is_identity and settings.jpeg_quality >= KEPT_QUALITY
+        data = staged if keep else images.encode(rendered, settings.jpeg_quality)
+        published.put(prefix + picture.file, data, content_type="image/jpeg")
+        done.placements[picture.file] = placement
+        done.shown[picture.file] = report.Shown.of(rendered, picture.shown_px)
+    for face in job.faces:
+        square = images.thumbnail(frame, face.box)
+        if face.published:
+            data = images.encode(square, FACE_QUALITY)
+            published.put(prefix + face.name, data, content_type="image/jpeg")
+            done.brightness[face.name] = images.brightness(frame, face.box)
+        done.shown[face.name] = report.Shown.of(square, report.FACE_PX)
+    return done
+
+
+def _manifest(
+    plan: Plan,
+    selection: Selection,
+    keys: Keys,
+    files: list[str],
+    done: _Done,
+    frames_read: int,
+    publish_s: float,
+) -> manifests.Manifest:
+    source, pack = plan.source, plan.pack
+    thumbnails = {person.id: keys.thumbnail(person.id, person.name) for person in selection.people}
+    timings = manifests.Timings(
+        split=plan.split_s,
+        detect=selection.detect_seconds.get("total", 0.0),
+        cluster=selection.cluster_s,
+        publish=round(publish_s, 3),
+    )
+    return manifests.Manifest(
+        run_id=plan.run_id,
+        source=manifests.Source(
+            uri=without_secrets(source.uri),
+            container=source.container,
+            codec=source.codec,
+            width=source.width,
+            height=source.height,
+            rotation=source.rotation,
+            fps=source.fps,
+            duration_s=selection.duration_s,
+            frame_count=selection.frame_count,
+        ),
+        models=manifests.Models(
+            pack=pack.name,
+            licence=pack.licence,
+            detector=pack.detector,
+            embedder=pack.embedder,
+            commercial_use=pack.commercial_use,
+            sha256=pack.sha256,
+        ),
+        settings=plan.settings,
+        people=[_person(person, keys, thumbnails[person.id], done) for person in selection.people],
+        suggested_merges=[
+            manifests.Merge(
+                people=merge.people,
+                distance=round(merge.distance, 4),
+                thumbnails=(thumbnails[merge.people[0]], thumbnails[merge.people[1]]),
+            )
+            for merge in sorted(selection.suggested_merges, key=lambda merge: merge.distance)
+        ],
+        representative_frames=[
+            manifests.RepresentativeFrame(
+                file=keys.representative(index), t_s=chosen.frame.t_s, score=round(chosen.score, 4)
+            )
+            for index, chosen in enumerate(selection.representative)
+        ],
+        scenes=[
+            manifests.Scene(
+                index=scene.index,
+                start_s=scene.start_s,
+                end_s=scene.end_s,
+                t_s=scene.frame.t_s,
+                file=keys.scene(scene.index),
+            )
+            for scene in selection.scenes
+        ],
+        timings=timings,
+        cost=_cost(plan, selection, timings, frames_read, len(files) + 1),
+        scenes_are_even=selection.scenes_are_even,
+        brief_appearances=[
+            manifests.BriefSighting(t_s=appearance.t_s, sightings=appearance.sightings)
+            for appearance in selection.brief_appearances
+        ],
+        notes=_notes(plan, selection),
+        looked_frames=selection.looked_frames,
+        corrupt_frames=selection.corrupt_frames,
+        detect_steps={step: round(seconds, 3) for step, seconds in selection.detect_seconds.items()},
+        pipeline_version=plan.pipeline_version,
+        created_at=plan.created_at,
+        names_file=keys.names,
+        report_file=keys.report,
+        files=sorted(files),
+    )
+
+
+def _person(person: SelectedPerson, keys: Keys, thumbnail: str, done: _Done) -> manifests.Person:
+    similarity = person.name_similarity
+    return manifests.Person(
+        id=person.id,
+        name=person.name,
+        name_similarity=None if similarity is None else round(min(max(similarity, -1.0), 1.0), 4),
+        confidence=round(person.confidence, 4),
+        best_frame=_face_frame(person.best, keys.person(person.id, person.name), done),
+        alternatives=[
+            _face_frame(other, keys.alternative(person.id, person.name, index), done)
+            for index, other in enumerate(person.alternatives)
+        ],
+        thumbnail=thumbnail,
+        screen_time_s=person.screen_time_s,
+        tracks=[
+            manifests.Track(start_s=track.start_s, end_s=track.end_s, best_s=track.best_s) for track in person.tracks
+        ],
+    )
+
+
+def _face_frame(face: FaceInFrame, file: str, done: _Done) -> manifests.FaceFrame:
+    placement = done.placements[file]
+    left, top, right, bottom = (round(edge, 1) for edge in placement.box(face.box))
+    points = [placement.point(x, y) for x, y in face.landmarks]
+    return manifests.FaceFrame(
+        file=file,
+        t_s=face.frame.t_s,
+        pts=face.frame.pts,
+        box=(left, top, right, bottom),
+        score=_share(face.score),
+        quality=manifests.Quality(**{part: _share(face.quality[part]) for part in QUALITY_PARTS}),
+        landmarks=[(round(x, 1), round(y, 1)) for x, y in points],
+    )
+
+
+def _share(value: float) -> float:
+    # float32 arithmetic may end a hair outside 0 to 1.
+    return round(min(max(value, 0.0), 1.0), 4)
+
+
+def _cost(
+    plan: Plan, selection: Selection, timings: manifests.Timings, frames_read: int, files_published: int
+) -> manifests.Cost:
+    lengths = [ref.length for ref in _refs(selection)]
+    segments = sum(chunk.segment_key is not None for chunk in plan.chunks)
+    lines = cost.estimate(
+        cost.Work(
+            seconds={
+                "split": timings.split,
+                "detect": timings.detect,
+                "cluster": timings.cluster,
+                "publish": timings.publish,
+            },
+            chunks=len(plan.chunks),
+            segments=segments,
+            segment_bytes=plan.source.size_bytes if segments else 0,
+            video_s=selection.duration_s,
+            staged_frame_bytes=sum(lengths) / len(lengths) if lengths else 0.0,
+            frames_read=frames_read,
+            files_published=files_published,
+        )
+    )
+    parts = [
+        manifests.CostPart(
+            name=line.name,
+            quantity=round(line.quantity, 6),
+            unit=line.unit,
+            usd_per_unit=line.usd_per_unit,
+            usd=round(line.usd, 8),
+        )
+        for line in lines
+    ]
+    return manifests.Cost(
+        total_usd=round(sum(part.usd for part in parts), 8),
+        parts=parts,
+        region=cost.PRICES.region,
+        architecture="x86_64",
+        prices_as_of=cost.PRICES.as_of,
+        prices_source=cost.PRICES.source,
+    )
+
+
+def _refs(selection: Selection) -> list[FrameRef]:
+    refs = [chosen.frame for chosen in selection.representative] + [scene.frame for scene in selection.scenes]
+    for person in selection.people:
+        refs += [person.best.frame, *(other.frame for other in person.alternatives)]
+    return refs
+
+
+def _notes(plan: Plan, selection: Selection) -> list[str]:
+    notes = []
+    frames = len(selection.representative)
+    if frames < plan.settings.representative:
+        has = "1 frame" if frames == 1 else f"{frames} frames"
+        notes.append(
+            f"The video gave only {has} that could be published, fewer than the {plan.settings.representative} "
+            "representative frames asked for: all are published."
+        )
+    if not selection.people:
+        notes.append("Nobody was found in this video.")
+    if selection.scenes_are_even:
+        notes.append(
+            f"The video has fewer than {plan.settings.min_scenes} scenes: evenly spaced frames stand in for them."
+        )
+    if selection.corrupt_frames:
+        notes.append(f"{selection.corrupt_frames} damaged frames were passed over.")
+    return notes
+
+
+def _stale(before: Sequence[str], now: Sequence[str]) -> list[str]:
+    """Files of an earlier run to delete; a name that differs only in case may be the same file on this disk."""
+    kept = {file.casefold() for file in now}
+    return [file for file in before if is_inside(file) and file.casefold() not in kept]
+
+
+def without_secrets(uri: str) -> str:
+    """A source's URI fit to be published: a URL loses user, password, query (signatures live there) and fragment."""
+    parts = urlsplit(uri)
+    if parts.scheme not in ("http", "https"):
+        return uri
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -1,0 +1,224 @@
+"""report.html: one file that shows a run to people, openable anywhere. Pure: no files, no network."""
+
+from __future__ import annotations
+
+import base64
+import math
+import posixpath
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import quote, unquote
+
+import jinja2
+
+from lambdas.publish import images
+from lambdas.publish.keys import Keys
+from lambdas.publish.manifest import FaceFrame, Manifest, Person
+
+FACE_PX = 144
+"""Side of a face in the report; shown at half of it at most."""
+PICTURE_QUALITY = 74
+PICTURE_BYTES = 1_900_000
+"""Of JPEG in a report; base64 makes 2.5 MB of it. Pictures beyond it are named, not shown."""
+WEAK = 0.4
+"""A part of the score below this is pointed out."""
+DARK = 0.45
+"""A badly exposed face whose mean brightness is below this is too dark, else too bright."""
+TICKS = 8
+"""At most so many times are written under the timeline."""
+
+PARTS = {
+    "confidence": ("Face certainty", "uncertain face"),
+    "frontal": ("Facing the camera", "side face"),
+    "size": ("Size", "too small"),
+    "sharpness": ("Sharpness", "blurry"),
+    "exposure": ("Exposure", "badly lit"),
+    "eyes_open": ("Eyes open", "eyes closed"),
+    "inside": ("Inside the frame", "cut off"),
+    "unobstructed": ("Nothing in front", "covered"),
+    "steady": ("Away from cuts", "next to a cut"),
+}
+"""Of each of the contracts' quality parts: what the bar says, what the flag says when it is weak."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture small enough to stand inside the report."""
+
+    jpeg: bytes
+    width: int
+    height: int
+    full_width: int
+    """Of the picture it was made from."""
+    full_height: int
+
+    @classmethod
+    def of(cls, image: images.Image, longest: int) -> Shown:
+        """The picture with neither side above `longest` pixels."""
+        small = images.shrink(image, longest)
+        jpeg = images.encode(small, PICTURE_QUALITY)
+        return cls(jpeg, small.shape[1], small.shape[0], image.shape[1], image.shape[0])
+
+    @property
+    def uri(self) -> str:
+        """As a data URI."""
+        return "data:image/jpeg;base64," + base64.b64encode(self.jpeg).decode()
+
+
+@dataclass(frozen=True)
+class ShownSizes:
+    """Longest sides, pixels, of the report's pictures."""
+
+    still: int
+    alternative: int
+    representative: int
+    scene: int
+
+
+def shown_sizes(people: int, representative: int, scenes: int) -> ShownSizes:
+    """Sizes at which a report of so many pictures stays small."""
+    return ShownSizes(
+        still=720 if people <= 6 else 560 if people <= 24 else 400 if people <= 60 else 300,
+        alternative=240 if people <= 24 else 160,
+        representative=420 if representative <= 20 else 280,
+        scene=280 if scenes <= 60 else 200,
+    )
+
+
+def brief_name(index: int) -> str:
+    """What the report calls a brief appearance's picture; no key can be called so."""
+    return f"//brief/{index}"
+
+
+def render(manifest: Manifest, keys: Keys, shown: Mapping[str, Shown], brightness: Mapping[str, float]) -> str:
+    """The page. `shown` holds its pictures by file, `brightness` (0 to 1) the light on each thumbnail's face."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("lambdas.publish", ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(clock=clock, span=span, percent=percent, usd=usd)
+    folder = posixpath.dirname(keys.report)
+
+    def link(file: str) -> str:
+        # "./" keeps a name with a colon from reading as a URL's scheme.
+        return "./" + quote(posixpath.relpath(file, folder or "."))
+
+    return environment.get_template("report.html.j2").render(
+        manifest=manifest,
+        title=unquote(PurePosixPath(manifest.source.uri).name) or manifest.source.uri,
+        pictures=_within(PICTURE_BYTES, _by_importance(manifest, shown)),
+        link=link,
+        label=label,
+        hue=hue,
+        flags=_flagger(brightness),
+        parts={part: wording[0] for part, wording in PARTS.items()},
+        weak=WEAK,
+        ticks=ticks(manifest.source.duration_s),
+        spoken=spoken_tracks,
+        brief_name=brief_name,
+        marker=marker,
+        manifest_link=link(keys.manifest),
+    )
+
+
+def label(person: Person) -> str:
+    """What the report calls a person."""
+    return person.name or f"Person {person.id}"
+
+
+def hue(person: int) -> int:
+    """A person's colour, degrees; neighbours differ most by going round in golden angles."""
+    return round(205 + person * 137.508) % 360
+
+
+def clock(seconds: float) -> str:
+    """`0:07.4`, `12:03.0`, `1:02:03.5`."""
+    tenths = round(max(seconds, 0.0) * 10)
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    start = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{start}:{tenths // 10:02d}.{tenths % 10}"
+
+
+def span(seconds: float) -> str:
+    """`0.42 s`, `7.4 s`, `12 min 3 s`, `1 h 2 min`."""
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def percent(share: float) -> str:
+    return f"{share * 100:.0f}"
+
+
+def usd(amount: float) -> str:
+    """With three figures that say something: `$0.00123`."""
+    if amount == 0:
+        return "$0"
+    digits = max(2, 2 - math.floor(math.log10(amount)))
+    return f"${amount:.{min(digits, 8)}f}"
+
+
+def ticks(duration_s: float) -> list[float]:
+    """Times to write under a timeline, from 0, in steps people count in."""
+    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800)
+    step = next((step for step in steps if duration_s / step <= TICKS), 86400)
+    return [float(second) for second in range(0, math.floor(duration_s) + 1, step)]
+
+
+def spoken_tracks(person: Person) -> str:
+    """When a person is on screen, in words; long lists are cut."""
+    told = [f"{clock(track.start_s)} to {clock(track.end_s)}" for track in person.tracks[:12]]
+    more = len(person.tracks) - len(told)
+    return ", ".join(told) + (f" and {more} more times" if more else "")
+
+
+def _flagger(brightness: Mapping[str, float]) -> Callable[[Person], list[str]]:
+    def flags(person: Person) -> list[str]:
+        weak = []
+        for part, (_, flag) in PARTS.items():
+            if getattr(person.best_frame.quality, part) < WEAK:
+                if part == "exposure" and person.thumbnail in brightness:
+                    flag = "too dark" if brightness[person.thumbnail] < DARK else "too bright"
+                weak.append(flag)
+        return weak
+
+    return flags
+
+
+def marker(frame: FaceFrame, picture: Shown) -> str:
+    """CSS that lays the face's box over its picture, whatever size that is shown at."""
+    left, right = (100 * edge / picture.full_width for edge in frame.box[::2])
+    top, bottom = (100 * edge / picture.full_height for edge in frame.box[1::2])
+    return f"left:{left:.2f}%;top:{top:.2f}%;width:{right - left:.2f}%;height:{bottom - top:.2f}%"
+
+
+def _by_importance(manifest: Manifest, shown: Mapping[str, Shown]) -> dict[str, Shown]:
+    """The report's pictures, the ones it can least do without first."""
+    people = manifest.people
+    order = [person.thumbnail for person in people] + [person.best_frame.file for person in people]
+    order += [frame.file for frame in manifest.representative_frames] + [scene.file for scene in manifest.scenes]
+    order += [other.file for person in people for other in person.alternatives]
+    order += [brief_name(index) for index in range(len(manifest.brief_appearances))]
+    return {file: shown[file] for file in order if file in shown}
+
+
+def _within(limit: int, pictures: Mapping[str, Shown]) -> dict[str, Shown]:
+    kept: dict[str, Shown] = {}
+    for file, picture in pictures.items():
+        limit -= len(picture.jpeg)
+        if limit < 0:
+            break
+        kept[file] = picture
+    return kept

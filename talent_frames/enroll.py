@@ -1,0 +1,105 @@
+"""Enrolment: a folder of pictures of known people becomes a gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lambdas.contracts import Gallery
+from lambdas.detect.faces import FaceDetections, Image
+from lambdas.detect.packs import Pack, load_pack
+from lambdas.errors import InvalidGallery
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+MIN_CONFIDENCE = 0.5
+MIN_FACE_PX = 24
+"""Faces whose shorter side is smaller tell too little."""
+CENTRE_WEIGHT = 0.5
+"""How much of a face's area a place in the picture's corner costs when the largest, most central face is chosen."""
+
+
+def enroll(directory: Path, pack: Path) -> tuple[Gallery, list[str]]:
+    """The gallery of everyone in the folder, and a warning for each picture that gave nothing.
+
+    One folder per person, or one picture per person directly in `directory`; its name (a file's without the ending,
+    underscores read as spaces) is the person's. In a picture of several people the largest, most central face counts.
+
+    Raises InvalidGallery if there is no such folder or nobody could be enrolled, and what `load_pack` raises.
+    """
+    if not directory.is_dir():
+        raise InvalidGallery(f"{directory}: no such folder")
+    models = load_pack(pack)
+    names: list[str] = []
+    embeddings, identity, warnings = [], [], []
+    seen = 0
+    for name, pictures in _people(directory):
+        crops = []
+        for picture in pictures:
+            seen += 1
+            crop, problem = _face(picture, models)
+            if crop is None:
+                warnings.append(f"{picture.relative_to(directory)}: {problem}")
+            else:
+                crops.append(crop)
+        if not crops:
+            warnings.append(f"{name}: not enrolled, {len(pictures)} pictures and no usable face")
+            continue
+        if name not in names:
+            names.append(name)
+        embeddings.append(models.embedder.embed(crops))
+        identity += [names.index(name)] * len(crops)
+    if not names:
+        raise InvalidGallery(
+            f"{directory}: nobody can be enrolled from {seen} pictures"
+            + (f" ({warnings[0]})" if warnings else "; it takes one folder or one picture per person")
+        )
+    gallery = Gallery(names, np.concatenate(embeddings), np.array(identity, np.int32), models.facts.sha256)
+    return gallery, warnings
+
+
+def _people(directory: Path) -> Iterator[tuple[str, list[Path]]]:
+    """Each person's name and pictures, by name; hidden files and folders are passed over."""
+    for entry in sorted(path for path in directory.iterdir() if not path.name.startswith(".")):
+        if entry.is_dir():
+            pictures = sorted(path for path in entry.iterdir() if _is_picture(path))
+            yield entry.name.replace("_", " "), pictures
+        elif _is_picture(entry):
+            yield entry.stem.replace("_", " "), [entry]
+
+
+def _is_picture(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".") and path.suffix.lower() in PICTURES
+
+
+def _face(path: Path, models: Pack) -> tuple[Image | None, str]:
+    """The aligned crop of the face that counts, or None and why there is none."""
+    # Not cv2.imread: it can't open every path Python can, and prints what it dislikes. EXIF rotation is applied.
+    data = np.fromfile(path, np.uint8)
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if decoded is None:
+        return None, "not a picture that can be read"
+    image: Image = np.asarray(decoded, np.uint8)
+    height, width = image.shape[:2]
+    size = models.detector.input_size(width, height)
+    small = image if size == (width, height) else np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    faces = models.detector.detect(small, MIN_CONFIDENCE).scaled(width / size[0], height / size[1])
+    best = _chosen(faces, width, height)
+    if best is None:
+        return None, "no face" if not len(faces) else f"no face of {MIN_FACE_PX} pixels or more"
+    return models.embedder.align(image, faces.landmarks[best], faces.boxes[best]), ""
+
+
+def _chosen(faces: FaceDetections, width: int, height: int) -> int | None:
+    """The largest, most central face; None without one that is large enough."""
+    sides = faces.boxes[:, 2:] - faces.boxes[:, :2]
+    usable = sides.min(axis=1, initial=np.inf) >= MIN_FACE_PX
+    if not usable.any():
+        return None
+    centres = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
+    # 0 in the middle, 1 in a corner.
+    off = np.linalg.norm(centres / (width, height) - 0.5, axis=1) / np.sqrt(0.5)
+    weight = sides.prod(axis=1) * (1 - CENTRE_WEIGHT * np.minimum(off, 1))
+    return int(np.argmax(np.where(usable, weight, -1)))

@@ -1,0 +1,482 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import boto3
+import cv2
+import jsonschema
+import numpy as np
+import pytest
+from botocore.stub import Stubber
+
+from lambdas.contracts import BriefAppearance as Brief
+from lambdas.contracts import (
+    KeyTemplates,
+    PublishRequest,
+    Selection,
+    Settings,
+    SuggestedMerge,
+    frames_key,
+    selection_key,
+)
+from lambdas.errors import IncompleteRun, InvalidSettings
+from lambdas.publish import cost, handler, names
+from lambdas.publish import manifest as manifests
+from lambdas.staging import DirectoryStaging, S3Staging, get_document
+from tests.publish.drawn_runs import GREEN, RUN, DrawnRun, astronaut, drawn_frame
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "manifest.schema.json"
+REQUEST = PublishRequest(run_id=RUN)
+
+
+class WatchedDirectory(DirectoryStaging):
+    """A folder that remembers what was done to it, in order."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.done: list[tuple[str, str]] = []
+
+    def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
+        super().put(key, data, content_type=content_type)
+        self.done.append(("put", key))
+
+    def get_range(self, key: str, offset: int, length: int) -> bytes:
+        self.done.append(("get_range", f"{key}@{offset}"))
+        return super().get_range(key, offset, length)
+
+    def delete(self, key: str) -> None:
+        super().delete(key)
+        self.done.append(("delete", key))
+
+
+@pytest.fixture
+def staging(tmp_path: Path) -> WatchedDirectory:
+    return WatchedDirectory(tmp_path / "staging")
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> WatchedDirectory:
+    return WatchedDirectory(tmp_path / "published")
+
+
+def two_people(settings: Settings | None = None, uri: str = "/videos/clip.mp4") -> DrawnRun:
+    """The astronaut and a block, two alternatives, three frames that stand for the whole, one brief appearance."""
+    run = DrawnRun(1280, 720, settings, uri)
+    frame, face = astronaut(1280, 720)
+    block = (900.0, 100.0, 1000.0, 220.0)
+    run.person(run.face(frame, face), run.face(frame, face), run.face(frame, face), name="Eileen Collins")
+    run.person(run.face(drawn_frame(1280, 720, [block]), block, frontal=0.2, sharpness=0.1))
+    for shade in (40, 120, 200):
+        run.stand_for_it(drawn_frame(1280, 720, shade=shade))
+    run.merges.append(SuggestedMerge(people=(0, 1), distance=0.55))
+    run.brief.append(Brief(t_s=1.5, sightings=1, face=run.face(frame, face)))
+    run.brief.append(Brief(t_s=2.5, sightings=1, face=None))
+    return run
+
+
+def read_manifest(published: DirectoryStaging, key: str = "manifest.json") -> dict:
+    return json.loads(published.get(key))
+
+
+def read_picture(published: DirectoryStaging, key: str) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(published.get(key), np.uint8), cv2.IMREAD_COLOR)
+
+
+def all_files(store: DirectoryStaging) -> set[str]:
+    return {str(path.relative_to(store.root)) for path in store.root.rglob("*") if path.is_file()}
+
+
+def test_the_committed_schema_is_the_one_the_manifest_has():
+    assert SCHEMA.read_text() == manifests.schema_text(), (
+        "run: python -m lambdas.publish.manifest > docs/manifest.schema.json"
+    )
+
+
+def test_a_run_is_published_whole_and_its_manifest_fits_the_schema(staging, published):
+    two_people().write(staging)
+    response = handler.run(REQUEST, staging, published)
+    assert (response.people, response.representative, response.scenes) == (2, 3, 3)
+    document = read_manifest(published, response.manifest_key)
+    schema = json.loads(SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(document)
+    manifests.Manifest.model_validate_json(published.get("manifest.json"))
+    assert all_files(published) == {*document["files"], "manifest.json"}
+    assert {
+        "people/person_000.jpg",
+        "people/person_000_alt1.jpg",
+        "people/person_000_alt2.jpg",
+        "people/person_000_face.jpg",
+        "people/person_001.jpg",
+        "people/person_001_face.jpg",
+        "representative/01.jpg",
+        "representative/03.jpg",
+        "scenes/000.jpg",
+        "scenes/002.jpg",
+        "names.txt",
+        "report.html",
+    } <= set(document["files"])
+
+
+def test_the_manifest_has_exactly_the_names_others_rely_on(staging, published):
+    two_people().write(staging)
+    handler.run(REQUEST, staging, published)
+    document = read_manifest(published)
+    assert document["schema_version"] == "1.0"
+    assert {
+        "schema_version",
+        "run_id",
+        "source",
+        "models",
+        "settings",
+        "people",
+        "suggested_merges",
+        "representative_frames",
+        "scenes",
+        "timings",
+        "cost",
+    } <= set(document)
+    assert set(document["source"]) == {
+        "uri",
+        "container",
+        "codec",
+        "width",
+        "height",
+        "rotation",
+        "fps",
+        "duration_s",
+        "frame_count",
+    }
+    assert {"pack", "licence", "detector", "embedder"} <= set(document["models"])
+    person = document["people"][0]
+    assert set(person) == {
+        "id",
+        "name",
+        "name_similarity",
+        "confidence",
+        "best_frame",
+        "alternatives",
+        "thumbnail",
+        "screen_time_s",
+        "tracks",
+    }
+    assert {"file", "t_s", "pts", "box", "score", "quality"} <= set(person["best_frame"])
+    assert set(person["alternatives"][0]) == set(person["best_frame"])
+    assert set(person["tracks"][0]) == {"start_s", "end_s", "best_s"}
+    assert set(document["representative_frames"][0]) == {"file", "t_s", "score"}
+    assert set(document["scenes"][0]) == {"index", "start_s", "end_s", "t_s", "file"}
+    assert set(document["timings"]) == {"split", "detect", "cluster", "publish"}
+    assert document["suggested_merges"][0]["people"] == [0, 1]
+
+
+@pytest.mark.parametrize("size", ["1080p", "source"])
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 640)])
+def test_the_manifests_box_is_the_face_in_the_file(staging, published, width, height, fit, size):
+    run = DrawnRun(width, height, Settings(size=size, fit=fit))
+    face = (0.2 * width, 0.15 * height, 0.4 * width, 0.4 * height)
+    run.person(run.face(drawn_frame(width, height, [face]), face))
+    run.write(staging)
+    handler.run(REQUEST, staging, published)
+    best = read_manifest(published)["people"][0]["best_frame"]
+    picture = read_picture(published, best["file"])
+    expected = {"source": (height, width), "1080p": (1080, 1920) if width > height else (1920, 1080)}[size]
+    assert picture.shape[:2] == expected
+    rows, columns = np.nonzero(np.abs(picture.astype(int) - GREEN).max(axis=2) < 40)
+    seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    assert best["box"] == pytest.approx(seen, abs=4)
+    middle = [(seen[0] + seen[2]) / 2, (seen[1] + seen[3]) / 2]
+    assert best["landmarks"][0] == pytest.approx(middle, abs=4)
+
+
+def test_pictures_come_first_and_the_manifest_last(staging, published):
+    two_people().write(staging)
+    handler.run(REQUEST, staging, published)
+    order = [key for action, key in published.done if action == "put"]
+    assert order[-1] == "manifest.json"
+    assert order[-2] == "report.html"
+    assert all(key.endswith(".jpg") for key in order[:-3])
+
+
+def test_each_staged_frame_is_read_once(staging, published):
+    two_people().write(staging)
+    handler.run(REQUEST, staging, published)
+    reads = [key for action, key in staging.done if action == "get_range"]
+    assert len(reads) == len(set(reads)) == 8
+
+
+def test_publishing_twice_gives_the_same_pictures(staging, published, tmp_path):
+    two_people().write(staging)
+    handler.run(REQUEST, staging, published)
+    again = DirectoryStaging(tmp_path / "again")
+    handler.run(REQUEST, staging, again)
+    assert all_files(again) == all_files(published)
+    assert all(again.get(file) == published.get(file) for file in all_files(again) if file.endswith(".jpg"))
+
+
+def test_files_of_the_run_before_are_deleted_after_the_new_manifest_stands(staging, published, tmp_path):
+    two_people().write(staging)
+    handler.run(REQUEST, staging, published)
+    published.put("keep.txt", b"not ours")
+    published.done.clear()
+    fewer = DrawnRun(1280, 720)
+    fewer.stand_for_it(drawn_frame(1280, 720))
+    later = DirectoryStaging(tmp_path / "later")
+    fewer.write(later)
+    handler.run(REQUEST, later, published)
+    assert all_files(published) == {*read_manifest(published)["files"], "manifest.json", "keep.txt"}
+    assert not (published.root / "people").exists()
+    actions = [action for action, _ in published.done]
+    assert actions.index("delete") > published.done.index(("put", "manifest.json"))
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"files": 3}', b'{"files": ["../../outside.txt", "/x", 7]}'])
+def test_a_foreign_manifest_deletes_nothing_outside(staging, published, text, tmp_path):
+    (tmp_path / "outside.txt").write_text("stays")
+    published.put("manifest.json", text)
+    two_people().write(staging)
+    handler.run(REQUEST, staging, published)
+    assert (tmp_path / "outside.txt").exists()
+    assert not [action for action, _ in published.done if action == "delete"]
+
+
+def test_everything_goes_under_the_prefix(staging, published):
+    two_people().write(staging)
+    response = handler.run(PublishRequest(run_id=RUN, prefix="clip.mp4/0123/"), staging, published)
+    assert response.manifest_key == "clip.mp4/0123/manifest.json"
+    assert all(file.startswith("clip.mp4/0123/") for file in all_files(published))
+
+
+def test_a_video_without_people_still_gets_frames_and_a_report(staging, published):
+    run = DrawnRun(640, 360)
+    for shade in (30, 60):
+        run.stand_for_it(drawn_frame(640, 360, shade=shade))
+    run.write(staging)
+    handler.run(REQUEST, staging, published)
+    document = read_manifest(published)
+    assert document["people"] == []
+    assert "Nobody was found" in " ".join(document["notes"])
+    assert published.get("names.txt") == b""
+    assert b"Nobody was found" in published.get("report.html")
+    jsonschema.validate(document, json.loads(SCHEMA.read_text()))
+
+
+def test_a_run_that_chose_nothing_is_still_published(staging, published):
+    DrawnRun(640, 360, Settings(representative=0)).write(staging)
+    handler.run(REQUEST, staging, published)
+    assert all_files(published) == {"names.txt", "report.html", "manifest.json"}
+
+
+def test_fewer_frames_than_asked_for_are_all_published_and_the_manifest_says_so(staging, published):
+    run = DrawnRun(640, 360)
+    for shade in (30, 60, 90, 120):
+        run.stand_for_it(drawn_frame(640, 360, shade=shade))
+    run.write(staging)
+    handler.run(REQUEST, staging, published)
+    document = read_manifest(published)
+    assert len(document["representative_frames"]) == 4
+    assert "only 4 frames" in " ".join(document["notes"])
+    assert "all are published" in " ".join(document["notes"])
+
+
+def test_the_report_escapes_what_others_wrote(staging, published):
+    run = DrawnRun(640, 360, uri="/videos/<script>alert(1)</script>&.mp4")
+    box = (100.0, 100.0, 200.0, 220.0)
+    run.person(run.face(drawn_frame(640, 360, [box]), box), name='<script>alert("x")</script>')
+    run.write(staging)
+    handler.run(REQUEST, staging, published)
+    page = published.get("report.html").decode()
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;" in page
+
+
+def test_the_report_needs_nothing_but_itself(staging, published):
+    two_people().write(staging)
+    handler.run(REQUEST, staging, published)
+    page = published.get("report.html").decode()
+    sources = re.findall(r'src="([^"]*)"', page)
+    assert sources
+    assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    assert "http://" not in page
+    assert "https://" not in page
+    assert not re.search(r"<(script|link|iframe)\b|@import", page)
+    assert all(address.startswith('"data:image/jpeg;base64,') for address in re.findall(r"url\(([^)]*)", page))
+    assert all("alt=" in tag for tag in re.findall(r"<img [^>]*>", page))
+    for href in re.findall(r'href="(\./[^"]*)"', page):
+        assert published.exists(href)
+    for anchor in re.findall(r'href="#([^"]*)"', page):
+        assert f'id="{anchor}"' in page
+
+
+def test_the_report_says_what_is_weak_about_a_frame(staging, published):
+    two_people().write(staging)
+    handler.run(REQUEST, staging, published)
+    page = published.get("report.html").decode()
+    assert "<li>side face</li>" in page
+    assert "<li>blurry</li>" in page
+    assert "<li>eyes closed</li>" not in page
+
+
+@pytest.mark.parametrize(("shade", "flag"), [(10, "too dark"), (240, "too bright")])
+def test_a_badly_exposed_face_is_called_dark_or_bright(staging, published, shade, flag):
+    run = DrawnRun(640, 360)
+    run.person(run.face(drawn_frame(640, 360, shade=shade), (100.0, 100.0, 200.0, 220.0), exposure=0.1))
+    run.write(staging)
+    handler.run(REQUEST, staging, published)
+    assert f"<li>{flag}</li>" in published.get("report.html").decode()
+
+
+def test_a_report_of_hundreds_of_noisy_pictures_stays_small(staging, published):
+    run = DrawnRun(640, 360, Settings(size="source"))
+    noise = np.random.default_rng(0).integers(0, 256, (360, 640, 3), np.uint8)
+    box = (100.0, 100.0, 200.0, 220.0)
+    face = run.face(noise, box)
+    for _ in range(60):
+        run.person(face)
+    run.write(staging)
+    handler.run(REQUEST, staging, published)
+    assert 1_000_000 < len(published.get("report.html")) < 3_000_000
+
+
+def test_the_report_links_its_files_from_wherever_it_lies(staging, published):
+    keys = KeyTemplates(report="reports/{stem}: all.html")
+    two_people(Settings(keys=keys)).write(staging)
+    handler.run(REQUEST, staging, published)
+    page = published.get("reports/clip: all.html").decode()
+    assert 'href="./../people/person_000.jpg"' in page
+
+
+def test_names_are_listed_one_person_a_line(staging, published):
+    two_people().write(staging)
+    handler.run(REQUEST, staging, published)
+    assert published.get("names.txt").decode() == (
+        "people/person_000.jpg\tEileen Collins\npeople/person_001.jpg\tunknown\n"
+    )
+
+
+def test_a_names_file_called_after_the_video_holds_its_main_persons_name(staging, published):
+    two_people(Settings(keys=KeyTemplates(names="{stem}.txt"))).write(staging)
+    handler.run(REQUEST, staging, published)
+    assert published.get("clip.txt") == b"Eileen Collins\n"
+
+
+def test_a_name_with_tabs_and_lines_stays_on_its_line():
+    run = DrawnRun(64, 36)
+    run.person(run.face(drawn_frame(64, 36), (1.0, 1.0, 9.0, 9.0)), name="A\tB\nC\u2028D")
+    assert names.list_names([("a.jpg", run.people[0])]) == "a.jpg\tA B C D\n"
+    assert names.main_name(run.people) == "A B C D\n"
+    assert names.main_name([]) == ""
+
+
+def test_colliding_templates_fail_before_anything_is_written(staging, published):
+    two_people(Settings(keys=KeyTemplates(person="same.jpg"))).write(staging)
+    with pytest.raises(InvalidSettings):
+        handler.run(REQUEST, staging, published)
+    assert all_files(published) == set()
+
+
+def test_names_that_make_two_files_one_fail_before_anything_is_written(staging, published):
+    keys = KeyTemplates(person="{id}{name}.jpg")
+    run = DrawnRun(64, 36, Settings(keys=keys))
+    face = run.face(drawn_frame(64, 36), (1.0, 1.0, 9.0, 9.0))
+    for index in range(12):
+        run.person(face, name={1: "1x", 11: "x"}.get(index, "y"))
+    run.write(staging)
+    with pytest.raises(InvalidSettings, match="11x"):
+        handler.run(REQUEST, staging, published)
+    assert all_files(published) == set()
+
+
+def test_quality_95_at_source_size_publishes_the_staged_bytes(staging, published):
+    run = DrawnRun(640, 360, Settings(size="source", jpeg_quality=95))
+    run.stand_for_it(drawn_frame(640, 360))
+    run.write(staging)
+    handler.run(REQUEST, staging, published)
+    ref = run.representative[0].frame
+    assert published.get("representative/01.jpg") == staging.get_range(frames_key(RUN, 0), ref.offset, ref.length)
+
+
+def test_a_missing_selection_is_an_incomplete_run(staging, published):
+    with pytest.raises(IncompleteRun, match=r"plan\.json is missing"):
+        handler.run(REQUEST, staging, published)
+
+
+@pytest.mark.parametrize("data", [None, b"", b"tar without frames" * 1000])
+def test_frames_that_are_not_there_are_an_incomplete_run_and_leave_no_manifest(staging, published, data):
+    two_people().write(staging)
+    if data is None:
+        staging.delete(frames_key(RUN, 0))
+    else:
+        staging.put(frames_key(RUN, 0), data)
+    with pytest.raises(IncompleteRun, match="chunk 0's frame"):
+        handler.run(REQUEST, staging, published)
+    assert not published.exists("manifest.json")
+
+
+def test_a_frame_of_another_size_than_selected_is_an_incomplete_run(staging, published):
+    two_people().write(staging)
+    selection = get_document(staging, selection_key(RUN), Selection).model_dump_json()
+    staging.put(selection_key(RUN), selection.replace('"width":1280', '"width":1000').encode())
+    with pytest.raises(IncompleteRun, match="is 1280x720, not 1000x720"):
+        handler.run(REQUEST, staging, published)
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("https://user:secret@host:8080/a/clip.mp4?X-Amz-Signature=1#t", "https://host:8080/a/clip.mp4"),
+        ("s3://bucket/a?b.mp4", "s3://bucket/a?b.mp4"),
+        ("/videos/clip.mp4", "/videos/clip.mp4"),
+    ],
+)
+def test_no_secret_of_a_url_is_published(uri, expected):
+    assert handler.without_secrets(uri) == expected
+
+
+def test_costs_add_up_and_follow_seconds_and_memory(staging, published):
+    two_people().write(staging)
+    handler.run(REQUEST, staging, published)
+    estimate = read_manifest(published)["cost"]
+    assert estimate["total_usd"] == pytest.approx(sum(part["usd"] for part in estimate["parts"]))
+    assert estimate["prices_as_of"] == cost.PRICES.as_of
+    detect = next(part for part in estimate["parts"] if part["name"].startswith("lambda detect"))
+    assert detect["quantity"] == pytest.approx(3.0 * 3008 / 1024)
+    assert detect["usd"] == pytest.approx(3.0 * 3008 / 1024 * 0.0000166667, rel=1e-3)
+
+
+def test_arm_costs_less_and_nothing_costs_nothing_but_requests():
+    idle = cost.Work(
+        seconds={"split": 0, "detect": 0, "cluster": 0, "publish": 0},
+        chunks=0,
+        segments=0,
+        segment_bytes=0,
+        video_s=0,
+        staged_frame_bytes=0,
+        frames_read=0,
+        files_published=0,
+    )
+    assert sum(line.usd for line in cost.estimate(idle) if line.unit == "GB-second") == 0
+    busy = cost.Work(**{**vars(idle), "seconds": {"detect": 100.0}})
+    assert sum(line.usd for line in cost.estimate(busy, "arm64")) < sum(line.usd for line in cost.estimate(busy))
+
+
+def test_deleting_leaves_no_empty_folder_and_is_fine_twice(tmp_path):
+    store = DirectoryStaging(tmp_path / "root")
+    store.put("a/b/c.txt", b"1")
+    store.put("a/d.txt", b"2")
+    store.delete("a/b/c.txt")
+    store.delete("a/b/c.txt")
+    assert not (store.root / "a" / "b").exists()
+    assert store.get("a/d.txt") == b"2"
+    store.delete("a/d.txt")
+    assert list(store.root.iterdir()) == []
+
+
+def test_deleting_from_a_bucket_asks_for_the_whole_key():
+    client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as answers:
+        answers.add_response("delete_object", {}, {"Bucket": "published", "Key": "clip.mp4/a.jpg"})
+        S3Staging("published", "clip.mp4/", client).delete("a.jpg")
+        answers.assert_no_pending_responses()

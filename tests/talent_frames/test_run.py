@@ -1,0 +1,133 @@
+"""The process pool ends with its work, with its parent and with an error; staging waits for who resumes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lambdas.errors import NoFrames
+from talent_frames.run import _pool, _work_folder
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def sleep_long(number: int) -> int:
+    time.sleep(60)
+    return number
+
+
+def refuse(number: int) -> int:
+    raise NoFrames(f"clip.mp4: {number} frames")
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+def test_a_pool_works_and_leaves_no_process() -> None:
+    with _pool(2) as pool:
+        assert list(pool.map(square, range(5))) == [0, 1, 4, 9, 16]
+        pids = list(pool._processes)
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_an_error_of_ours_comes_back_from_a_worker_as_it_was() -> None:
+    with pytest.raises(NoFrames, match=r"^clip\.mp4: 0 frames$"), _pool(1) as pool:
+        pool.submit(refuse, 0).result()
+
+
+def test_workers_in_the_middle_of_something_end_when_the_block_raises() -> None:
+    started = time.monotonic()
+    pids: list[int] = []
+    with pytest.raises(KeyboardInterrupt), _pool(2) as pool:
+        waiting = [pool.submit(sleep_long, number) for number in range(4)]
+        while not all(future.running() for future in waiting[:2]):
+            time.sleep(0.05)
+        pids = list(pool._processes)
+        raise KeyboardInterrupt
+    assert time.monotonic() - started < 30
+    assert len(pids) == 2
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_workers_end_when_their_parent_is_killed() -> None:
+    program = (
+        "import time\n"
+        "from talent_frames.run import _pool\n"
+        "from tests.talent_frames.test_run import sleep_long\n"
+        "if __name__ == '__main__':\n"
+        "    with _pool(1) as pool:\n"
+        "        future = pool.submit(sleep_long, 0)\n"
+        "        while not future.running(): time.sleep(0.05)\n"
+        "        time.sleep(2)\n"
+        "        print(*pool._processes, flush=True)\n"
+        "        time.sleep(60)\n"
+    )
+    house = Path(__file__).parents[2]
+    with subprocess.Popen([sys.executable, "-c", program], cwd=house, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        workers = [int(pid) for pid in parent.stdout.readline().split()]
+        parent.kill()
+    assert workers
+    give_up = time.monotonic() + 10
+    while any(alive(pid) for pid in workers) and time.monotonic() < give_up:
+        time.sleep(0.05)
+    assert not any(alive(pid) for pid in workers)
+
+
+def test_staging_goes_when_a_run_is_done_or_its_input_is_bad(own_home: Path) -> None:
+    with _work_folder("done") as work:
+        (work / "plan.json").write_text("{}")
+    with pytest.raises(NoFrames), _work_folder("bad") as work:
+        (work / "plan.json").write_text("{}")
+        raise NoFrames("clip.mp4: 0 frames")
+    assert list((own_home / "staging").iterdir()) == []
+
+
+def test_staging_of_an_interrupted_run_waits_for_the_next_with_the_same_key(own_home: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), _work_folder("interrupted") as work:
+        (work / "chunk.json").write_text("{}")
+        raise KeyboardInterrupt
+    with _work_folder("other") as work:
+        assert list(work.iterdir()) == []
+    with _work_folder("interrupted") as work:
+        assert (work / "chunk.json").is_file()
+    assert list((own_home / "staging").iterdir()) == []
+
+
+def test_two_runs_of_the_same_at_once_keep_out_of_each_others_way(own_home: Path) -> None:
+    with _work_folder("same") as first:
+        (first / "chunk.json").write_text("{}")
+        with _work_folder("same") as second:
+            assert first != second
+            assert list(second.iterdir()) == []
+        assert not second.exists()
+        assert (first / "chunk.json").is_file()
+    assert not first.exists()
+
+
+def test_staging_nobody_came_back_for_is_dropped_after_a_week(own_home: Path) -> None:
+    abandoned = own_home / "staging" / "abandoned"
+    abandoned.mkdir(parents=True)
+    (abandoned / "chunk.json").write_text("{}")
+    os.utime(abandoned, (0, time.time() - 8 * 86_400))
+    with _work_folder("other"):
+        assert not abandoned.exists()
+
+
+def test_a_worker_ignores_the_interrupt_that_its_parent_handles() -> None:
+    with _pool(1) as pool:
+        assert pool.submit(square, 2).result() == 4
+        os.kill(next(iter(pool._processes)), signal.SIGINT)
+        assert pool.submit(square, 3).result() == 9
