@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -75,7 +75,7 @@ class Looker:
                 for row in order
             ]
 
-    def embed(self, crops: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def embed(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """(n, d) L2-normed embeddings of aligned crops."""
         with self._watch.step("embed"):
             return self._embedder.embed(crops)

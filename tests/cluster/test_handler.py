@@ -52,7 +52,8 @@ def test_two_people_in_three_shots(select: Select) -> None:
 
 def test_scenes_and_representatives_of_the_whole(select: Select) -> None:
     selection = select(two_people())
-    assert [(s.index, s.start_s, s.end_s) for s in selection.scenes] == [(0, 0.0, 10.0), (1, 10.0, 18.0), (2, 18.0, 30.0)]
+    spans = [(scene.index, scene.start_s, scene.end_s) for scene in selection.scenes]
+    assert spans == [(0, 0.0, 10.0), (1, 10.0, 18.0), (2, 18.0, 30.0)]
     assert not selection.scenes_are_even
     assert len(selection.scenes[2].faces) == 2
     assert len(selection.representative) == 10
