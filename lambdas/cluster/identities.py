@@ -503,7 +503,7 @@ def _parts(
     inside = pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]]
     inside = inside[np.argsort(labels[inside[:, 0]], kind="stable")]
     borders = np.r_[sorted_labels[starts], sorted_labels[-1] + 1]
-    bounds: list[int] = [int(bound) for bound in np.searchsorted(labels[inside[:, 0]], borders)]
+    bounds: list[int] = np.asarray(np.searchsorted(labels[inside[:, 0]], borders), np.int64).tolist()
     for part, members in enumerate(np.split(order, starts[1:])):
         yield members, position[inside[bounds[part] : bounds[part + 1]]]
 
