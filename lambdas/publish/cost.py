@@ -35,8 +35,8 @@ PRICES = PriceTable(
     region="us-east-1",
     as_of="2025-06-01",
     source=(
-        "AWS public price pages (aws.amazon.com: lambda/pricing, step-functions/pricing, s3/pricing), on demand; "
-        "checked against published copies and guides rather than the live price list, ephemeral storage unchecked"
+        "AWS price pages (aws.amazon.com: lambda/pricing, step-functions/pricing, s3/pricing), on demand; checked "
+        "against published copies and guides rather than the live price list, ephemeral storage unchecked"
     ),
     lambda_gb_second={"x86_64": 0.0000166667, "arm64": 0.0000133334},
     lambda_request=0.20 / 1_000_000,

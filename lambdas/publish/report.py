@@ -110,6 +110,7 @@ def render(manifest: Manifest, keys: Keys, shown: Mapping[str, Shown], brightnes
     return environment.get_template("report.html.j2").render(
         manifest=manifest,
         title=unquote(PurePosixPath(manifest.source.uri).name) or manifest.source.uri,
+        container=container(manifest.source.container, manifest.source.uri),
         pictures=_within(PICTURE_BYTES, _by_importance(manifest, shown)),
         link=link,
         label=label,
@@ -123,6 +124,13 @@ def render(manifest: Manifest, keys: Keys, shown: Mapping[str, Shown], brightnes
         marker=marker,
         manifest_link=link(keys.manifest),
     )
+
+
+def container(demuxer: str, uri: str) -> str:
+    """One name of a container: FFmpeg's demuxers name a family (`mov,mp4,m4a,...`), the video's ending picks of it."""
+    family = demuxer.split(",")
+    ending = PurePosixPath(uri).suffix.lstrip(".").lower()
+    return ending if ending in family else family[0]
 
 
 def label(person: Person) -> str:

@@ -22,7 +22,7 @@ from lambdas.contracts import (
     selection_key,
 )
 from lambdas.errors import IncompleteRun, InvalidSettings
-from lambdas.publish import cost, handler, names
+from lambdas.publish import cost, handler, names, report
 from lambdas.publish import manifest as manifests
 from lambdas.staging import DirectoryStaging, S3Staging, get_document
 from tests.publish.drawn_runs import GREEN, RUN, DrawnRun, astronaut, drawn_frame
@@ -480,3 +480,36 @@ def test_deleting_from_a_bucket_asks_for_the_whole_key():
         answers.add_response("delete_object", {}, {"Bucket": "published", "Key": "clip.mp4/a.jpg"})
         S3Staging("published", "clip.mp4/", client).delete("a.jpg")
         answers.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("demuxer", "uri", "expected"),
+    [
+        ("mov,mp4,m4a,3gp,3g2,mj2", "a/b.MP4", "mp4"),
+        ("mov,mp4,m4a", "https://host/watch", "mov"),
+        ("matroska,webm", "b.webm", "webm"),
+        ("mpegts", "b.ts", "mpegts"),
+    ],
+)
+def test_the_report_calls_a_container_by_one_name(demuxer, uri, expected):
+    assert report.container(demuxer, uri) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown", "lasting"),
+    [
+        (0, "0:00.0", "0.00 s"),
+        (59.96, "1:00.0", "1 min"),
+        (83.26, "1:23.3", "1 min 23 s"),
+        (3723.5, "1:02:03.5", "1 h 2 min"),
+    ],
+)
+def test_times_read_like_times(seconds, shown, lasting):
+    assert report.clock(seconds) == shown
+    assert report.span(seconds) == lasting
+
+
+def test_a_timeline_has_few_ticks_whatever_its_length():
+    assert report.ticks(0) == [0]
+    for duration_s in (0.04, 5, 80, 3600, 40000, 10**6):
+        assert 1 <= len(report.ticks(duration_s)) <= 13
