@@ -27,6 +27,7 @@ ACCEPTED_FORMATS = ("mov", "matroska", "mpegts", "avi", "flv", "mpeg", "asf", "o
 elementary streams, which carry no times, are left out."""
 
 NETWORK_TIMEOUT_S = 30
+RECONNECTS = 4
 RECONNECT_DELAY_MAX_S = 8
 REQUEST_BYTES = 4 * 2**20
 """Of one range request: small enough that a seek wastes little, large enough that a chunk takes few."""
@@ -105,9 +106,12 @@ def named_errors(location: str, name: str) -> Iterator[None]:
         raise SourceMissing(f"{name}: can't be read ({error.strerror})") from None
     except BADLY_READ as error:
         raise _refusal(location, name, error) from None
-    except av.error.OSError as error:
-        # Of a file, demuxers say EIO when it ends too early; of a URL it is the network.
-        if error.errno != errno.EIO or is_url(location):
+    except av.error.FFmpegError as error:
+        if is_url(location):
+            # The same error, without the URL in its text: it may be signed.
+            raise type(error)(error.errno or 0, error.strerror or "", name) from None
+        # Of a file, demuxers say EIO when it ends too early.
+        if error.errno != errno.EIO:
             raise
         raise _refusal(location, name, error) from None
 
@@ -146,7 +150,7 @@ def input_options(location: str) -> dict[str, str]:
         "reconnect_on_network_error": "1",
         "reconnect_on_http_error": "429,5xx",
         "reconnect_delay_max": str(RECONNECT_DELAY_MAX_S),
-        "reconnect_max_retries": "5",
+        "reconnect_max_retries": str(RECONNECTS),
         "multiple_requests": "1",
         "request_size": str(REQUEST_BYTES),
         "initial_request_size": str(FIRST_REQUEST_BYTES),

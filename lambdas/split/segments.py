@@ -18,8 +18,6 @@ from lambdas.video import input_options, is_url
 
 MARGIN_S = 2
 """Copied beyond a chunk's end: frames of it may stand behind the next keyframe in the file."""
-PRIVATE_TO_ONE_DEMUXER = ("use_mfra_for",)
-"""Options that ffmpeg's command refuses for the other demuxers."""
 
 
 def copy_indexed(location: str, name: str, stream: int, target: Path, *, starts_at_or_after_0: bool) -> None:
@@ -27,7 +25,7 @@ def copy_indexed(location: str, name: str, stream: int, target: Path, *, starts_
 
     Raises UnreadableVideo, or ConnectionError where the source is read over the network.
     """
-    options = {key: value for key, value in input_options(location).items() if key not in PRIVATE_TO_ONE_DEMUXER}
+    options = _command_options(location)
     source = ffmpeg.input(location if is_url(location) else f"file:{location}", **options)
     _run(
         source[str(stream)],
@@ -48,6 +46,17 @@ def copy_chunk(indexed: Path, name: str, chunk: Chunk, time_base: Fraction, targ
         bounds["to"] = f"{float(chunk.end_pts * time_base) + MARGIN_S:.3f}"
     source = ffmpeg.input(f"file:{indexed}", format_whitelist="matroska", protocol_whitelist="file", **bounds)
     _run(source["0"], target, f"{name}: chunk {chunk.index} could not be copied", avoid_negative_ts="disabled")
+
+
+def _command_options(location: str) -> dict[str, str]:
+    """The options that ffmpeg's command takes: it refuses those that the demuxer or protocol at hand does not have."""
+    options = input_options(location)
+    del options["use_mfra_for"]
+    if location.startswith("http://"):
+        # So that a redirection to an unverified host fails.
+        options["protocol_whitelist"] = "http,tcp"
+        del options["tls_verify"], options["ca_file"]
+    return options
 
 
 def _run(source: Any, target: Path, trouble: str, *, transient: bool = False, **options: str) -> None:

@@ -24,6 +24,9 @@ class RangeServer(ThreadingHTTPServer):
         self.sent_bytes = 0
         self.lock = threading.Lock()
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A reader that hangs up is no failure of ours."""
+
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/{name}"
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
@@ -24,7 +26,8 @@ from lambdas.contracts import (
 from lambdas.detect.frames import ChunkReader
 from lambdas.split.handler import run
 from lambdas.staging import DirectoryStaging, get_document
-from tests.clips import ALL_KINDS, make_clip
+from tests.clips import ALL_KINDS, ffmpeg, make_clip, picture
+from tests.split.range_server import serving
 
 PACK = PackFacts(
     name="none",
@@ -55,9 +58,8 @@ def checksum(picture: VideoFrame) -> int:
     crc = 0
     for plane in picture.planes:
         row = plane.width * (2 if picture.format.components[0].bits > 8 else 1)
-        data = bytes(plane)
-        for line in range(plane.height):
-            crc = zlib.crc32(data[line * plane.line_size : line * plane.line_size + row], crc)
+        lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+        crc = zlib.crc32(np.ascontiguousarray(lines[:, :row]), crc)
     return crc
 
 
@@ -70,7 +72,9 @@ def frames_of(plan: Plan, chunk: Chunk, staging: DirectoryStaging, uri: str) -> 
     location = staging.location(chunk.segment_key) if chunk.segment_key else uri
     with ChunkReader(location, "clip", plan.source, chunk) as reader:
         frames = [(frame.pts, checksum(frame._decoded)) for frame in reader.frames(all_frames=True, loop_filter=True)]
-        assert reader.frame_count == len(frames)
+        # A packet cut in half is counted, and gives no frame.
+        assert reader.frame_count is not None
+        assert reader.frame_count - len(frames) in ((0, 1) if plan.source.uri.endswith("cut.mp4") else (0,))
         return frames
 
 
@@ -103,3 +107,70 @@ def test_chunks_hold_every_frame_exactly_once(kind: str, tmp_path: Path) -> None
     assert [Chunk.model_validate_json(json.dumps(item)) for item in listed] == plan.chunks
     assert plan.chunks[0].start_pts == -OPEN_END
     assert plan.chunks[-1].end_pts == OPEN_END
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "mp4_moov_last",
+        "ts",
+        "mkv",
+        "fragmented_with_sidx",
+        "fragmented_with_mfra",
+        "avi_with_b_frames",
+        "mkv_without_cues",
+    ],
+)
+def test_chunks_hold_every_frame_exactly_once_over_http(kind: str, tmp_path: Path) -> None:
+    clip = make_clip(kind, tmp_path)
+    here, _ = split(str(clip), tmp_path / "file")
+    with serving(tmp_path) as server:
+        plan, staging = split(server.url(clip.name), tmp_path / "http")
+        together = [frame for chunk in plan.chunks for frame in frames_of(plan, chunk, staging, server.url(clip.name))]
+    assert plan.run_id == here.run_id
+    assert len(plan.chunks) == len(here.chunks)
+    assert [crc for _, crc in together] == [crc for _, crc in all_frames(clip, plan.source.video_stream)]
+
+
+def test_a_video_of_one_frame_is_one_chunk(tmp_path: Path) -> None:
+    clip = tmp_path / "one.mp4"
+    ffmpeg(*picture(0.04), "-frames:v", "1", "-c:v", "libx264", "-pix_fmt", "yuv420p", str(clip))
+    plan, staging = split(str(clip), tmp_path)
+    assert [(chunk.start_pts, chunk.end_pts) for chunk in plan.chunks] == [(-OPEN_END, OPEN_END)]
+    assert len(plan.chunks[0].representative_windows) == 10
+    assert len(frames_of(plan, plan.chunks[0], staging, str(clip))) == 1
+
+
+def test_a_file_cut_off_is_planned_as_far_as_it_reaches(tmp_path: Path) -> None:
+    whole = make_clip("mp4_moov_first", tmp_path)
+    data = whole.read_bytes()
+    clip = tmp_path / "cut.mp4"
+    clip.write_bytes(data[: len(data) * 6 // 10])
+    plan, staging = split(str(clip), tmp_path)
+    assert 2 < plan.source.duration_s < 4.5
+    together = [frame for chunk in plan.chunks for frame in frames_of(plan, chunk, staging, str(clip))]
+    expected = all_frames(whole, 0)
+    assert together[:60] == expected[:60]
+    assert abs(len(together) / 25 - plan.source.duration_s) < 0.2
+
+
+@pytest.mark.skipif(
+    "TALENT_FRAMES_TEST_DATA" not in os.environ,
+    reason="real clips: TALENT_FRAMES_TEST_DATA=path/to/data python -m pytest tests/split",
+)
+@pytest.mark.parametrize(
+    ("clip", "size", "rotation"),
+    [
+        ("portrait_rotated.mp4", (720, 1280), 270),
+        ("mp_bbb_0_30.webm", (1280, 720), 0),
+        ("intel_walkpause.mp4", (480, 270), 0),
+    ],
+)
+def test_chunks_of_real_clips_hold_every_frame_exactly_once(
+    clip: str, size: tuple[int, int], rotation: int, tmp_path: Path
+) -> None:
+    path = Path(os.environ["TALENT_FRAMES_TEST_DATA"]) / "videos" / clip
+    plan, staging = split(str(path), tmp_path, chunk_s=5.0)
+    assert ((plan.source.width, plan.source.height), plan.source.rotation) == (size, rotation)
+    together = [frame for chunk in plan.chunks for frame in frames_of(plan, chunk, staging, str(path))]
+    assert together == all_frames(path, plan.source.video_stream)
