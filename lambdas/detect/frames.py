@@ -37,9 +37,11 @@ BEFORE_START_S = 3600
 COMBED_RATIO = 1.0
 """A frame flagged interlaced is taken apart where neighbouring lines differ more than this times lines of one field."""
 SDR_WHITE_NITS = 203.0
-"""Luminance of diffuse white in HDR video, shown as full white minus headroom (ITU-R BT.2408)."""
+"""Luminance of diffuse white in HDR video (ITU-R BT.2408)."""
 HDR_PEAK_NITS = 1000.0
-"""Luminance that is still told from brighter."""
+"""Luminance that becomes full white."""
+KNEE = 0.5
+"""Share of diffuse white above which highlights are compressed."""
 
 
 class Frame:
@@ -301,19 +303,22 @@ class _Door:
 def tone_mapped(rgb: NDArray[np.uint16], transfer: Literal["", "pq", "hlg"]) -> NDArray[np.uint8]:
     """HDR R'G'B' (h, w, 3) of BT.2020, 16 bit full range, as BGR uint8 of BT.709.
 
-    Source: transfer functions of ITU-R BT.2100 (PQ, HLG), primaries of BT.2087, curve of E. Reinhard (2002, eq. 4).
+    Up to the knee light stays as it is, so that faces do; above it highlights roll off, hues kept. Sources: transfer
+    functions of ITU-R BT.2100, primaries of BT.2087, the roll-off of E. Reinhard et al. (2002), eq. 4.
     """
     light = _LIGHT.get(transfer)
     if light is None:
         light = _LIGHT[transfer] = _light_table(transfer)
     linear = light[rgb] @ _BT2020_TO_BT709.T
     np.maximum(linear, 0, out=linear)
-    # On the brightest channel, so that hues stay.
-    peak = linear.max(axis=2, keepdims=True)
-    white = HDR_PEAK_NITS / SDR_WHITE_NITS
-    linear *= (1 + peak / white**2) / (1 + peak) * (1 + 1 / white**2) ** -1 * 1.6
-    np.clip(linear, 0, 1, out=linear)
-    return np.ascontiguousarray((_GAMMA[(linear * (len(_GAMMA) - 1)).astype(np.uint16)])[..., ::-1])
+    brightest = linear.max(axis=2, keepdims=True)
+    over = np.maximum(brightest - KNEE, 0) / (1 - KNEE)
+    most = (HDR_PEAK_NITS / SDR_WHITE_NITS - KNEE) / (1 - KNEE)
+    rolled = np.minimum(brightest, KNEE) + (1 - KNEE) * over * (1 + over / most**2) / (1 + over)
+    linear *= rolled / np.maximum(brightest, 1e-6)
+    np.minimum(linear, 1, out=linear)
+    shown = _GAMMA[(linear * (len(_GAMMA) - 1)).astype(np.uint16)]
+    return np.ascontiguousarray(shown[..., ::-1])
 
 
 _LIGHT: dict[str, NDArray[np.float32]] = {}
