@@ -29,9 +29,10 @@ elementary streams, which carry no times, are left out."""
 NETWORK_TIMEOUT_S = 30
 RECONNECTS = 4
 RECONNECT_DELAY_MAX_S = 8
-REQUEST_BYTES = 4 * 2**20
-"""Of one range request: small enough that a seek wastes little, large enough that a chunk takes few."""
-FIRST_REQUEST_BYTES = 2**19
+REQUEST_BYTES = 2 * 2**20
+"""Of one range request when a chunk is read: few requests, little read beyond its end."""
+GLANCE_BYTES = 2**18
+"""Of one range request when a few packets are read here and there, and of the first in any case."""
 HEAD_BYTES = 4096
 """Looked at to say what a refused source is."""
 
@@ -66,7 +67,7 @@ def is_url(location: str) -> bool:
     return location.startswith(("http://", "https://"))
 
 
-def open_video(location: str, name: str) -> InputContainer:
+def open_video(location: str, name: str, *, request_bytes: int = REQUEST_BYTES) -> InputContainer:
     """An open container to use in a `with`; `name` stands in messages, since a location may be a signed URL.
 
     Raises SourceMissing, EmptySource, UnreadableVideo or NoVideoStream; network trouble as FFmpeg's own error.
@@ -82,7 +83,7 @@ def open_video(location: str, name: str) -> InputContainer:
         return av.open(
             location if is_url(location) else f"file:{location}",
             mode="r",
-            options=input_options(location),
+            options=input_options(location, request_bytes),
             timeout=None,
         )
 
@@ -132,7 +133,7 @@ def size_bytes(location: str, name: str) -> int:
     return size
 
 
-def input_options(location: str) -> dict[str, str]:
+def input_options(location: str, request_bytes: int = REQUEST_BYTES) -> dict[str, str]:
     """FFmpeg's options for reading an untrusted `location`."""
     options = {
         "format_whitelist": ",".join(ACCEPTED_FORMATS),
@@ -152,8 +153,8 @@ def input_options(location: str) -> dict[str, str]:
         "reconnect_delay_max": str(RECONNECT_DELAY_MAX_S),
         "reconnect_max_retries": str(RECONNECTS),
         "multiple_requests": "1",
-        "request_size": str(REQUEST_BYTES),
-        "initial_request_size": str(FIRST_REQUEST_BYTES),
+        "request_size": str(request_bytes),
+        "initial_request_size": str(min(GLANCE_BYTES, request_bytes)),
     }
 
 

@@ -41,7 +41,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "long_gop_without_cues": ("mkv", f"{X264} -g 9999 -f matroska -live 1"),
     "interlaced": ("mp4", f"-vf tinterlace=interleave_top,setfield=tff {X264} -flags +ildct+ilme"),
     "wide_pixels": ("mp4", f"-vf setsar=16/15 {X264}"),
-    "with_cover_art": ("mkv", f"-f lavfi -i color=red:s=64x64:d=0.04:r=25 -map 0 -map 1 {X264} -c:v:1 mjpeg -bf:v:1 0 "
+    "with_cover_art": ("mp4", f"-f lavfi -i color=red:s=64x64:d=0.04:r=25 -map 0 -map 1 {X264} -c:v:1 mjpeg -bf:v:1 0 "
                               "-disposition:v:1 attached_pic"),
 }  # fmt: skip
 """Suffix and what ffmpeg is told, by kind of clip. All are 160x96 and six seconds long."""

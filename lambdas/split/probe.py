@@ -22,6 +22,7 @@ from lambdas.errors import EncryptedVideo, NoFrames, NoVideoStream, UnreadableVi
 from lambdas.split.containers import Read, is_cut_off, is_fragmented, readable_by_range
 from lambdas.split.plan import Border
 from lambdas.video import (
+    GLANCE_BYTES,
     holds_pts,
     is_url,
     named_errors,
@@ -60,7 +61,7 @@ def probe_video(location: str, name: str, uri: str, identity: str, size: int) ->
     """
     if kind := still_picture(read_bytes(location, 0, 16, name)):
         raise NoVideoStream(f"{name}: a still picture ({kind}), not a video")
-    with open_video(location, name) as container:
+    with open_video(location, name, request_bytes=GLANCE_BYTES) as container:
         stream = moving_picture(container, name)
         with named_errors(location, name):
             frames, packets = _first_frames(container, stream, name)
@@ -146,7 +147,7 @@ def find_keyframes(location: str, name: str, probe: Probe, chunk_ticks: int) -> 
     looking for one keyframe every half chunk.
     """
     facts = probe.facts
-    with open_video(location, name) as container:
+    with open_video(location, name, request_bytes=GLANCE_BYTES) as container:
         stream = moving_picture(container, name)
         read = partial(_read_at, location, name)
         if facts.container.startswith("mov") and not is_fragmented(read, facts.size_bytes):
@@ -177,7 +178,7 @@ def settle_borders(
         return list(borders)
     following = dict(pairwise(keyframes))
     settled = []
-    with open_video(location, name) as container:
+    with open_video(location, name, request_bytes=GLANCE_BYTES) as container:
         stream = moving_picture(container, name)
         known: dict[int, int] = {}
         for border in borders:

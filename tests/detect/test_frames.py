@@ -205,9 +205,9 @@ def test_high_dynamic_range_keeps_white_bright_and_order(transfer: str, white: f
 
 def test_high_dynamic_range_video_becomes_a_standard_picture(tmp_path: Path) -> None:
     clip = tmp_path / "hdr.mp4"
-    ffmpeg("-f", "lavfi", "-i", "color=0x949494:s=160x96:d=0.2:r=25", "-vf", "format=yuv420p10le", "-c:v", "libx265",
-           "-x265-params", "log-level=none:pools=1", "-color_trc", "smpte2084", "-color_primaries", "bt2020",
-           "-colorspace", "bt2020nc", str(clip))  # fmt: skip
+    colours = "log-level=none:pools=1:transfer=smpte2084:colorprim=bt2020:colormatrix=bt2020nc"
+    ffmpeg("-f", "lavfi", "-i", "color=0x949494:s=160x96:d=0.2:r=25", "-pix_fmt", "yuv420p10le", "-c:v", "libx265",
+           "-x265-params", colours, str(clip))  # fmt: skip
     with whole(clip, hdr="pq") as reader:
         shown = next(reader.frames(all_frames=True, loop_filter=True)).bgr()
         assert (shown.shape, shown.dtype) == ((96, 160, 3), np.uint8)
