@@ -352,7 +352,7 @@ def _assemble(known: KnownPack, directory: Path, home: Path, progress: Progress)
     detector, embedder = known.detector_source, known.embedder_source
     if known.local:
         for source in (detector, embedder):
-            _copy_checked(_installed_file(source.file), directory / source.file, source)
+            _copy_checked(installed_file(source.file), directory / source.file, source)
     elif detector.urls == embedder.urls:
         archive = _fetch(detector.urls, home, "", progress)
         for source in (detector, embedder):
@@ -398,7 +398,7 @@ def _made(directory: Path, source: Source) -> Path:
     return target
 
 
-def _installed_file(name: str) -> Path:
+def installed_file(name: str) -> Path:
     """A model file of an installed package; the package is found, not imported.
 
     face_recognition_models imports `pkg_resources`, which new setuptools no longer has.
@@ -445,8 +445,12 @@ def download(url: str, part: Path, sha256: str, progress: Progress) -> Path:
 
     Raises DownloadFailed; after a wrong checksum nothing is kept.
     """
+    if not url.startswith(("https://", "http://")):
+        raise DownloadFailed(f"{url}: only http and https are fetched")
     name = url.rsplit("/", 1)[-1]
     here = part.stat().st_size if part.is_file() else 0
+    if here and sha256 and describe_file(part).sha256 == sha256:
+        return part
     request = urllib.request.Request(url, headers={"User-Agent": "talent-frames"})
     if here:
         request.add_header("Range", f"bytes={here}-")
@@ -495,17 +499,15 @@ def _reason(error: Exception) -> str:
 
 
 def _extract_checked(archive: Path, target: Path, expected: Source) -> None:
-    """Takes one file out of an archive, whatever folder it lies in."""
+    """Takes one file out of an archive, whatever folder it lies in; an archive without it is not kept."""
+    origin = expected.urls[0]
     try:
         with zipfile.ZipFile(archive) as opened:
-            member = next((name for name in opened.namelist() if Path(name).name == expected.file), None)
-            if member is None:
-                raise DownloadFailed(f"{expected.urls[0]}: holds no {expected.file}")
+            member = next(name for name in opened.namelist() if Path(name).name == expected.file)
             with opened.open(member) as inside, target.open("wb") as file:
                 shutil.copyfileobj(inside, file, _BLOCK)
-        _check(target, expected.sha256, f"{expected.urls[0]}: {expected.file}")
-    except (zipfile.BadZipFile, DamagedPack, EOFError) as error:
-        archive.unlink(missing_ok=True)
-        raise DownloadFailed(
-            str(error) if isinstance(error, DamagedPack) else f"{expected.urls[0]}: {error}"
-        ) from error
+        _check(target, expected.sha256, f"{origin}: {expected.file}")
+    except (StopIteration, zipfile.BadZipFile, EOFError, DamagedPack) as error:
+        archive.unlink()
+        reasons = {StopIteration: f"{origin}: holds no {expected.file}", DamagedPack: str(error)}
+        raise DownloadFailed(reasons.get(type(error), f"{origin}: {error}")) from error

@@ -39,6 +39,16 @@ class Presence:
     first_s: float
 
 
+@dataclass(frozen=True)
+class _Part:
+    """One track's span in seconds, and when and how good it was at its best."""
+
+    start_s: float
+    end_s: float
+    best_s: float
+    best_score: float
+
+
 def presences(
     footage: Footage, tracks: Tracks, identities: Identities, cuts: Sequence[float], period_s: float
 ) -> list[Presence]:
@@ -52,7 +62,7 @@ def presences(
     for track, unit in enumerate(identities.unit_of_track.tolist()):
         by_unit.setdefault(unit, []).append(track)
     seconds = [footage.seconds(chunk) for chunk in range(len(footage.detections))]
-    of_identity: list[list[PersonTrack]] = [[] for _ in range(len(identities.sure))]
+    of_identity: list[list[_Part]] = [[] for _ in range(len(identities.sure))]
     sightings: list[list[tuple[int, int]]] = [[] for _ in range(len(identities.sure))]
     for members in by_unit.values():
         spans: list[tuple[float, float]] = []
@@ -66,22 +76,19 @@ def presences(
             best = max(best, (float(columns.scores[rows[top]]), -float(times[top])))
             sightings[identity].extend((chunk, row) for row in rows.tolist())
         of_identity[identity].append(
-            PersonTrack(
-                start_s=round(min(start for start, _ in spans), 3),
-                end_s=round(max(end for _, end in spans), 3),
-                best_s=round(-best[1], 3),
-            )
+            _Part(min(start for start, _ in spans), max(end for _, end in spans), -best[1], best[0])
         )
     found: list[Presence] = []
     for identity, parts in enumerate(of_identity):
+        joined = _join(parts, cuts)
         seen = sorted(sightings[identity], key=lambda s: (footage.detections[s[0]].pts[s[1]], s))
         found.append(
             Presence(
                 identity=identity,
                 sightings=seen,
                 moments=len({(chunk, int(footage.detections[chunk].pts[row])) for chunk, row in seen}),
-                tracks=sorted(parts, key=lambda track: (track.start_s, track.end_s, track.best_s)),
-                screen_time_s=round(_covered([(track.start_s, track.end_s) for track in parts]), 3),
+                tracks=joined,
+                screen_time_s=round(sum(track.end_s - track.start_s for track in joined), 3),
                 first_s=round(float(seconds[seen[0][0]][seen[0][1]]), 3),
             )
         )
@@ -105,13 +112,26 @@ def _span(
     return start, end
 
 
-def _covered(spans: Sequence[tuple[float, float]]) -> float:
-    """Seconds in at least one of the spans."""
-    total, reached = 0.0, -np.inf
-    for start, end in sorted(spans):
-        total += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return total
+def _join(parts: Sequence[_Part], cuts: Sequence[float]) -> list[PersonTrack]:
+    """The presences by start, those that meet as one: a face lost and found again within a scan period never left.
+
+    Those that meet at a cut stay apart.
+    """
+    joined: list[_Part] = []
+    for part in sorted(parts, key=lambda part: (part.start_s, part.end_s, part.best_s)):
+        meets = joined and part.start_s <= joined[-1].end_s + 1e-6
+        at_cut = (
+            meets and part.start_s > joined[-1].end_s - 1e-6 and any(abs(cut - part.start_s) < 1e-6 for cut in cuts)
+        )
+        if meets and not at_cut:
+            before = joined.pop()
+            better = max(before, part, key=lambda one: one.best_score)
+            part = _Part(before.start_s, max(before.end_s, part.end_s), better.best_s, better.best_score)
+        joined.append(part)
+    return [
+        PersonTrack(start_s=round(part.start_s, 3), end_s=round(part.end_s, 3), best_s=round(part.best_s, 3))
+        for part in joined
+    ]
 
 
 def choose_faces(footage: Footage, presence: Presence, cuts: Sequence[float], alternatives: int) -> list[FaceInFrame]:

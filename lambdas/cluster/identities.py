@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import sklearn
 from numpy.typing import NDArray
 from sklearn.cluster import DBSCAN
 
@@ -20,6 +21,9 @@ FOUND_TWICE_OVERLAP = 0.6
 """IoU above which two boxes of one frame are one face found twice, so that they don't forbid a merge."""
 LARGEST_TABLE = 4000
 """Most units compared all with all at once; more are reduced first. 4000 x 4000 float32 is 64 MB."""
+
+NEIGHBOUR_MIB = 64
+"""Distances scikit-learn holds at once while it looks for neighbours; its default of 1 GiB made 1.7 GB of 25,000."""
 
 
 @dataclass(frozen=True)
@@ -284,7 +288,8 @@ def _cluster(
         return group
     means, sizes = _means(vectors, np.ones(len(vectors)), group, groups)
     between = _pairs_between(group, conflicts)
-    component = DBSCAN(eps=same, min_samples=1, metric="cosine").fit(_normed(means)).labels_
+    with sklearn.config_context(working_memory=NEIGHBOUR_MIB):
+        component = DBSCAN(eps=same, min_samples=1, metric="cosine").fit(_normed(means)).labels_
     label = np.full(groups, -1, np.int64)
     known = 0
     for members, apart in _parts(component, between):

