@@ -166,9 +166,9 @@ def choose_staged(
     """PTS of the frames to stage, ascending, out of `available`.
 
     `people` holds, for each person the chunk surely tells apart, the best-first sightings of each of its tracks. Every
-    person's best frame and every target's are kept, a person's frame serving as a target's where it is near enough;
-    up to `limit` the best of each track and further moments follow, best first, and three times the limit is never
-    passed.
+    person's best frame and every target's are kept, a person's frame serving as a target's where it is near enough,
+    then another moment of every person; up to `limit` the best of each track and further moments follow, best first.
+    Three times the limit is never passed.
     """
     chosen: list[Sighting] = []
 
@@ -190,12 +190,19 @@ def choose_staged(
         if target.pts in available and not any(abs(t_s - target.wanted_s) <= 0.6 * target.tolerance_s for t_s in times):
             kept.add(target.pts)
             times.append(target.t_s)
-    more = [ones[0] for tracks in people for track in tracks if (ones := usable(track))]
-    further = [sighting for tracks in people for track in tracks for sighting in usable(track)]
-    for sighting in sorted(more, key=lambda one: -one.score) + sorted(further, key=lambda one: -one.score):
-        if len(kept) >= limit:
-            break
-        if sighting.pts not in kept and differs(sighting):
-            chosen.append(sighting)
-            kept.add(sighting.pts)
+
+    def add(sightings: Sequence[Sighting], most: int) -> None:
+        for sighting in sorted(sightings, key=lambda one: -one.score):
+            if len(kept) >= most:
+                return
+            if sighting.pts not in kept and differs(sighting):
+                chosen.append(sighting)
+                kept.add(sighting.pts)
+
+    for tracks in people:
+        mine = [sighting for track in tracks for sighting in usable(track)]
+        shown = {sighting.t_s for sighting in mine if sighting.pts in kept}
+        add([one for one in mine if all(abs(one.t_s - t_s) >= 1.0 for t_s in shown)][:1], 3 * limit)
+    add([ones[0] for tracks in people for track in tracks if (ones := usable(track))], limit)
+    add([sighting for tracks in people for track in tracks for sighting in usable(track)], limit)
     return sorted(kept)
