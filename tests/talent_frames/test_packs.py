@@ -240,27 +240,20 @@ def test_an_address_that_is_none_is_a_failed_download(tmp_path: Path) -> None:
         download(f"file://{MANIFEST}", tmp_path / "part", "", quiet)
 
 
-def served(name: str, monkeypatch: pytest.MonkeyPatch, detector: list[str], embedder: list[str], **sums: str) -> None:
-    """Lets a known pack come from these URLs, with these checksums of its two files."""
+def served(
+    name: str, monkeypatch: pytest.MonkeyPatch, detector: list[str], embedder: list[str], embedder_sha256: str = ""
+) -> None:
+    """Lets a known pack come from these URLs, its embedder with this checksum."""
     known: KnownPack = PACKS[name]
-    monkeypatch.setitem(
-        packs.PACKS,
-        name,
-        dataclasses.replace(
-            known,
-            detector_source=dataclasses.replace(
-                known.detector_source,
-                urls=tuple(detector),
-                sha256=sums.get("detector", known.detector_source.sha256),
-            ),
-            embedder_source=dataclasses.replace(
-                known.embedder_source,
-                urls=tuple(embedder),
-                sha256=sums.get("embedder", known.embedder_source.sha256),
-            ),
-            embedding_size=128,
+    changed = dataclasses.replace(
+        known,
+        detector_source=dataclasses.replace(known.detector_source, urls=tuple(detector)),
+        embedder_source=dataclasses.replace(
+            known.embedder_source, urls=tuple(embedder), sha256=embedder_sha256 or known.embedder_source.sha256
         ),
+        embedding_size=128,
     )
+    monkeypatch.setitem(packs.PACKS, name, changed)
 
 
 def test_opencv_is_fetched_file_by_file(
@@ -270,7 +263,9 @@ def test_opencv_is_fetched_file_by_file(
     yunet = (test_pack.parents[2] / "onnx" / "face_detection_yunet_2023mar.onnx").read_bytes()
     stand_in = (test_pack / "rec_mbf.onnx").read_bytes()
     server.files = {"yunet.onnx": yunet, "sface.onnx": stand_in}
-    served("opencv", monkeypatch, [server.url("yunet.onnx")], [server.url("sface.onnx")], embedder=sha256(stand_in))
+    served(
+        "opencv", monkeypatch, [server.url("yunet.onnx")], [server.url("sface.onnx")], embedder_sha256=sha256(stand_in)
+    )
     with pytest.raises(MissingPack):
         resolve_pack("opencv")
     assert get_pack("opencv") == home / "opencv"
@@ -297,7 +292,7 @@ def test_an_insightface_pack_is_two_checked_files_out_of_one_archive(
         file.writestr("buffalo_s/w600k_mbf.onnx", embedder)
     server.files["buffalo_s.zip"] = archive.getvalue()
     urls = [server.url("gone/buffalo_s.zip"), server.url("buffalo_s.zip")]
-    served("buffalo_s", monkeypatch, urls, urls, embedder=sha256(embedder))
+    served("buffalo_s", monkeypatch, urls, urls, embedder_sha256=sha256(embedder))
     directory = get_pack("buffalo_s")
     assert sorted(path.name for path in directory.iterdir()) == ["det_500m.onnx", MANIFEST, "w600k_mbf.onnx"]
     assert load_pack(directory).facts.name == "buffalo_s"
