@@ -130,13 +130,15 @@ def _best(track: Track) -> Sighting:
 
 
 def _people(tracks: Sequence[Track], distances: Distances) -> list[list[Track]]:
-    """Tracks surely of one person together: whose mean faces are nearer than `strict` to the first one's."""
+    """Tracks surely of one person together: never in one frame, their mean faces nearer than `strict`."""
     groups: list[tuple[NDArray[np.float32], list[Track]]] = []
+    seen_at = {track: {sighting.pts for sighting in track.sightings} for track in tracks}
     for track in tracks:
         mean = np.sum([face.embedding * face.score for face in track.sightings if face.embedding is not None], axis=0)
         mean = mean / max(float(np.linalg.norm(mean)), 1e-9)
         for centre, members in groups:
-            if 1 - float(centre @ mean) < distances.strict:
+            apart = not any(seen_at[track] & seen_at[other] for other in members)
+            if apart and 1 - float(centre @ mean) < distances.strict:
                 members.append(track)
                 break
         else:
