@@ -64,9 +64,7 @@ def run_video(
 
     Raises BadInput for what trying again can't help, and other TalentFramesErrors.
     """
-    from lambdas.cluster import handler as cluster
     from lambdas.detect.packs import load_pack
-    from lambdas.publish import handler as publish
     from lambdas.split import handler as split
 
     settings = settings if settings is not None else Settings()
@@ -97,6 +95,10 @@ def run_video(
         progress.started("detect", sum(_chunk_seconds(plan)))
         _detect(plan, staging, pack_dir, wanted, progress)
         progress.finished("detect", f"{wanted} worker{'s' if wanted > 1 else ''}")
+
+        # Not before: a video that is no good should not wait for scikit-learn and the report's templates to load.
+        from lambdas.cluster import handler as cluster
+        from lambdas.publish import handler as publish
 
         progress.started("cluster")
         found = cluster.run(ClusterRequest(run_id=run_id), staging)
