@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from lambdas.contracts import ScanTier, Settings, SourceFacts
 from lambdas.detect.candidates import Moment, Target
@@ -16,7 +15,7 @@ from lambdas.detect.looks import Looker, Stopwatch, settle
 from lambdas.detect.pictures import Picture, picture
 from lambdas.detect.scan import Scan
 from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, glance, glance_height
-from lambdas.detect.tracks import Sighting, Track, Tracker, overlaps
+from lambdas.detect.tracks import Sighting, Track, Tracker, best_pairs, overlaps
 
 _SAME_FACE_OVERLAP = 0.3
 """IoU from which a dense sighting is the track's face at that moment; steps are a tenth of a second."""
@@ -135,9 +134,7 @@ def _look(
         overlap = overlaps(
             np.stack([track.box_at(t_s) for track in here]), np.stack([sighting.box for sighting in sightings])
         )
-        for row, column in zip(*linear_sum_assignment(-overlap), strict=True):
-            if overlap[row, column] >= _SAME_FACE_OVERLAP:
-                assigned[int(column)] = here[int(row)]
+        assigned = {column: here[row] for row, column in best_pairs(overlap, _SAME_FACE_OVERLAP)}
     for column, sighting in enumerate(sightings):
         settle(sighting, seen.shots.steadiness(t_s))
         track = assigned.get(column)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from lambdas.contracts import Distances
 
@@ -85,6 +84,21 @@ def nearness(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray
     return np.where(ratio < 3, np.clip(1 - away, 0, 1), 0).astype(np.float32)
 
 
+def best_pairs(gain: NDArray[np.float32], least: float) -> list[tuple[int, int]]:
+    """(row, column) pairs with a gain above `least`, each row and column at most once, the greatest gains first."""
+    pairs: list[tuple[int, int]] = []
+    rows, columns = set(range(gain.shape[0])), set(range(gain.shape[1]))
+    for flat in np.argsort(-gain, axis=None, kind="stable"):
+        row, column = divmod(int(flat), gain.shape[1])
+        if gain[row, column] <= least:
+            break
+        if row in rows and column in columns:
+            rows.remove(row)
+            columns.remove(column)
+            pairs.append((row, column))
+    return pairs
+
+
 class Tracker:
     """Gathers sightings, frame by frame, into tracks that never cross a cut.
 
@@ -130,7 +144,6 @@ class Tracker:
         overlap = overlaps(before, now)
         near = np.maximum(nearness(before, now), overlap)
         possible = near > 0
-        links: dict[int, Track] = {}
         gain = np.zeros_like(near)
         for row, column in np.argwhere(possible):
             alone = possible[row].sum() == 1 and possible[:, column].sum() == 1
@@ -141,10 +154,7 @@ class Tracker:
             # Closer faces in the picture may differ a little more: pose and light change between looks.
             if distance < self._distances.same * (0.8 + 0.3 * near[row, column]):
                 gain[row, column] = 1 + near[row, column] - distance
-        for row, column in zip(*linear_sum_assignment(-gain), strict=True):
-            if gain[row, column] > 0:
-                links[int(column)] = self._open[int(row)]
-        return links
+        return {column: self._open[row] for row, column in best_pairs(gain, 0.0)}
 
     def _distance(self, first: Sighting, second: Sighting) -> float:
         embed_missing([first, second], self._embed)
