@@ -1,0 +1,1 @@
+"""The cloud: one AWS CDK stack, one file per construct."""

@@ -1,0 +1,46 @@
+"""`python -m infra.app` writes the CloudFormation template; the only reader of CDK context."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+# The jsii runtime says so on every start where Node is old; the CLI says it again by itself.
+os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "1")
+
+import aws_cdk as cdk
+from cdk_nag import AwsSolutionsChecks
+
+from infra.pipeline_stack import PipelineStack
+from infra.settings import WrongSetting, from_context
+
+ROOT = Path(__file__).parent.parent
+
+
+def build(context: Mapping[str, Any] | None = None, outdir: str | None = None) -> cdk.App:
+    """The app with its one stack. `context` comes before cdk.json's; what the CDK CLI hands over comes before both.
+
+    Raises WrongSetting.
+    """
+    from_file: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
+    app = cdk.App(context={**from_file, **(context or {})}, outdir=outdir or os.environ.get("CDK_OUTDIR"))
+    settings = from_context(app.node.get_all_context())
+    PipelineStack(app, settings.stack, settings=settings)
+    cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    return app
+
+
+def main() -> None:
+    try:
+        app = build()
+    except WrongSetting as error:
+        sys.exit(f"wrong setting: {error}")
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

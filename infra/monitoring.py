@@ -1,0 +1,237 @@
+"""What is seen of the pipeline: logs that end, a dashboard, alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra.settings import DeploymentSettings
+
+if TYPE_CHECKING:
+    from infra.gpu import Gpu
+    from infra.stages import Stage
+
+FIVE_MINUTES = cdk.Duration.minutes(5)
+
+LAMBDA_USD_PER_GB_SECOND = {"x86_64": 0.0000166667, "arm64": 0.0000133334}
+"""us-east-1, 2025-06-01; as in lambdas/publish/cost.py, whose estimate the dashboard's numbers check."""
+
+
+def log_group(scope: Construct, id: str, days: int, name: str | None = None) -> logs.LogGroup:
+    """A log that forgets after so many days and goes with the stack."""
+    group = logs.LogGroup(scope, id, log_group_name=name, removal_policy=cdk.RemovalPolicy.DESTROY)
+    element = group.node.default_child
+    assert isinstance(element, logs.CfnLogGroup)
+    element.retention_in_days = days
+    return group
+
+
+class Monitoring(Construct):
+    """Dashboard and alarms of one deployment."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: DeploymentSettings,
+        machine: sfn.StateMachine,
+        stages: Mapping[str, Stage],
+        queue: sqs.Queue | None,
+        dead_letters: Sequence[sqs.Queue],
+        gpu: Gpu | None,
+    ) -> None:
+        super().__init__(scope, id)
+        self.alarms: list[cloudwatch.Alarm] = []
+        self.topic = self._topic(settings)
+        self._action = actions.SnsAction(self.topic)
+        self._run_alarms(machine)
+        self._stage_alarms(stages)
+        for letters in dead_letters:
+            self._alarm(
+                f"{letters.node.scope.node.id}{letters.node.id}Alarm" if letters.node.scope else "DeadLettersAlarm",
+                letters.metric_approximate_number_of_messages_visible(period=FIVE_MINUTES, statistic="Maximum"),
+                "Something could not be delivered; the message lies in the dead-letter queue.",
+            )
+        if queue:
+            self._alarm(
+                "QueueAgeAlarm",
+                queue.metric_approximate_age_of_oldest_message(period=FIVE_MINUTES, statistic="Maximum"),
+                "Messages wait: the pipe does not take them.",
+                threshold=settings.queue_age_alarm_s,
+            )
+        if gpu:
+            self._gpu_alarm(gpu)
+        self.dashboard = self._dashboard(settings, machine, stages, queue)
+
+    def _topic(self, settings: DeploymentSettings) -> sns.Topic:
+        topic = sns.Topic(self, "Alarms", enforce_ssl=True)
+        if settings.alarm_email:
+            topic.add_subscription(subscriptions.EmailSubscription(settings.alarm_email))
+        return topic
+
+    def _alarm(self, id: str, metric: cloudwatch.IMetric, description: str, threshold: float = 0) -> None:
+        alarm = cloudwatch.Alarm(
+            self,
+            id,
+            metric=metric,
+            alarm_description=description,
+            threshold=threshold,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(self._action)
+        self.alarms.append(alarm)
+
+    def _run_alarms(self, machine: sfn.StateMachine) -> None:
+        self._alarm(
+            "FailedRunsAlarm",
+            cloudwatch.MathExpression(
+                expression="failed + timedout + aborted",
+                using_metrics={
+                    "failed": machine.metric_failed(statistic="Sum"),
+                    "timedout": machine.metric_timed_out(statistic="Sum"),
+                    "aborted": machine.metric_aborted(statistic="Sum"),
+                },
+                period=FIVE_MINUTES,
+                label="runs that did not end well",
+            ),
+            "A run failed, timed out or was stopped; the ledger and a Video Failed event say why.",
+        )
+
+    def _stage_alarms(self, stages: Mapping[str, Stage]) -> None:
+        for name, stage in stages.items():
+            self._alarm(
+                f"{name.capitalize()}ThrottlesAlarm",
+                stage.function.metric_throttles(period=FIVE_MINUTES, statistic="Sum"),
+                f"{name} is refused for want of concurrent executions; runs wait. Raise the account's quota.",
+                # A map that starts beside another is throttled a little; minutes of it are a shortage.
+                threshold=50,
+            )
+
+    def _gpu_alarm(self, gpu: Gpu) -> None:
+        """Batch has no metric for jobs that can't start, but sends an event when they block a queue."""
+        rule = events.Rule(
+            self,
+            "GpuQueueBlocked",
+            description="Jobs at the head of the GPU queue find no machine",
+            event_pattern=events.EventPattern(
+                source=["aws.batch"],
+                detail_type=["Batch Job Queue Blocked"],
+                resources=[gpu.queue.job_queue_arn],
+            ),
+            targets=[targets.SnsTopic(self.topic)],
+        )
+        self._alarm(
+            "GpuQueueBlockedAlarm",
+            cloudwatch.Metric(
+                namespace="AWS/Events",
+                metric_name="MatchedEvents",
+                dimensions_map={"RuleName": rule.rule_name},
+                period=FIVE_MINUTES,
+                statistic="Sum",
+            ),
+            "The GPU queue is stuck: no capacity, or the account's quota of GPU vCPUs is 0. Runs go on in Lambda.",
+        )
+
+    def _dashboard(
+        self,
+        settings: DeploymentSettings,
+        machine: sfn.StateMachine,
+        stages: Mapping[str, Stage],
+        queue: sqs.Queue | None,
+    ) -> cloudwatch.Dashboard:
+        functions = {name: stage.function for name, stage in stages.items()}
+        price = LAMBDA_USD_PER_GB_SECOND[settings.architecture]
+        dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=cdk.Duration.days(7))
+        dashboard.add_widgets(
+            cloudwatch.GraphWidget(
+                title="Runs",
+                width=8,
+                left=[
+                    machine.metric_started(statistic="Sum"),
+                    machine.metric_succeeded(statistic="Sum"),
+                    machine.metric_failed(statistic="Sum"),
+                    machine.metric_timed_out(statistic="Sum"),
+                    machine.metric_aborted(statistic="Sum"),
+                ],
+            ),
+            cloudwatch.GraphWidget(
+                title="Time of a run",
+                width=8,
+                left=[machine.metric_time(statistic="p50"), machine.metric_time(statistic="p99")],
+            ),
+            cloudwatch.GraphWidget(
+                title="Detect workers at once",
+                width=8,
+                left=[
+                    functions["detect"].metric(
+                        "ConcurrentExecutions", statistic="Maximum", period=cdk.Duration.minutes(1)
+                    )
+                ],
+                right=[functions["detect"].metric_throttles(statistic="Sum")],
+            ),
+        )
+        dashboard.add_widgets(
+            cloudwatch.GraphWidget(
+                title="Time of a stage (median)",
+                width=12,
+                left=[function.metric_duration(statistic="p50", label=name) for name, function in functions.items()],
+            ),
+            cloudwatch.GraphWidget(
+                title="Errors of a stage",
+                width=12,
+                left=[function.metric_errors(statistic="Sum", label=name) for name, function in functions.items()],
+            ),
+        )
+        logs_of = [stage.log.log_group_name for stage in stages.values()]
+        dashboard.add_widgets(
+            cloudwatch.LogQueryWidget(
+                title="Lambda, by the functions' own reports: cold and warm",
+                width=12,
+                view=cloudwatch.LogQueryVisualizationType.TABLE,
+                log_group_names=logs_of,
+                query_lines=[
+                    'filter @type = "REPORT"',
+                    "fields ispresent(@initDuration) as cold, @log as stage",
+                    "stats count(*) as calls, sum(@billedDuration) / 1000 as seconds, "
+                    "avg(@maxMemoryUsed / 1000000) as mean_mb, "
+                    f"sum(@billedDuration / 1000 * @memorySize / 1000000 / 1024) * {price:.10f} as usd by stage, cold",
+                ],
+            ),
+            cloudwatch.LogQueryWidget(
+                title="Cost and time of each video, as estimated in its manifest",
+                width=12,
+                view=cloudwatch.LogQueryVisualizationType.TABLE,
+                log_group_names=[stages["publish"].log.log_group_name],
+                query_lines=[
+                    "filter ispresent(cost_usd)",
+                    "fields @timestamp, run_id, people, video_s, cost_usd",
+                    "sort @timestamp desc",
+                    "limit 50",
+                ],
+            ),
+        )
+        if queue:
+            dashboard.add_widgets(
+                cloudwatch.GraphWidget(
+                    title="Queue",
+                    width=12,
+                    left=[queue.metric_approximate_number_of_messages_visible()],
+                    right=[queue.metric_approximate_age_of_oldest_message()],
+                )
+            )
+        return dashboard

@@ -1,0 +1,239 @@
+"""What is told when a run ends: events, a webhook, a topic, the user's database, and the recorder of failures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from infra.monitoring import log_group
+from infra.settings import DeploymentSettings
+from infra.storage import Storage, acknowledge_wildcard
+
+ROOT = Path(__file__).parent.parent
+
+EVENT_SOURCE = "talent-frames"
+PROCESSED = "Video Processed"
+FAILED = "Video Failed"
+
+DELIVERY_HOURS = 24
+"""EventBridge tries a receiver again for so long; then the event goes to the dead letters."""
+DELIVERY_ATTEMPTS = 185
+
+
+def dead_letters(scope: Construct, id: str, logical_id: str) -> sqs.Queue:
+    """A queue for what could not be delivered, kept for the 14 days SQS allows."""
+    queue = sqs.Queue(
+        scope,
+        id,
+        retention_period=cdk.Duration.days(14),
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        enforce_ssl=True,
+    )
+    element = queue.node.default_child
+    assert isinstance(element, cdk.CfnResource)
+    element.override_logical_id(logical_id)
+    cdk.Validations.of(queue).acknowledge(
+        cdk.Acknowledgment(id="AwsSolutions-SQS3", reason="It is the dead-letter queue.")
+    )
+    return queue
+
+
+class Database(Construct):
+    """The connection to a PostgREST (Supabase) database: its key stays in Secrets Manager and EventBridge."""
+
+    def __init__(self, scope: Construct, id: str, *, settings: DeploymentSettings) -> None:
+        super().__init__(scope, id)
+        self.url = settings.database_url.rstrip("/")
+        self.table = settings.database_table
+        key = cdk.SecretValue.secrets_manager(settings.database_secret)
+        self.connection = events.Connection(
+            self,
+            "Connection",
+            description="Talent Frames: status of videos",
+            # Supabase wants the key twice: as `apikey` for its gateway, as a bearer token for PostgREST.
+            authorization=events.Authorization.api_key("apikey", key),
+            header_parameters={
+                "Authorization": events.HttpParameter.from_secret(
+                    cdk.SecretValue.unsafe_plain_text(f"Bearer {key.unsafe_unwrap()}")
+                )
+            },
+        )
+
+
+class Notifications(Construct):
+    """The bus with what listens to it."""
+
+    def __init__(
+        self, scope: Construct, id: str, *, settings: DeploymentSettings, database: Database | None
+    ) -> None:
+        super().__init__(scope, id)
+        self.bus: events.IEventBus = (
+            events.EventBus(self, "Bus", event_bus_name=f"{settings.stack}-events")
+            if settings.event_bus == "own"
+            else events.EventBus.from_event_bus_name(self, "Bus", "default")
+        )
+        self.dead_letters = dead_letters(self, "DeadLetters", "NotificationDeadLetters")
+        self.topic = self._topic() if settings.topic else None
+        if settings.webhook_url:
+            self._webhook(settings)
+        if database:
+            self._errors_into(database, settings)
+
+    def _rule(self, id: str, description: str, detail_types: list[str]) -> events.Rule:
+        return events.Rule(
+            self,
+            id,
+            description=description,
+            event_bus=self.bus,
+            event_pattern=events.EventPattern(source=[EVENT_SOURCE], detail_type=detail_types),
+        )
+
+    def _webhook(self, settings: DeploymentSettings) -> None:
+        destination = events.ApiDestination(
+            self,
+            "Webhook",
+            description="Talent Frames: finished and failed videos",
+            connection=events.Connection(
+                self,
+                "WebhookConnection",
+                authorization=events.Authorization.api_key(
+                    settings.webhook_header, cdk.SecretValue.secrets_manager(settings.webhook_secret)
+                ),
+            ),
+            endpoint=settings.webhook_url,
+            http_method=events.HttpMethod.POST,
+            rate_limit_per_second=settings.webhook_rate_per_s,
+        )
+        self._rule("WebhookRule", "Tells the webhook", [PROCESSED, FAILED]).add_target(
+            targets.ApiDestination(
+                destination,
+                dead_letter_queue=self.dead_letters,
+                max_event_age=cdk.Duration.hours(DELIVERY_HOURS),
+                retry_attempts=DELIVERY_ATTEMPTS,
+            )
+        )
+
+    def _topic(self) -> sns.Topic:
+        topic = sns.Topic(self, "Topic", enforce_ssl=True)
+        self._rule("TopicRule", "Tells the topic", [PROCESSED, FAILED]).add_target(
+            targets.SnsTopic(topic, dead_letter_queue=self.dead_letters)
+        )
+        return topic
+
+    def _errors_into(self, database: Database, settings: DeploymentSettings) -> None:
+        destination = events.ApiDestination(
+            self,
+            "ErrorsTable",
+            connection=database.connection,
+            endpoint=f"{database.url}/{settings.database_errors_table}",
+            http_method=events.HttpMethod.POST,
+        )
+        self._rule("ErrorsRule", "Writes failures into the database", [FAILED]).add_target(
+            targets.ApiDestination(
+                destination,
+                dead_letter_queue=self.dead_letters,
+                max_event_age=cdk.Duration.hours(DELIVERY_HOURS),
+                retry_attempts=DELIVERY_ATTEMPTS,
+                event=events.RuleTargetInput.from_object(
+                    {
+                        field: events.EventField.from_path(f"$.detail.{field}")
+                        for field in ("video", "run_id", "execution_arn", "error", "cause", "stage")
+                    }
+                ),
+            )
+        )
+
+
+class Recorder(Construct):
+    """Writes down runs that failed, timed out or were stopped, and says so on the bus."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: DeploymentSettings,
+        machine: sfn.StateMachine,
+        storage: Storage,
+        bus: events.IEventBus,
+        turns_key: str,
+    ) -> None:
+        super().__init__(scope, id)
+        stack = cdk.Stack.of(self)
+        self.log = log_group(self, "Log", settings.log_days)
+        self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        self.log.grant_write(self.role)
+        self.dead_letters = dead_letters(self, "DeadLetters", "RecorderDeadLetters")
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description="Talent Frames: records runs that did not end well",
+            # The runtime's boto3 and the standard library are all it needs.
+            runtime=lambda_.Runtime.PYTHON_3_14,
+            architecture=lambda_.Architecture.ARM_64,
+            handler="lambdas.recorder.handler.handler",
+            code=lambda_.Code.from_asset(
+                str(ROOT),
+                exclude=["*", "!lambdas", "lambdas/*", "!lambdas/__init__.py", "!lambdas/recorder", "**/__pycache__"],
+                ignore_mode=cdk.IgnoreMode.DOCKER,
+            ),
+            memory_size=256,
+            timeout=cdk.Duration.seconds(60),
+            role=self.role,
+            log_group=self.log,
+            tracing=lambda_.Tracing.ACTIVE,
+            dead_letter_queue=self.dead_letters,
+            environment={
+                "LEDGER_TABLE": storage.ledger.table_name,
+                "STAGING_BUCKET": storage.staging.bucket_name,
+                "EVENT_BUS_NAME": bus.event_bus_name,
+                "EVENT_SOURCE": EVENT_SOURCE,
+                **({"TURNS_KEY": turns_key} if turns_key else {}),
+                "LOG_LEVEL": settings.log_level,
+            },
+        )
+        element = self.function.node.default_child
+        assert isinstance(element, cdk.CfnResource)
+        element.override_logical_id("RecorderFunction")
+        storage.let_use_ledger(self.role, "GetItem", "UpdateItem")
+        storage.let_read_staging(self.role, "runs/*/failures/*", "runs/*/batch_error.json")
+        self.role.add_to_policy(iam.PolicyStatement(actions=["events:PutEvents"], resources=[bus.event_bus_arn]))
+        self.role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["states:DescribeExecution", "states:GetExecutionHistory"],
+                resources=[
+                    stack.format_arn(
+                        service="states",
+                        resource="execution",
+                        resource_name=f"{machine.state_machine_name}:*",
+                        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                    )
+                ],
+            )
+        )
+        executions = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<Pipeline.Name>:*"
+        acknowledge_wildcard(self.role, executions, "Executions get their names later.")
+        acknowledge_wildcard(self.role, "*", "X-Ray's PutTraceSegments and PutTelemetryRecords know no resources.")
+        events.Rule(
+            self,
+            "Rule",
+            description="Runs that did not end well",
+            event_pattern=events.EventPattern(
+                source=["aws.states"],
+                detail_type=["Step Functions Execution Status Change"],
+                detail={
+                    "stateMachineArn": [machine.state_machine_arn],
+                    "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+                },
+            ),
+            targets=[targets.LambdaFunction(self.function, dead_letter_queue=self.dead_letters, retry_attempts=20)],
+        )
