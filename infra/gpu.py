@@ -14,7 +14,7 @@ from infra.monitoring import log_group
 from infra.packs import ChosenPack
 from infra.settings import DeploymentSettings
 from infra.stages import PACK_DIR, ROOT, common_environment, image
-from infra.storage import Storage
+from infra.storage import Storage, acknowledge_wildcard
 
 DISK_GIB = 60
 """The image with CUDA and cuDNN takes 10 GB, twice while it is unpacked."""
@@ -71,25 +71,13 @@ class Gpu(Construct):
                 iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AmazonEC2ContainerServiceforEC2Role")
             ],
         )
-        service = iam.Role(
-            self,
-            "ServiceRole",
-            assumed_by=iam.ServicePrincipal("batch.amazonaws.com"),
-            managed_policies=[iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AWSBatchServiceRole")],
-        )
-        for role, why in (
-            (host, "The ECS agent's own policy, which AWS keeps in step with the agent."),
-            (service, "The service's own policy: Batch starts and stops machines of names not known before."),
-        ):
-            cdk.Validations.of(role).acknowledge(
-                *(
-                    cdk.Acknowledgment(id=f"AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/{name}]", reason=why)
-                    for name in (
-                        "service-role/AmazonEC2ContainerServiceforEC2Role",
-                        "service-role/AWSBatchServiceRole",
-                    )
-                )
+        cdk.Validations.of(host).acknowledge(
+            cdk.Acknowledgment(
+                id="AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/"
+                "service-role/AmazonEC2ContainerServiceforEC2Role]",
+                reason="The ECS agent's own policy, which AWS keeps in step with the agent.",
             )
+        )
 
         def environment(kind: str, spot: bool) -> batch.ManagedEc2EcsComputeEnvironment:
             made = batch.ManagedEc2EcsComputeEnvironment(
@@ -103,7 +91,6 @@ class Gpu(Construct):
                 images=[batch.EcsMachineImage(image_type=batch.EcsMachineImageType.ECS_AL2023_NVIDIA)],
                 launch_template=template,
                 instance_role=host,
-                service_role=service,
                 minv_cpus=0,
                 maxv_cpus=settings.gpu_max_vcpus,
                 spot=spot,
@@ -147,28 +134,31 @@ class Gpu(Construct):
         asset = ecr_assets.DockerImageAsset(
             self, "Image", directory=str(ROOT), **image("detect", "batch", settings, pack)
         )
+        container = batch.EcsEc2ContainerDefinition(
+            self,
+            "Container",
+            image=ecs.ContainerImage.from_docker_image_asset(asset),
+            gpu=1,
+            cpu=settings.gpu_vcpus,
+            memory=cdk.Size.mebibytes(settings.gpu_memory_mib),
+            job_role=self.role,
+            logging=ecs.LogDriver.aws_logs(stream_prefix="detect", log_group=self.log),
+            environment={
+                **common_environment("detect", settings),
+                "STAGING_BUCKET": storage.staging.bucket_name,
+                "PACK_DIR": PACK_DIR,
+                "DETECT_DEVICE": "cuda",
+                "DETECT_DECODER": settings.gpu_decoder,
+                # NVDEC is left out of a container that doesn't ask for `video`.
+                "NVIDIA_DRIVER_CAPABILITIES": "compute,video,utility",
+                "AWS_DEFAULT_REGION": cdk.Stack.of(self).region,
+            },
+        )
+        acknowledge_wildcard(container.execution_role, "*", "ecr:GetAuthorizationToken knows no resources.")
         self.job = batch.EcsJobDefinition(
             self,
             "Job",
-            container=batch.EcsEc2ContainerDefinition(
-                self,
-                "Container",
-                image=ecs.ContainerImage.from_docker_image_asset(asset),
-                gpu=1,
-                cpu=settings.gpu_vcpus,
-                memory=cdk.Size.mebibytes(settings.gpu_memory_mib),
-                job_role=self.role,
-                logging=ecs.LogDriver.aws_logs(stream_prefix="detect", log_group=self.log),
-                environment={
-                    **common_environment("detect", settings),
-                    "STAGING_BUCKET": storage.staging.bucket_name,
-                    "PACK_DIR": PACK_DIR,
-                    # NVDEC is left out of a container that doesn't ask for `video`.
-                    "NVIDIA_DRIVER_CAPABILITIES": "compute,video,utility",
-                    "TALENT_FRAMES_DEVICE": "cuda",
-                    "AWS_DEFAULT_REGION": cdk.Stack.of(self).region,
-                },
-            ),
+            container=container,
             timeout=cdk.Duration.seconds(settings.gpu_job_timeout_s),
             retry_attempts=3,
             retry_strategies=[

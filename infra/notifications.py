@@ -146,7 +146,7 @@ class Notifications(Construct):
                 event=events.RuleTargetInput.from_object(
                     {
                         field: events.EventField.from_path(f"$.detail.{field}")
-                        for field in ("video", "run_id", "execution_arn", "error", "cause", "stage")
+                        for field in ("source", "run_id", "execution_arn", "error", "cause", "stage")
                     }
                 ),
             )
@@ -195,7 +195,7 @@ class Recorder(Construct):
             environment={
                 "LEDGER_TABLE": storage.ledger.table_name,
                 "STAGING_BUCKET": storage.staging.bucket_name,
-                "EVENT_BUS_NAME": bus.event_bus_name,
+                "EVENT_BUS": bus.event_bus_name,
                 "EVENT_SOURCE": EVENT_SOURCE,
                 **({"TURNS_KEY": turns_key} if turns_key else {}),
                 "LOG_LEVEL": settings.log_level,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
@@ -72,7 +73,12 @@ class PipelineStack(cdk.Stack):
         storage.let_stage(stages["split"].role, "runs/", "galleries/")
         storage.let_use_ledger(stages["split"].role, "GetItem", "PutItem", "UpdateItem")
         if gallery:
-            gallery.grant_read(stages["split"].role)
+            # Not grant_read: the assets' bucket holds more than this, and one action is enough.
+            stages["split"].role.add_to_policy(
+                iam.PolicyStatement(
+                    actions=["s3:GetObject"], resources=[gallery.bucket.arn_for_objects(gallery.s3_object_key)]
+                )
+            )
         storage.let_read_source(stages["detect"].role)
         storage.let_stage(stages["detect"].role, "runs/")
         storage.let_stage(stages["cluster"].role, "runs/")

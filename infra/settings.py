@@ -141,6 +141,8 @@ class DeploymentSettings(BaseModel):
     """Spot first; on-demand machines stand behind it either way."""
     gpu_max_vcpus: Annotated[int, Field(ge=4, le=2560)] = 16
     """Four xlarge machines; a new account's quota is 0 until asked for."""
+    gpu_decoder: Literal["nvdec", "cpu"] = "nvdec"
+    """What decodes the video there: four vCPUs decode far slower than the GPU finds faces."""
     gpu_wait_s: Annotated[int, Field(ge=600, le=86_400)] = 900
     """A job without a machine for so long is cancelled and the run goes to Lambda (Batch's least is 600)."""
     gpu_job_timeout_s: Annotated[int, Field(ge=600, le=86_400)] = 7200

