@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.packs import TABLE
+from infra.stages import PACK_MAKERS, shared_modules
 
 ROOT = Path(__file__).parent.parent
 UV = Path(sys.executable).parent / "uv"
@@ -128,8 +129,12 @@ def check_pack(python: str) -> None:
         subprocess.run([UV, "venv", "--quiet", "--python", python, inside.parent.parent], check=True)
         for pins in ("requirements.txt", "requirements-pack.txt"):
             _uv("install", "--python", str(inside), "--no-deps", "-r", f"lambdas/detect/{pins}")
+        _copy_code(folder / "code", "detect")
+        (folder / "code" / "talent_frames").mkdir()
+        for maker in PACK_MAKERS:
+            shutil.copy(ROOT / maker, folder / "code" / maker)
         arguments = ("-c", _MAKE_PACK, str(TABLE), str(folder))
-        done = subprocess.run([inside, *arguments], cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run([inside, *arguments], cwd=folder / "code", capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"pack: {done.stderr.strip()}")
     print("the default pack: made, and the one the plans will ask for")
@@ -143,15 +148,20 @@ def check_install(image: Image, python: str) -> None:
         subprocess.run([UV, "venv", "--quiet", "--python", python, inside.parent.parent], check=True)
         _uv("install", "--python", str(inside), "--no-deps", "-r", str(image.pins))
         if image.imports:
-            room = image.imports.split(".")[1]
-            task = folder / "task" / "lambdas"
-            shutil.copytree(ROOT / "lambdas" / room, task / room, ignore=shutil.ignore_patterns("__pycache__"))
-            for module in (ROOT / "lambdas").glob("*.py"):
-                shutil.copy(module, task)
-            done = subprocess.run([inside, "-c", f"import {image.imports}"], cwd=task.parent, capture_output=True, text=True)
+            _copy_code(folder / "code", image.imports.split(".")[1])
+            done = subprocess.run(
+                [inside, "-c", f"import {image.imports}"], cwd=folder / "code", capture_output=True, text=True
+            )
             if done.returncode:
                 sys.exit(f"{image.name}: {done.stderr.strip()}")
     print(f"{image.name}: installed and imported with Python {PYTHON}")
+
+
+def _copy_code(target: Path, room: str) -> None:
+    """What an image's build finds of lambdas/."""
+    shutil.copytree(ROOT / "lambdas" / room, target / "lambdas" / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for module in shared_modules(room):
+        shutil.copy(ROOT / "lambdas" / f"{module}.py", target / "lambdas")
 
 
 def _uv(command: str, *arguments: str) -> str:

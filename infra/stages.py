@@ -24,8 +24,8 @@ STAGES = ("split", "detect", "cluster", "publish")
 SHARED_MODULES = ("__init__", "contracts", "errors", "staging", "door")
 VIDEO_READERS = ("split", "detect")
 """These read the video itself, by lambdas/video.py."""
-PACK_MAKERS = ("talent_frames/__init__.py", "talent_frames/packs.py", "talent_frames/dlib_resnet.py")
-"""What the detect image's build puts a pack together with; not in the image."""
+PACK_MAKERS = ("talent_frames/packs.py", "talent_frames/dlib_resnet.py")
+"""What the detect image's build puts a pack together with, without the package's own imports; not in the image."""
 
 PACK_DIR = "/opt/pack"
 
@@ -75,12 +75,11 @@ class Stage(Construct):
 
 def image(name: str, target: str, settings: DeploymentSettings, pack: ChosenPack) -> dict[str, object]:
     """Arguments of an image asset: its Dockerfile, and of the repository only what this stage is made of."""
-    modules = [*SHARED_MODULES, *(["video"] if name in VIDEO_READERS else [])]
     exclude = [
         "*",
         "!lambdas",
         "lambdas/*",
-        *(f"!lambdas/{module}.py" for module in modules),
+        *(f"!lambdas/{module}.py" for module in shared_modules(name)),
         f"!lambdas/{name}",
         "**/__pycache__",
         "**/*.in",
@@ -107,6 +106,11 @@ def image(name: str, target: str, settings: DeploymentSettings, pack: ChosenPack
         # The path of a pack on the deploying machine is no part of what the image is; its checksum above is.
         "invalidation": ecr_assets.DockerImageAssetInvalidationOptions(build_contexts=False),
     }
+
+
+def shared_modules(name: str) -> tuple[str, ...]:
+    """The modules of lambdas/ that this stage's image holds beside its room."""
+    return (*SHARED_MODULES, *(("video",) if name in VIDEO_READERS else ()))
 
 
 def common_environment(name: str, settings: DeploymentSettings) -> dict[str, str]:
