@@ -405,7 +405,8 @@ def _input_states(settings: DeploymentSettings, places: Places, *, next: str) ->
         ),
         "Open the message": {
             "Type": "Pass",
-            "Parameters": {"message.$": "States.StringToJson($[0].body)"},
+            "InputPath": "$[0]",
+            "Parameters": {"message.$": "States.StringToJson($.body)"},
             "OutputPath": "$.message",
             "Next": "Fill in what is left out",
         },
