@@ -198,6 +198,11 @@ class Monitoring(Construct):
             ),
         )
         logs_of = [stage.log.log_group_name for stage in stages.values()]
+        day = cdk.Duration.days(1)
+        cost, seconds = (
+            cloudwatch.Metric(namespace=settings.stack, metric_name=name, period=day, statistic="Sum")
+            for name in ("Cost", "VideoSeconds")
+        )
         dashboard.add_widgets(
             cloudwatch.LogQueryWidget(
                 title="Lambda, by the functions' own reports: cold and warm",
@@ -212,17 +217,19 @@ class Monitoring(Construct):
                     f"sum(@billedDuration / 1000 * @memorySize / 1000000 / 1024) * {price:.10f} as usd by stage, cold",
                 ],
             ),
-            cloudwatch.LogQueryWidget(
-                title="Cost and time of each video, as estimated in its manifest",
+            cloudwatch.GraphWidget(
+                title="Cost, as the manifests estimate it (USD)",
                 width=12,
-                view=cloudwatch.LogQueryVisualizationType.TABLE,
-                log_group_names=[stages["publish"].log.log_group_name],
-                query_lines=[
-                    "filter ispresent(cost_usd)",
-                    "fields @timestamp, run_id, people, video_s, cost_usd",
-                    "sort @timestamp desc",
-                    "limit 50",
+                left=[
+                    cost.with_(statistic="Average", label="a video"),
+                    cloudwatch.MathExpression(
+                        expression="3600 * cost / seconds",
+                        using_metrics={"cost": cost, "seconds": seconds},
+                        period=day,
+                        label="an hour of video",
+                    ),
                 ],
+                right=[cost.with_(statistic="Sum", label="all")],
             ),
         )
         if queue:

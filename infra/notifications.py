@@ -72,9 +72,7 @@ class Database(Construct):
 class Notifications(Construct):
     """The bus with what listens to it."""
 
-    def __init__(
-        self, scope: Construct, id: str, *, settings: DeploymentSettings, database: Database | None
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, *, settings: DeploymentSettings, database: Database | None) -> None:
         super().__init__(scope, id)
         self.bus: events.IEventBus = (
             events.EventBus(self, "Bus", event_bus_name=f"{settings.stack}-events")

@@ -145,7 +145,8 @@ class PipelineStack(cdk.Stack):
             "LedgerName": storage.ledger.table_name,
             "PipelineArn": machine.state_machine_arn,
             "EventBusName": notifications.bus.event_bus_name,
-            "PipelineConsole": f"{console}/states/home?region={self.region}#/statemachines/view/{machine.state_machine_arn}",
+            "PipelineConsole": f"{console}/states/home?region={self.region}#/statemachines/view/"
+            f"{machine.state_machine_arn}",
             "DashboardConsole": f"{console}/cloudwatch/home?region={self.region}#dashboards/dashboard/"
             f"{monitoring.dashboard.dashboard_name}",
             "AlarmTopicArn": monitoring.topic.topic_arn,

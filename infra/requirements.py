@@ -90,11 +90,13 @@ def _resolved(image: Image, platform: str) -> str:
             *("--override", str(overrides), "--constraint", str(ROOT / "requirements.lock")),
             str(image.asked),
         )
-    return "".join(f"{line}\n" for line in answer.splitlines() if line and not line.startswith("#") and NEVER not in line)
+    return "".join(
+        f"{line}\n" for line in answer.splitlines() if line and not line.startswith("#") and NEVER not in line
+    )
 
 
 def check_wheels(image: Image, architecture: str) -> None:
-    """Every pin has a wheel for this architecture (but for the pure Python ones without any), or ends saying which not."""
+    """Ends with a sentence unless every pin has a wheel for this architecture (but for the pure Python without any)."""
     with tempfile.TemporaryDirectory() as folder:
         _uv(
             "install",

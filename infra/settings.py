@@ -1,4 +1,4 @@
-"""Every choice a deployment can make, typed and checked; a wrong value is one sentence. Pure: no files, no environment."""
+"""Every choice a deployment can make, typed and checked; a wrong value is one sentence. Pure: no files."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class DeploymentSettings(BaseModel):
     access_logs: bool = True
     access_log_days: Annotated[int, Field(ge=1, le=3650)] = 90
     customer_key: Annotated[str, Field(pattern=r"^(own|arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+)?$")] = ""
-    """Empty for keys of AWS, `own` for a key of this stack, or a KMS key's ARN: buckets and ledger are encrypted by it."""
+    """Encrypts buckets and ledger: empty for AWS's keys, `own` for a key of this stack, or a KMS key's ARN."""
     keep_data: bool = True
     """Whether source, published frames and ledger outlive the stack."""
 

@@ -201,9 +201,7 @@ class Triggers(Construct):
                 ),
             ),
         )
-        validator = api.add_request_validator(
-            "Validator", validate_request_body=True, validate_request_parameters=True
-        )
+        validator = api.add_request_validator("Validator", validate_request_body=True, validate_request_parameters=True)
         role = self._starter("ApiRole", "apigateway.amazonaws.com")
         storage.let_use_ledger(role, "GetItem")
         model = apigateway.CfnModel(
@@ -220,9 +218,7 @@ class Triggers(Construct):
                 answers={"202": STARTED_TEMPLATE},
             ),
             request_validator=validator,
-            request_models={
-                "application/json": apigateway.Model.from_model_name(self, "StartModelName", model.ref)
-            },
+            request_models={"application/json": apigateway.Model.from_model_name(self, "StartModelName", model.ref)},
             method_responses=[apigateway.MethodResponse(status_code=code) for code in ("202", "400", "502")],
         )
         asked = runs.add_resource("{execution}").add_method(
@@ -268,9 +264,7 @@ def key_patterns(prefix: str, suffixes: list[str]) -> list[dict[str, Any]]:
     """
     if not prefix:
         return [{"suffix": {"equals-ignore-case": suffix}} for suffix in suffixes]
-    return [
-        {"wildcard": f"{prefix}*{written}"} for suffix in suffixes for written in (suffix.lower(), suffix.upper())
-    ]
+    return [{"wildcard": f"{prefix}*{written}"} for suffix in suffixes for written in (suffix.lower(), suffix.upper())]
 
 
 def _integration(
@@ -313,7 +307,7 @@ def _acknowledge_api(api: apigateway.RestApi, methods: list[apigateway.Method], 
         ),
         cdk.Acknowledgment(
             id="AwsSolutions-APIG3",
-            reason="Callers sign by IAM or hold a key, and are throttled; a web ACL costs $5 a month while nothing runs.",
+            reason="Callers sign by IAM or hold a key, and are throttled; a web ACL costs $5 a month at rest.",
         ),
     )
     for method in methods:

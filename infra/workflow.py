@@ -12,7 +12,6 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -22,7 +21,6 @@ from infra.notifications import EVENT_SOURCE, Database
 from infra.settings import DeploymentSettings, template_fields
 from infra.stages import Stage
 from infra.storage import Storage, acknowledge_wildcard
-
 
 State = dict[str, Any]
 
@@ -81,6 +79,13 @@ HTTP_TRANSIENT = [
 ]
 BATCH_TRANSIENT = ["Batch.ServerException", "Batch.TooManyRequestsException", "Batch.SdkClientException"]
 
+METRICS = (
+    ("Cost", "None", "metrics.cost_usd"),
+    ("VideoSeconds", "Seconds", "video.duration_s"),
+    ("People", "Count", "metrics.people"),
+)
+"""Name, unit and where in the `Video Processed` event it stands. Cost is USD, as the manifest estimates it."""
+
 TURNS = "turns"
 """Key of the ledger's item that lists the executions whose turn it is."""
 
@@ -135,9 +140,7 @@ class Workflow(Construct):
         super().__init__(scope, id)
         stack = cdk.Stack.of(self)
         # Under this prefix one policy serves all log groups; elsewhere each adds to one that has a limit.
-        self.log = log_group(
-            self, "Log", settings.log_days, name=f"/aws/vendedlogs/states/{settings.stack}-Pipeline"
-        )
+        self.log = log_group(self, "Log", settings.log_days, name=f"/aws/vendedlogs/states/{settings.stack}-Pipeline")
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
         places = Places(
             partition=stack.partition,
@@ -161,10 +164,11 @@ class Workflow(Construct):
         element = self.machine.node.default_child
         assert isinstance(element, cdk.CfnResource)
         element.override_logical_id("Pipeline")
-        self._let_work(stages, storage, bus, gpu, database)
+        self._let_work(settings.stack, stages, storage, bus, gpu, database)
 
     def _let_work(
         self,
+        namespace: str,
         stages: Mapping[str, Stage],
         storage: Storage,
         bus: events.IEventBus,
@@ -195,6 +199,13 @@ class Workflow(Construct):
                 ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
                 database.connection.connection_secret_arn,
             )
+        self.role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["cloudwatch:PutMetricData"],
+                resources=["*"],
+                conditions={"StringEquals": {"cloudwatch:namespace": namespace}},
+            )
+        )
         # Of its own, as the machine waits for the role's other policy and this one names the machine.
         own = iam.Policy(self, "MachinePolicy")
         own.attach_to_role(self.role)
@@ -218,7 +229,7 @@ class Workflow(Construct):
         executions = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<Pipeline.Name>/*"
         acknowledge_wildcard(own, executions, "A map's children get their names later.")
         acknowledge_wildcard(
-            self.role, "*", "Log delivery, X-Ray and Batch's describe, list and terminate know no resources."
+            self.role, "*", "Log delivery, X-Ray, metrics and Batch's describe, list and terminate know no resources."
         )
         if database:
             own.add_statements(
@@ -239,7 +250,7 @@ class Workflow(Construct):
 def definition(settings: DeploymentSettings, places: Places) -> State:
     """The machine in Amazon States Language."""
     detect = "Route" if places.gpu_queue else "Detect"
-    last = "Leave the turn" if settings.runs_in_flight else "Done"
+    last = "Leave the turn" if settings.runs_in_flight else "Metrics"
     states: dict[str, State] = {
         **_input_states(settings, places, next="Note the execution"),
         "Note the execution": _update_item(
@@ -297,7 +308,7 @@ def definition(settings: DeploymentSettings, places: Places) -> State:
         ),
         "AlreadyRunning": {"Type": "Succeed"},
         "AlreadyDone": {"Type": "Succeed"},
-        **(_turn_states(settings, places, after_wait=detect, after_leave="Done") if settings.runs_in_flight else {}),
+        **(_turn_states(settings, places, after_wait=detect, after_leave="Metrics") if settings.runs_in_flight else {}),
         **(_gpu_states(settings, places, fallback="Detect", next="Cluster") if places.gpu_queue else {}),
         "Detect": {
             "Type": "Map",
@@ -362,6 +373,23 @@ def definition(settings: DeploymentSettings, places: Places) -> State:
         "Execution done": _done(places, key="States.Format('execution#{}', $$.Execution.Name)")
         | {"Next": "In the database?" if places.connection else last},
         **(_tell_states(settings, places, next=last) if places.connection else {}),
+        "Metrics": {
+            "Type": "Task",
+            "Resource": f"arn:{places.partition}:states:::aws-sdk:cloudwatch:putMetricData",
+            "Parameters": {
+                "Namespace": settings.stack,
+                "MetricData": [
+                    {"MetricName": name, "Unit": unit, "Value.$": f"$.published.event.{path}"}
+                    for name, unit, path in METRICS
+                ],
+            },
+            "TimeoutSeconds": QUICK_S,
+            "Retry": _retry(["CloudWatch.SdkClientException", "CloudWatch.InternalServiceFaultException"]),
+            # The run is done and in the ledger: it does not fail for want of a number on a dashboard.
+            "Catch": [{"ErrorEquals": ["States.TaskFailed", "States.Timeout"], "ResultPath": None, "Next": "Done"}],
+            "ResultPath": None,
+            "Next": "Done",
+        },
         "Done": {"Type": "Succeed", "InputPath": "$.published"},
     }
     return {
@@ -535,8 +563,7 @@ def _tell_states(settings: DeploymentSettings, places: Places, *, next: str) -> 
             body={
                 "is_extracted": True,
                 f"{settings.database_count_column}.$": (
-                    "States.MathAdd($.published.people, "
-                    "States.MathAdd($.published.representative, $.published.scenes))"
+                    "States.MathAdd($.published.people, States.MathAdd($.published.representative, $.published.scenes))"
                 ),
             },
         )
@@ -577,7 +604,7 @@ def _http(settings: DeploymentSettings, places: Places, method: str, query: Stat
 def _turn_states(
     settings: DeploymentSettings, places: Places, *, after_wait: str, after_leave: str
 ) -> dict[str, State]:
-    """Lets so many runs detect at once. Who holds a turn stands in one item; the recorder takes failed runs out of it."""
+    """Lets so many runs detect at once: one item lists who does. The recorder takes runs that failed off it."""
     holder = {":me": {"SS.$": "States.Array($$.Execution.Id)"}}
     wait = _update_item(
         places,
@@ -602,9 +629,7 @@ def _turn_states(
     }
     return {
         "Wait for a turn": wait | {"Retry": [turn, *wait["Retry"]]},
-        "Leave the turn": _update_item(
-            places, key=None, update="DELETE holders :me", values=holder, next=after_leave
-        ),
+        "Leave the turn": _update_item(places, key=None, update="DELETE holders :me", values=holder, next=after_leave),
     }
 
 
@@ -664,7 +689,7 @@ def _gpu_states(settings: DeploymentSettings, places: Places, *, fallback: str, 
         "BadInput": {
             "Type": "Fail",
             "Error": "BadInput",
-            "Cause": "The Batch job ended with exit code 2; batch_error.json among the run's documents names the error.",
+            "Cause": "The Batch job ended with exit code 2; batch_error.json of the run names the error.",
         },
         # Batch itself ends jobs that wait or work too long; this is for one that outlived even that.
         "Find the job": {
@@ -672,9 +697,7 @@ def _gpu_states(settings: DeploymentSettings, places: Places, *, fallback: str, 
             "Resource": f"arn:{places.partition}:states:::aws-sdk:batch:listJobs",
             "Parameters": {
                 "JobQueue": places.gpu_queue,
-                "Filters": [
-                    {"Name": "JOB_NAME", "Values.$": "States.Array(States.Format('detect-{}', $.run.run_id))"}
-                ],
+                "Filters": [{"Name": "JOB_NAME", "Values.$": "States.Array(States.Format('detect-{}', $.run.run_id))"}],
             },
             "ResultSelector": {"jobs.$": "$.JobSummaryList[*].JobId"},
             "ResultPath": "$.gpu",
