@@ -14,11 +14,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROKEN := $(VENV)/.incomplete
 
-.PHONY: help setup run test lint format lock clean
+.PHONY: help setup run test lint format lock clean synth deploy-check deploy teardown requirements images-check pack-facts
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
-	|| grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST)
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
+	|| grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST)
 
 setup: $(READY) ## .venv with every pinned package and the talent-frames command
 
@@ -62,6 +62,41 @@ lock: setup ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --python-version 3.11 --extra dev --no-header --no-annotate --no-emit-index-url \
 		--no-emit-find-links pyproject.toml -o requirements.lock
 
+# The cloud; docs/deploy.md. CONTEXT="-c gpu=true" sets options, infra/settings.py lists them.
+
+CDK := node_modules/.bin/cdk
+CONTEXT ?=
+
+$(CDK): package.json
+	@command -v npm >/dev/null || { echo "make: npm not found; install Node 22 or newer" >&2; exit 2; }
+	@npm install --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
+synth: setup $(CDK) ## write the CloudFormation template to cdk.out; CONTEXT="-c name=value" sets options
+	@$(CDK) synth --quiet --no-notices  $(CONTEXT)
+	@ls -1 cdk.out/*.template.json
+
+deploy-check: synth ## synth, cfn-lint, asl-validator and the template's tests; changes nothing anywhere
+	@$(BIN)/cfn-lint cdk.out/*.template.json
+	@$(BIN)/python -m infra.asl cdk.out/*.template.json > cdk.out/pipeline.asl.json
+	@node_modules/.bin/asl-validator --json-path cdk.out/pipeline.asl.json
+	@$(BIN)/python -m pytest -q tests/infra
+
+deploy: setup $(CDK) ## deploy to the AWS account of the environment's credentials; needs Docker
+	@$(CDK) deploy --no-notices $(CONTEXT)
+
+teardown: setup $(CDK) ## empty what holds intermediate data, delete the stack, say what is kept
+	@$(BIN)/python -m infra.teardown $(ARGS)
+
+requirements: setup ## write lambdas/*/requirements*.txt anew, pinned for Python 3.12 on both architectures
+	@$(BIN)/python -m infra.requirements compile
+
+images-check: setup ## try the images' install steps without Docker (minutes)
+	@$(BIN)/python -m infra.requirements check
+
+pack-facts: setup ## write infra/pack_facts.json anew; ARGS=directories that hold files not in PyPI packages
+	@$(BIN)/python -m infra.pack_facts $(ARGS)
+
 clean: ## remove .venv, caches and out/
-	rm -rf $(VENV) out build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) node_modules cdk.out out build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
