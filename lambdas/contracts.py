@@ -6,6 +6,7 @@ Strict throughout: an unknown or missing field is refused. Pure: no files, no en
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -13,7 +14,7 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from lambdas.errors import InvalidGallery
 
@@ -183,6 +184,10 @@ class SourceFacts(Contract):
     """Index of the video stream within the container."""
     segmented: bool
     """Whether chunks were stream-copied because ranges can't serve this container."""
+    version_id: str | None = None
+    """Of an object in a versioned bucket: it is this version that is read."""
+    etag: str | None = None
+    """Of an object in a bucket: nothing else is read. Without quotes."""
 
     @property
     def time_base(self) -> Fraction:
@@ -252,6 +257,9 @@ class SplitRequest(Contract):
     gallery_key: str | None = None
     force: str = ""
     """Any text; a new one gives a new run of the same video with the same settings."""
+    version_id: str | None = None
+    etag: str | None = None
+    """Of an s3 URL: the object is read and identified as this version, or as long as it has this ETag."""
 
 
 class SplitResponse(Contract):
@@ -297,6 +305,105 @@ class PublishResponse(Contract):
     scenes: int
 
 
+# cloud: what the state machine hands the functions and gets back (detect and cluster take what they take anywhere)
+
+
+Given = Annotated[str | None, BeforeValidator(lambda text: text or None)]
+"""A text that may be left out; the state machine and input transformers write an absent one as "" or null."""
+
+
+class SourceObject(Contract):
+    """A video in a bucket."""
+
+    bucket: Annotated[str, Field(min_length=3)]
+    key: Annotated[str, Field(min_length=1)]
+    """As it is, not URL-encoded."""
+    version_id: Given = None
+    etag: Given = None
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+class Execution(Contract):
+    """The state machine's execution that asks."""
+
+    arn: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1)]
+    started_at: str
+    """ISO 8601, UTC."""
+
+
+class StartRequest(Contract):
+    """What the state machine asks of split."""
+
+    source: SourceObject | None = None
+    """Not needed with `resume`."""
+    execution: Execution
+    settings: dict[str, JsonValue] | None = None
+    """Over those of the sidecar and of the stack; only what a request may set."""
+    force: Given = None
+    resume: Annotated[Literal["cluster"] | None, BeforeValidator(lambda text: text or None)] = None
+    """Plans nothing, so that cluster and publish work again on `run_id`."""
+    run_id: Given = None
+    revision: Given = None
+    """With `resume`: tells this repetition from others, and its results from theirs."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.resume is None and self.source is None:
+            raise ValueError("needs source, or resume with run_id and revision")
+        if self.resume is not None and (self.run_id is None or self.revision is None):
+            raise ValueError("resume needs run_id and revision")
+        if self.resume is not None and (self.settings or self.force):
+            raise ValueError("resume takes neither settings nor force: the plan holds them")
+        if self.resume is None and (self.run_id or self.revision):
+            raise ValueError("run_id and revision go with resume only")
+        if self.revision is not None and not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", self.revision):
+            raise ValueError("revision must be 1 to 64 of A-Z a-z 0-9 . _ -")
+        return self
+
+
+class StartResponse(Contract):
+    outcome: Literal["started", "AlreadyRunning", "AlreadyDone"]
+    """Whether this execution holds the run now; else it has nothing to do."""
+    run_id: str
+    attempt: int
+    chunk_count: int
+    """This and `duration_s` are 0 unless started."""
+    duration_s: float
+    prefix: str
+    """Under which the run is published."""
+    video: str
+    """`bucket/key`."""
+
+
+class PublishOrder(Contract):
+    """What the state machine asks of publish."""
+
+    run_id: str
+    prefix: str
+    execution_arn: str
+
+
+class PublishAnswer(Contract):
+    manifest_uri: str
+    people: int
+    representative: int
+    scenes: int
+    event: dict[str, JsonValue]
+    """Detail of the `Video Processed` event."""
+
+
+class Failure(Contract):
+    """Why a worker gave up: `runs/<run_id>/failures/<index>.json`, and `batch_error.json` for a whole job."""
+
+    error: str
+    """Class name."""
+    cause: str
+
+
 # staging keys
 
 
@@ -327,6 +434,14 @@ def chunk_document_key(run_id: str, chunk: int) -> str:
 
 def selection_key(run_id: str) -> str:
     return f"runs/{run_id}/selection.json"
+
+
+def failure_key(run_id: str, chunk: int) -> str:
+    return f"runs/{run_id}/failures/{chunk:05d}.json"
+
+
+def batch_error_key(run_id: str) -> str:
+    return f"runs/{run_id}/batch_error.json"
 
 
 # detect's documents

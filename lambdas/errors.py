@@ -37,6 +37,10 @@ class InvalidSettings(BadInput):
     """A setting is unknown or outside its range."""
 
 
+class InvalidRequest(BadInput):
+    """What a stage was asked is not what it understands: a field is unknown, missing or of another kind."""
+
+
 class InvalidGallery(BadInput):
     """The gallery can't be read, or nobody in it can be enrolled."""
 
@@ -71,3 +75,11 @@ class IncompleteRun(TalentFramesError):
 
 class SourceChanged(TalentFramesError):
     """The source is no longer the one the plan was made from."""
+
+
+class MissingEnvironment(TalentFramesError):
+    """An environment variable that a function needs is not set, or holds what can't be used."""
+
+
+class GpuMissing(TalentFramesError):
+    """The GPU was asked for, to run models or to decode, and can't be used; nothing is done on the CPU instead."""

@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from lambdas.contracts import Contract
-from lambdas.errors import SourceMissing
+from lambdas.errors import SourceChanged, SourceMissing
 
 C = TypeVar("C", bound=Contract)
+
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 30
+"""Of one try at a bucket; a healthy one answers within a second, and a stuck one is worth another try."""
 
 
 class Store(Protocol):
@@ -132,7 +138,7 @@ class S3Staging:
     def __init__(self, bucket: str, prefix: str = "", client: Any = None) -> None:
         self.bucket = bucket
         self.prefix = prefix
-        self.client = client if client is not None else _s3_client()
+        self.client = client if client is not None else s3_client()
 
     def put(self, key: str, data: bytes, *, content_type: str = "application/octet-stream") -> None:
         self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, ContentType=content_type)
@@ -192,23 +198,72 @@ def presign(client: Any, bucket: str, key: str, *, version_id: str | None = None
     return url
 
 
-def source_location(uri: str) -> str:
+def source_location(uri: str, *, version_id: str | None = None, etag: str | None = None) -> str:
     """From where the video is read by range: the path, the http(s) URL as it is, or a presigned one for s3://.
 
-    Raises SourceMissing for a path without a file and for another kind of URL.
+    An s3 URL's is pinned to `version_id`. A signed URL can't be pinned to an ETag, so without a version the object is
+    looked up and must have `etag`.
+
+    Raises SourceMissing for a path or object that isn't there and for another kind of URL, and SourceChanged where the
+    object is another one by now.
     """
     parts = urlsplit(uri)
     if parts.scheme in ("http", "https"):
         return uri
     if parts.scheme == "s3":
-        return presign(_s3_client(), parts.netloc, parts.path.lstrip("/"))
+        bucket, key = split_s3_uri(uri)
+        client = s3_client()
+        if version_id is None and etag is not None:
+            now = describe_object(client, bucket, key)
+            if now.etag != etag:
+                raise SourceChanged(f"{uri}: has ETag {now.etag} by now, the run was planned for {etag}")
+        return presign(client, bucket, key, version_id=version_id)
     path = Path(parts.path if parts.scheme == "file" else uri)
     if not path.is_file():
         raise SourceMissing(f"{path.name}: no such file")
     return str(path)
 
 
-def _s3_client() -> Any:
-    import boto3
+def split_s3_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key. A key may hold `?`, `#` and `%`, which mean nothing here."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
 
-    return boto3.client("s3")
+
+@dataclass(frozen=True)
+class ObjectFacts:
+    """What a bucket says of an object."""
+
+    version_id: str | None
+    """None where the bucket keeps no versions."""
+    etag: str
+    """Without quotes."""
+
+
+def describe_object(client: Any, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
+    """Version and ETag of an object as it stands, or of that version. Raises SourceMissing."""
+    from botocore.exceptions import ClientError
+
+    version = {} if version_id is None else {"VersionId": version_id}
+    try:
+        answer = client.head_object(Bucket=bucket, Key=key, **version)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        # A version that never was is a 400; a delete marker a 405.
+        if code in ("400", "403", "404", "405", "NoSuchKey", "NoSuchBucket", "NoSuchVersion", "NotFound"):
+            raise SourceMissing(f"s3://{bucket}/{key}: no such object, or it may not be read ({code})") from None
+        raise
+    found = answer.get("VersionId")
+    return ObjectFacts(found if found not in (None, "null") else None, answer["ETag"].strip('"'))
+
+
+@cache
+def s3_client() -> Any:
+    """One client a process; its retries and their number come from AWS_RETRY_MODE and AWS_MAX_ATTEMPTS."""
+    import boto3
+    from botocore.config import Config
+
+    # Signature 4, since objects under a KMS key can't be read by an older signature.
+    return boto3.client(
+        "s3", config=Config(signature_version="s3v4", connect_timeout=CONNECT_TIMEOUT_S, read_timeout=READ_TIMEOUT_S)
+    )
