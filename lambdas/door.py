@@ -5,16 +5,27 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from lambdas.contracts import Contract
-from lambdas.errors import InvalidRequest, MissingEnvironment
+from lambdas.errors import InvalidRequest, MissingEnvironment, ServiceUnavailable
+from lambdas.staging import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, S3Staging, limit_waiting
 
 C = TypeVar("C", bound=Contract)
+
+THROTTLED = (
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TransactionConflictException",
+)
 
 
 def decode(kind: type[C], event: Any) -> C:
@@ -53,6 +64,34 @@ def document(environment: Mapping[str, str], name: str, kind: type[C]) -> C:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "document"
         raise MissingEnvironment(f"{name}: {where}: {first['msg']}") from None
+
+
+def open_bucket(environment: Mapping[str, str], name: str) -> S3Staging:
+    """The bucket a variable names, reached as patiently as S3_CONNECT_TIMEOUT_S and S3_READ_TIMEOUT_S say."""
+    limit_waiting(
+        number(environment, "S3_CONNECT_TIMEOUT_S", CONNECT_TIMEOUT_S),
+        number(environment, "S3_READ_TIMEOUT_S", READ_TIMEOUT_S),
+    )
+    return S3Staging(variable(environment, name))
+
+
+@contextmanager
+def services_named() -> Iterator[None]:
+    """Turns throttling and outages of AWS services, after boto's own tries, into ServiceUnavailable."""
+    from botocore.exceptions import ClientError, HTTPClientError
+    from botocore.exceptions import ConnectionError as OutOfReach
+
+    try:
+        yield
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code = error.response.get("Error", {}).get("Code", "")
+        if status >= 500 or status == 429 or code in THROTTLED:
+            raise ServiceUnavailable(f"{error.operation_name}: {code}") from None
+        raise
+    except (HTTPClientError, OutOfReach) as error:
+        # Its message may hold the address asked.
+        raise ServiceUnavailable(type(error).__name__) from None
 
 
 def log_for(run_id: str, **more: str | int) -> None:

@@ -83,3 +83,11 @@ class MissingEnvironment(TalentFramesError):
 
 class GpuMissing(TalentFramesError):
     """The GPU was asked for, to run models or to decode, and can't be used; nothing is done on the CPU instead."""
+
+
+class SourceUnreachable(TalentFramesError):
+    """The video's host did not answer, or answered with trouble of its own; trying again may help."""
+
+
+class ServiceUnavailable(TalentFramesError):
+    """A bucket or table throttled us or was in trouble through all tries; trying again later may help."""

@@ -257,13 +257,24 @@ def describe_object(client: Any, bucket: str, key: str, version_id: str | None =
     return ObjectFacts(found if found not in (None, "null") else None, answer["ETag"].strip('"'))
 
 
+def limit_waiting(connect_timeout_s: int, read_timeout_s: int) -> None:
+    """How long one try at a bucket may take, for clients made from here on."""
+    global _timeouts_s
+    if (connect_timeout_s, read_timeout_s) != _timeouts_s:
+        _timeouts_s = connect_timeout_s, read_timeout_s
+        s3_client.cache_clear()
+
+
+_timeouts_s = CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+
+
 @cache
 def s3_client() -> Any:
     """One client a process; its retries and their number come from AWS_RETRY_MODE and AWS_MAX_ATTEMPTS."""
     import boto3
     from botocore.config import Config
 
+    connect_s, read_s = _timeouts_s
     # Signature 4, since objects under a KMS key can't be read by an older signature.
-    return boto3.client(
-        "s3", config=Config(signature_version="s3v4", connect_timeout=CONNECT_TIMEOUT_S, read_timeout=READ_TIMEOUT_S)
-    )
+    config = Config(signature_version="s3v4", connect_timeout=connect_s, read_timeout=read_s)
+    return boto3.client("s3", config=config)

@@ -16,11 +16,12 @@ from pathlib import Path
 import av
 import av.error
 import certifi
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from lambdas.errors import EmptySource, NoVideoStream, SourceMissing, UnreadableVideo
+from lambdas.errors import EmptySource, NoVideoStream, SourceMissing, SourceUnreachable, UnreadableVideo
 
 ACCEPTED_FORMATS = ("mov", "matroska", "mpegts", "avi", "flv", "mpeg", "asf", "ogg", "mxf", "nut")
 """FFmpeg's demuxers of real video containers. Playlists (hls, concat, dash, sdp), pictures, raw audio and raw
@@ -67,8 +68,12 @@ def is_url(location: str) -> bool:
     return location.startswith(("http://", "https://"))
 
 
-def open_video(location: str, name: str, *, request_bytes: int = REQUEST_BYTES) -> InputContainer:
+def open_video(
+    location: str, name: str, *, request_bytes: int = REQUEST_BYTES, hardware: HWAccel | None = None
+) -> InputContainer:
     """An open container to use in a `with`; `name` stands in messages, since a location may be a signed URL.
+
+    With `hardware` its decoders run there.
 
     Raises SourceMissing, EmptySource, UnreadableVideo or NoVideoStream; network trouble as FFmpeg's own error.
     """
@@ -85,6 +90,7 @@ def open_video(location: str, name: str, *, request_bytes: int = REQUEST_BYTES) 
             mode="r",
             options=input_options(location, request_bytes),
             timeout=None,
+            hwaccel=hardware,
         )
 
 
@@ -115,6 +121,20 @@ def named_errors(location: str, name: str) -> Iterator[None]:
         if error.errno != errno.EIO:
             raise
         raise _refusal(location, name, error) from None
+
+
+@contextmanager
+def reaching(name: str) -> Iterator[None]:
+    """Turns trouble with the network into SourceUnreachable, for doors whose callers match names and keep messages.
+
+    FFmpeg's own messages hold the whole URL, signature included; this one doesn't.
+    """
+    try:
+        yield
+    except (av.error.FFmpegError, urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        # urllib's reason may be an exception itself.
+        why = getattr(error, "strerror", None) or getattr(error, "reason", None) or type(error).__name__
+        raise SourceUnreachable(f"{name}: could not be read ({why})") from None
 
 
 def read_bytes(location: str, start: int, length: int, name: str) -> bytes:

@@ -6,6 +6,8 @@ import bisect
 import logging
 import time
 from collections.abc import Sequence
+from os import environ
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,7 @@ from lambdas.contracts import (
     plan_key,
     selection_key,
 )
+from lambdas.door import decode, log_for, open_bucket, services_named
 from lambdas.errors import IncompleteRun, InvalidGallery
 from lambdas.staging import Store, get_document, put_document
 
@@ -72,6 +75,15 @@ def run(request: ClusterRequest, staging: Store) -> ClusterResponse:
         scenes=len(selection.scenes),
         representative=len(selection.representative),
     )
+
+
+def handler(event: Any, context: object) -> dict[str, Any]:
+    """The Lambda door."""
+    request = decode(ClusterRequest, event)
+    log_for(request.run_id)
+    staging = open_bucket(environ, "STAGING_BUCKET")
+    with services_named():
+        return run(request, staging).model_dump(mode="json")
 
 
 def _read_gallery(plan: Plan, staging: Store) -> Gallery | None:

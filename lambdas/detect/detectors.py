@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lambdas.detect import device
 from lambdas.detect.faces import FaceDetections, Floats, Image, detect_at_two_scales, detector_size, distinct, padded
 
 
 def onnx_session(path: Path, threads: int) -> Any:
-    """An onnxruntime session on the CPU that uses so many threads, and keeps quiet about it."""
+    """An onnxruntime session on this process' device that uses so many threads, and keeps quiet about it."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -21,7 +22,9 @@ def onnx_session(path: Path, threads: int) -> Any:
     options.inter_op_num_threads = 1
     # Warnings about initializers among the graph's inputs come by the hundred.
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(path), options, providers=[device.provider()])
+    device.check_session(session)
+    return session
 
 
 class ScrfdDetector:

@@ -25,6 +25,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from lambdas.contracts import OPEN_END, Chunk, SourceFacts
+from lambdas.detect import device
 from lambdas.errors import NoVideoStream
 from lambdas.video import holds_pts, open_video, packet_time
 
@@ -245,7 +246,7 @@ class _Door:
         return self._from_start()
 
     def _open(self) -> InputContainer:
-        container = open_video(self._location, self._name)
+        container = open_video(self._location, self._name, hardware=device.hardware_decoder())
         streams = container.streams
         if self._stream_index >= len(streams) or streams[self._stream_index].type != "video":
             container.close()

@@ -5,7 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import lru_cache
+from os import environ
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -13,14 +17,17 @@ from numpy.typing import NDArray
 
 from lambdas.contracts import (
     QUALITY_PARTS,
+    Chunk,
     ChunkDocument,
     Detections,
     DetectRequest,
     DetectResponse,
     Distances,
+    Failure,
     Plan,
     chunk_document_key,
     detections_key,
+    failure_key,
     frames_key,
     plan_key,
 )
@@ -34,8 +41,10 @@ from lambdas.detect.quality import is_strong
 from lambdas.detect.scan import Scan, scan, track_faces
 from lambdas.detect.scenes import Glance, Shots
 from lambdas.detect.tracks import Sighting, Track, Tracker, embed_missing, faces_to_embed
+from lambdas.door import decode, log_for, open_bucket, services_named, variable
 from lambdas.errors import PackMismatch
-from lambdas.staging import Store, get_document, source_location
+from lambdas.staging import Store, get_document, put_document, source_location
+from lambdas.video import reaching
 
 _LOG = logging.getLogger(__name__)
 _NEWCOMER_SIGHTINGS = 3
@@ -51,7 +60,7 @@ def run(request: DetectRequest, staging: Store, pack: Path) -> DetectResponse:
     if staging.exists(document_key):
         return DetectResponse(run_id=request.run_id, chunk=request.chunk, skipped=True)
     plan = get_document(staging, plan_key(request.run_id), Plan)
-    models = load_pack(pack)
+    models = _loaded(pack)
     if models.facts.sha256 != plan.pack.sha256:
         raise PackMismatch(f"run {plan.run_id} was planned for {plan.pack.name}, this worker has {models.facts.name}")
     _LOG.info("detect: run %s chunk %d begins", request.run_id, request.chunk)
@@ -74,11 +83,39 @@ def run(request: DetectRequest, staging: Store, pack: Path) -> DetectResponse:
     return DetectResponse(run_id=request.run_id, chunk=request.chunk, skipped=not written)
 
 
+def handler(event: Any, context: object) -> dict[str, Any]:
+    """The Lambda door: one chunk; the map needs no answer."""
+    request = decode(DetectRequest, event)
+    log_for(request.run_id, chunk=request.chunk)
+    staging, pack = open_bucket(environ, "STAGING_BUCKET"), Path(variable(environ, "PACK_DIR"))
+    with services_named():
+        run_noting_failure(request, staging, pack)
+    return {}
+
+
+def run_noting_failure(request: DetectRequest, staging: Store, pack: Path) -> DetectResponse:
+    """`run`, which leaves the reason in staging if it fails: the map's own failure doesn't say it."""
+    try:
+        with reaching(f"run {request.run_id} chunk {request.chunk}: the video"):
+            return run(request, staging, pack)
+    except Exception as error:
+        with suppress(Exception):
+            failure = Failure(error=type(error).__name__, cause=str(error))
+            put_document(staging, failure_key(request.run_id, request.chunk), failure)
+        raise
+
+
+@lru_cache(maxsize=1)
+def _loaded(pack: Path) -> Pack:
+    """The pack, whose models stay in memory for this process' next chunk."""
+    return load_pack(pack)
+
+
 def _work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[bytes, Detections, ChunkDocument]:
     source, settings = plan.source, plan.settings
     chunk = plan.chunks[index]
     tier = settings.tier(source.duration_s)
-    location = staging.location(chunk.segment_key) if chunk.segment_key else source_location(source.uri)
+    location = location_of(plan, chunk, staging)
     name = PurePosixPath(urlsplit(source.uri).path).name
     distances = plan.pack.distances.model_copy(
         update={"same": settings.same_person_distance or plan.pack.distances.same}
@@ -110,6 +147,13 @@ def _work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple
         fetch(reader, source, seen, [_best(track).pts for track in late], closer, watch)
         tracks += late
     return _documents(plan, index, seen, closer, tracks, wanted, looker, distances, reader, watch)
+
+
+def location_of(plan: Plan, chunk: Chunk, staging: Store) -> str:
+    """From where a chunk is read: its segment, or the source, pinned to what was planned for."""
+    if chunk.segment_key:
+        return staging.location(chunk.segment_key)
+    return source_location(plan.source.uri, version_id=plan.source.version_id, etag=plan.source.etag)
 
 
 def _join_dense(closer: Closer) -> None:

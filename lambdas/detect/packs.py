@@ -17,7 +17,7 @@ from lambdas.contracts import Contract, Distances, PackFacts
 from lambdas.detect.detectors import CenterFaceDetector, ScrfdDetector, YuNetDetector, onnx_session
 from lambdas.detect.embedders import ArcFaceEmbedder, DlibEmbedder, SFaceEmbedder
 from lambdas.detect.faces import Detector, Embedder
-from lambdas.errors import DamagedPack, MissingPack, UnknownPack
+from lambdas.errors import DamagedPack, GpuMissing, MissingPack, UnknownPack
 
 MANIFEST = "pack.json"
 
@@ -99,7 +99,7 @@ class Pack:
     def _loaded(self, kind: type[Any], file: PackFile) -> Any:
         try:
             return kind(self.directory / file.name, self._threads)
-        except ImportError:
+        except (ImportError, GpuMissing):
             raise
         except Exception as error:
             # onnxruntime and dlib have no error of their own for a file that is not a model.

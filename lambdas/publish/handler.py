@@ -7,6 +7,9 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from os import environ
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from lambdas.contracts import (
@@ -14,6 +17,8 @@ from lambdas.contracts import (
     FaceInFrame,
     FrameRef,
     Plan,
+    PublishAnswer,
+    PublishOrder,
     PublishRequest,
     PublishResponse,
     SelectedPerson,
@@ -22,11 +27,13 @@ from lambdas.contracts import (
     plan_key,
     selection_key,
 )
+from lambdas.door import decode, log_for, number, open_bucket, services_named
 from lambdas.errors import IncompleteRun
 from lambdas.publish import cost, images, names, report
 from lambdas.publish import manifest as manifests
+from lambdas.publish.event import event_detail, latest_document, latest_key
 from lambdas.publish.keys import Keys, check_distinct, check_prefix, is_inside
-from lambdas.staging import Store, get_document
+from lambdas.staging import Store, get_document, presign
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +42,8 @@ FRAMES_AT_ONCE = 4
 KEPT_QUALITY = 95
 """JPEG quality of staged frames; a picture that isn't resized is not encoded again to reach it."""
 FACE_QUALITY = 90
+MOST_URIS = 50
+"""Frames listed in the event unless EVENT_URI_CAP says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,39 @@ def run(request: PublishRequest, staging: Store, published: Store) -> PublishRes
         representative=len(selection.representative),
         scenes=len(selection.scenes),
     )
+
+
+def handler(event: Any, context: object) -> dict[str, Any]:
+    """The Lambda door: publishes, points `latest.json` to it and hands back the event to send."""
+    order = decode(PublishOrder, event)
+    log_for(order.run_id)
+    staging = open_bucket(environ, "STAGING_BUCKET")
+    published = open_bucket(environ, "PUBLISHED_BUCKET")
+    expiry_s = number(environ, "URL_EXPIRY_S", 0)
+    most_uris = number(environ, "EVENT_URI_CAP", MOST_URIS)
+    with services_named():
+        answer = run(PublishRequest(run_id=order.run_id, prefix=order.prefix), staging, published)
+        manifest = manifests.Manifest.model_validate_json(published.get(answer.manifest_key))
+        if latest := latest_key(order.prefix, order.run_id):
+            pointer = latest_document(manifest, published.bucket, order.prefix, answer.manifest_key)
+            published.put(latest, pointer, content_type="application/json")
+    detail = event_detail(
+        manifest,
+        bucket=published.bucket,
+        prefix=order.prefix,
+        manifest_key=answer.manifest_key,
+        execution_arn=order.execution_arn,
+        most_uris=most_uris,
+        sign=partial(presign, published.client, published.bucket, expires_s=expiry_s) if expiry_s else None,
+        urls_expire_in_s=expiry_s,
+    )
+    return PublishAnswer(
+        manifest_uri=detail["manifest_uri"],
+        people=answer.people,
+        representative=answer.representative,
+        scenes=answer.scenes,
+        event=detail,
+    ).model_dump(mode="json")
 
 
 def _jobs(plan: Plan, selection: Selection, keys: Keys) -> list[_FrameJob]:

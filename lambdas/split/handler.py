@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import tempfile
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from os import environ
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lambdas.contracts import (
     Chunk,
+    PackFacts,
     Plan,
     Settings,
     SplitRequest,
     SplitResponse,
+    StartRequest,
+    StartResponse,
     chunks_key,
     plan_key,
     segment_key,
 )
-from lambdas.split.identify import PIPELINE_VERSION, identify, run_id
+from lambdas.door import decode, document, log_for, number, open_bucket, services_named, variable
+from lambdas.errors import IncompleteRun, InvalidGallery
+from lambdas.split.claim import Ledger
+from lambdas.split.identify import PIPELINE_VERSION, identify, identify_object, run_id
 from lambdas.split.plan import choose_borders, make_chunks, mid_gop_ticks
 from lambdas.split.probe import Probe, find_keyframes, measured_end, probe_video, settle_borders
+from lambdas.split.requests import DEFAULT_PREFIX, choose_settings, pin, published_prefix, read_sidecar
 from lambdas.split.segments import copy_chunk, copy_indexed
-from lambdas.staging import Store, put_document, source_location
+from lambdas.staging import (
+    S3Staging,
+    Store,
+    get_document,
+    put_document,
+    s3_client,
+    source_location,
+    split_s3_uri,
+)
+from lambdas.video import reaching, size_bytes
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +56,12 @@ def run(request: SplitRequest, staging: Store) -> SplitResponse:
     """
     began = time.perf_counter()
     name = source_name(request.uri)
-    location = source_location(request.uri)
-    identity, size = identify(location, name)
+    location = source_location(request.uri, version_id=request.version_id, etag=request.etag)
+    if request.version_id or request.etag:
+        bucket, key = split_s3_uri(request.uri)
+        identity, size = identify_object(bucket, key, request.version_id, request.etag), size_bytes(location, name)
+    else:
+        identity, size = identify(location, name)
     gallery = staging.get(request.gallery_key) if request.gallery_key is not None else b""
     this_run = run_id(identity, request.settings, request.pack, gallery=gallery, force=request.force)
     log.info("split starts: run %s, %s", this_run, name)
@@ -52,7 +75,7 @@ def run(request: SplitRequest, staging: Store) -> SplitResponse:
     document = Plan(
         pipeline_version=PIPELINE_VERSION,
         run_id=this_run,
-        source=probe.facts,
+        source=probe.facts.model_copy(update={"version_id": request.version_id, "etag": request.etag}),
         settings=request.settings,
         pack=request.pack,
         gallery_key=request.gallery_key,
@@ -68,10 +91,113 @@ def run(request: SplitRequest, staging: Store) -> SplitResponse:
     return SplitResponse(run_id=this_run, chunk_count=len(chunks), duration_s=probe.facts.duration_s)
 
 
+def handler(event: Any, context: object) -> dict[str, Any]:
+    """The Lambda door: identifies the upload and claims its run before the video is opened, then plans it."""
+    request = decode(StartRequest, event)
+    staging = open_bucket(environ, "STAGING_BUCKET")
+    ledger = Ledger(variable(environ, "LEDGER_TABLE"), number(environ, "LEASE_S"))
+    prefix = environ.get("PREFIX_TEMPLATE") or DEFAULT_PREFIX
+    with services_named():
+        if request.resume is not None:
+            return _resume(request, staging, ledger, prefix).model_dump(mode="json")
+        gallery = _gallery_place(environ.get("GALLERY_BUCKET"), environ.get("GALLERY_KEY"))
+        stack, pack = document(environ, "DEFAULT_SETTINGS", Settings), document(environ, "PACK_FACTS", PackFacts)
+        return _start(request, staging, ledger, prefix, stack, pack, gallery).model_dump(mode="json")
+
+
+def _start(
+    request: StartRequest,
+    staging: S3Staging,
+    ledger: Ledger,
+    prefix: str,
+    stack: Settings,
+    pack: PackFacts,
+    gallery_place: tuple[str, str] | None,
+) -> StartResponse:
+    assert request.source is not None
+    client = s3_client()
+    source = pin(client, request.source)
+    settings = choose_settings(stack, read_sidecar(client, source), request.settings or {})
+    gallery, gallery_key = b"", None
+    if gallery_place is not None:
+        gallery, gallery_key = _stage_gallery(client, gallery_place, staging)
+    identity = identify_object(source.bucket, source.key, source.version_id, source.etag)
+    this_run = run_id(identity, settings, pack, gallery=gallery, force=request.force or "")
+    log_for(this_run)
+    video = f"{source.bucket}/{source.key}"
+    claim = ledger.claim(this_run, request.execution, video)
+    ledger.note_execution(this_run, request.execution, video, claim.outcome)
+    chunk_count, duration_s = 0, 0.0
+    if claim.outcome == "started":
+        order = SplitRequest(
+            uri=source.uri,
+            settings=settings,
+            pack=pack,
+            gallery_key=gallery_key,
+            force=request.force or "",
+            version_id=source.version_id,
+            etag=source.etag,
+        )
+        with reaching(source_name(source.uri)):
+            planned = run(order, staging)
+        chunk_count, duration_s = planned.chunk_count, planned.duration_s
+    return StartResponse(
+        outcome=claim.outcome,
+        run_id=this_run,
+        attempt=claim.attempt,
+        chunk_count=chunk_count,
+        duration_s=duration_s,
+        prefix=published_prefix(prefix, source.key, this_run),
+        video=video,
+    )
+
+
+def _resume(request: StartRequest, staging: S3Staging, ledger: Ledger, prefix: str) -> StartResponse:
+    """Claims a run that was planned before, under a revision of its own."""
+    assert request.run_id is not None
+    log_for(request.run_id)
+    try:
+        planned = get_document(staging, plan_key(request.run_id), Plan)
+    except KeyError:
+        raise IncompleteRun(f"run {request.run_id}: its plan is not in staging, or not any more") from None
+    bucket, key = split_s3_uri(planned.source.uri)
+    claim = ledger.claim(request.run_id, request.execution, f"{bucket}/{key}", revision=request.revision)
+    ledger.note_execution(request.run_id, request.execution, f"{bucket}/{key}", claim.outcome)
+    return StartResponse(
+        outcome=claim.outcome,
+        run_id=request.run_id,
+        attempt=claim.attempt,
+        chunk_count=len(planned.chunks),
+        duration_s=planned.source.duration_s,
+        prefix=published_prefix(prefix, key, f"{request.run_id}-{request.revision}"),
+        video=f"{bucket}/{key}",
+    )
+
+
+def _gallery_place(bucket: str | None, key: str | None) -> tuple[str, str] | None:
+    if not bucket or not key:
+        return None
+    return bucket, key
+
+
+def _stage_gallery(client: Any, place: tuple[str, str], staging: S3Staging) -> tuple[bytes, str]:
+    """The gallery's bytes and where they now lie in staging, under their checksum: a run's gallery never changes."""
+    bucket, key = place
+    try:
+        data: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except client.exceptions.NoSuchKey:
+        raise InvalidGallery(f"s3://{bucket}/{key}: there is no gallery") from None
+    staged = f"galleries/{hashlib.sha256(data).hexdigest()}.npz"
+    staging.put(staged, data)
+    return data, staged
+
+
 def source_name(uri: str) -> str:
     """The file's name, for messages: the last part of a path or URL, without its query."""
     parts = urlsplit(uri)
-    if parts.scheme in ("http", "https", "s3", "file"):
+    if parts.scheme == "s3":
+        return PurePosixPath(split_s3_uri(uri)[1]).name
+    if parts.scheme in ("http", "https", "file"):
         return unquote(PurePosixPath(parts.path).name) or parts.netloc
     return Path(uri).name
 

@@ -28,6 +28,12 @@ def identify(location: str, name: str) -> tuple[str, int]:
     return digest.hexdigest()[:ID_DIGITS], size
 
 
+def identify_object(bucket: str, key: str, version_id: str | None, etag: str | None) -> str:
+    """The identity of an upload into a bucket: where it is and its version, or its ETag where no versions are kept."""
+    parts = (bucket, key, version_id or etag or "")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:ID_DIGITS]
+
+
 def run_id(identity: str, settings: Settings, pack: PackFacts, *, gallery: bytes = b"", force: str = "") -> str:
     """Short hexadecimal id of a run: the same for the same video, settings, pack, gallery, version and `force`."""
     parts = (

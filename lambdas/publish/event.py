@@ -1,0 +1,103 @@
+"""The `Video Processed` event of a run, and the pointer to a video's latest results. Pure: no files, no environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from lambdas.publish.manifest import Manifest
+
+DETAIL_BYTES = 180_000
+"""Of an event's detail at most: an event with everything around it, and a state of the machine, hold 256 KiB."""
+
+
+def event_detail(
+    manifest: Manifest,
+    *,
+    bucket: str,
+    prefix: str,
+    manifest_key: str,
+    execution_arn: str,
+    most_uris: int,
+    sign: Callable[[str], str] | None = None,
+    urls_expire_in_s: int = 0,
+) -> dict[str, Any]:
+    """What a consumer needs without reading the manifest: counts, the video, and where the frames are.
+
+    At most `most_uris` frames are listed, people first, then representative frames, then scenes; `complete` says
+    whether that is all of them. `sign` makes a key's URL, which works for `urls_expire_in_s` at most.
+    """
+
+    def place(file: str) -> dict[str, Any]:
+        found = {"uri": f"s3://{bucket}/{prefix}{file}"}
+        return found if sign is None else {**found, "url": sign(prefix + file)}
+
+    listed: list[tuple[str, dict[str, Any], str]] = []
+    for person in manifest.people:
+        best = person.best_frame
+        listed.append(
+            ("talent_frames", {"id": person.id, "name": person.name, "t_s": best.t_s, "score": best.score}, best.file)
+        )
+    for frame in manifest.representative_frames:
+        listed.append(("representative_frames", {"t_s": frame.t_s, "score": frame.score}, frame.file))
+    for scene in manifest.scenes:
+        listed.append(("scene_frames", {"index": scene.index, "t_s": scene.t_s}, scene.file))
+
+    detail: dict[str, Any] = {
+        "run_id": manifest.run_id,
+        "execution_arn": execution_arn,
+        "source": manifest.source.uri,
+        "manifest_uri": f"s3://{bucket}/{manifest_key}",
+        "report_uri": f"s3://{bucket}/{prefix}{manifest.report_file}",
+        "video": {
+            "duration_s": manifest.source.duration_s,
+            "frame_count": manifest.source.frame_count,
+            "width": manifest.source.width,
+            "height": manifest.source.height,
+            "fps": manifest.source.fps,
+            "container": manifest.source.container,
+            "codec": manifest.source.codec,
+        },
+        "metrics": {
+            "people": len(manifest.people),
+            "representative": len(manifest.representative_frames),
+            "scenes": len(manifest.scenes),
+            "cost_usd": manifest.cost.total_usd,
+            "seconds": manifest.timings.model_dump(),
+        },
+        "talent_frames": [],
+        "representative_frames": [],
+        "scene_frames": [],
+        "complete": True,
+    }
+    if sign is not None:
+        detail["urls_expire_in_s"] = urls_expire_in_s
+    size = len(json.dumps(detail))
+    for number, (kind, facts, file) in enumerate(listed):
+        entry = {**facts, **place(file)} if number < most_uris else None
+        size += len(json.dumps(entry)) + 2
+        if entry is None or size > DETAIL_BYTES:
+            detail["complete"] = False
+            break
+        detail[kind].append(entry)
+    return detail
+
+
+def latest_key(prefix: str, run_id: str) -> str | None:
+    """Where the pointer to a video's latest results lies: beside its runs' folders; None where runs have no folder."""
+    folder, _, run = prefix.rstrip("/").rpartition("/")
+    if not run.startswith(run_id):
+        return None
+    return f"{folder}/latest.json" if folder else "latest.json"
+
+
+def latest_document(manifest: Manifest, bucket: str, prefix: str, manifest_key: str) -> bytes:
+    """The pointer: which run, and its manifest."""
+    pointer = {
+        "run_id": manifest.run_id,
+        "prefix": prefix,
+        "manifest_uri": f"s3://{bucket}/{manifest_key}",
+        "created_at": manifest.created_at,
+    }
+    return json.dumps(pointer, indent=1).encode()
