@@ -70,3 +70,24 @@ def demo_run(demo_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
     out = tmp_path_factory.mktemp("demo-out") / "run"
     return talent_frames.run(demo_clip, out=out, workers=2, settings=Settings(chunk_s=12)), out
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """AWS in memory (moto), reached by boto3 in this process; nothing leaves the machine."""
+    from moto import mock_aws
+
+    from lambdas.staging import s3_client
+
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "testing"),
+        ("AWS_SECRET_ACCESS_KEY", "testing"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws():
+        s3_client.cache_clear()
+        yield
+    s3_client.cache_clear()
