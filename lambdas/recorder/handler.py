@@ -31,7 +31,7 @@ WORKING_STATES = ("TaskStateEntered", "MapStateEntered")
 def handler(event: dict[str, Any], context: object) -> None:
     """Writes the failure into the ledger if the run is still this execution's, and sends `Video Failed`."""
     table, bucket = _variable("LEDGER_TABLE"), _variable("STAGING_BUCKET")
-    bus, source = _variable("EVENT_BUS_NAME"), _variable("EVENT_SOURCE")
+    bus, source = _variable("EVENT_BUS"), _variable("EVENT_SOURCE")
     ledger, detail = boto3.client("dynamodb"), event["detail"]
     arn, name, status = detail["executionArn"], detail["name"], detail["status"]
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import logging
 import re
 import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,6 +31,8 @@ from tests.aws.runtime import Answer, Functions, Program, run_job
 ACCOUNT, REGION = "123456789012", "us-east-1"
 SECRETS = {"webhook-secret": "let-the-hook-in", "database-key": "service-key"}
 """By name in Secrets Manager."""
+ON_THE_CPU = {"DETECT_DEVICE": "cpu", "DETECT_DECODER": "cpu", "DETECT_WORKERS": "1"}
+"""Put over a Batch job's own environment, as there is no GPU here."""
 RUN_S = 90.0
 """A run that has not ended by then is stuck."""
 
@@ -146,7 +149,13 @@ class Cloud:
         logs.mkdir()
         self.functions = Functions(logs)
         self.jobs: list[tuple[Any, int]] = []
+        """Command and exit code of every Batch job."""
+        self.job_environment: dict[str, str] = dict(ON_THE_CPU)
+        self.before_job: Callable[[Any], None] | None = None
         self._images: dict[str, Program] = {}
+        self._lock = threading.Lock()
+        # Its lines hold signed URLs, and there are thousands.
+        logging.getLogger("werkzeug").setLevel(logging.WARNING)
         self._stop_pipes = threading.Event()
         self.stacks: list[Stack] = []
 
@@ -160,7 +169,7 @@ class Cloud:
         else:
             folder = stack.assets / f"asset.{Path(function.code['S3Key']).stem}"
             program = Program(folder, (function.handler,), {})
-        program = Program(program.root, program.command, self._inside(function.environment_vars) | program.environment)
+        program = Program(program.root, program.command, self._inside(program.environment | function.environment_vars))
         return self.functions.invoke(
             function.function_name, function.function_arn, program, body, float(function.timeout)
         )
@@ -170,7 +179,10 @@ class Cloud:
         stack = next(stack for stack in self.stacks if job.job_definition.name in stack.job_names())
         program = self._image(stack, container["image"].rpartition(":")[2], "batch")
         environment = {entry["name"]: entry["value"] for entry in container.get("environment", [])}
-        program = Program(program.root, program.command, self._inside(environment) | program.environment)
+        environment = program.environment | environment | self.job_environment
+        program = Program(program.root, program.command, self._inside(environment))
+        if self.before_job:
+            self.before_job(job)
         command = job.container_overrides.get("command") or container.get("command", [])
         code = run_job(program, list(command), self.functions.log("batch"), RUN_S)
         self.jobs.append((command, code))
@@ -227,14 +239,15 @@ class Cloud:
 
     def _image(self, stack: Stack, tag: str, target: str) -> Program:
         key = f"{tag}-{target}"
-        if key not in self._images:
-            described = stack.images[tag]
-            self._images[key] = lay_out(
-                stack.assets / described["directory"], described["dockerFile"], target, self.work / "images" / key
-            )
-        return self._images[key]
+        with self._lock:
+            if key not in self._images:
+                described = stack.images[tag]
+                self._images[key] = lay_out(
+                    stack.assets / described["directory"], described["dockerFile"], target, self.work / "images" / key
+                )
+            return self._images[key]
 
-    def _inside(self, environment: dict[str, str]) -> dict[str, str]:
+    def _inside(self, environment: Mapping[str, str]) -> dict[str, str]:
         """A function's environment, with what the Lambda service adds, and the pack where it lies on this machine."""
         return {
             **{name: str(self._pack) if value == "/opt/pack" else str(value) for name, value in environment.items()},
@@ -320,31 +333,36 @@ class Stack:
         assert described["StackStatus"] == "CREATE_COMPLETE", described
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
         for logical_id, resource in self.template["Resources"].items():
-            # moto's CloudFormation leaves out a bucket's notifications.
-            if resource["Type"] == "AWS::S3::Bucket" and "NotificationConfiguration" in resource["Properties"]:
-                assert resource["Properties"]["NotificationConfiguration"] == {
-                    "EventBridgeConfiguration": {"EventBridgeEnabled": True}
-                }
+            if resource["Type"] != "AWS::S3::Bucket":
+                continue
+            # moto's CloudFormation leaves these out.
+            bucket, properties = self.physical(logical_id), resource["Properties"]
+            if "VersioningConfiguration" in properties:
+                s3.put_bucket_versioning(
+                    Bucket=bucket, VersioningConfiguration=properties["VersioningConfiguration"]
+                )
+            if properties.get("NotificationConfiguration", {}).get("EventBridgeConfiguration", {}):
+                assert properties["NotificationConfiguration"]["EventBridgeConfiguration"]["EventBridgeEnabled"]
                 s3.put_bucket_notification_configuration(
-                    Bucket=self.physical(logical_id),
-                    NotificationConfiguration={"EventBridgeConfiguration": {}},
+                    Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
                 )
 
     def physical(self, logical_id: str) -> str:
-        answer = boto3.client("cloudformation").describe_stack_resource(
-            StackName=self.name, LogicalResourceId=logical_id
-        )
-        name: str = answer["StackResourceDetail"]["PhysicalResourceId"]
+        name: str = self._stack().resource_map[logical_id].physical_resource_id
         return name
+
+    def _stack(self) -> Any:
+        from moto.cloudformation.models import cloudformation_backends
+
+        return cloudformation_backends[ACCOUNT][REGION].get_stack(self.name)
 
     def resources(self, kind: str) -> list[dict[str, Any]]:
         """Properties of the resources of a type, references resolved."""
-        from moto.cloudformation.models import cloudformation_backends
         from moto.cloudformation.parsing import clean_json
 
-        stack = cloudformation_backends[ACCOUNT][REGION].get_stack(self.name)
+        known = self._stack().resource_map
         return [
-            clean_json(copy.deepcopy(resource["Properties"]), stack.resource_map)
+            clean_json(copy.deepcopy(resource["Properties"]), known)
             for resource in self.template["Resources"].values()
             if resource["Type"] == kind
         ]

@@ -99,12 +99,20 @@ UNKNOWN_TYPES = (
     "AWS::ApiGateway::RequestValidator",
     "AWS::ApiGateway::Stage",
     "AWS::ApiGateway::Account",
+    "AWS::ApiGateway::UsagePlan",
+    "AWS::ApiGateway::UsagePlanKey",
+    "AWS::ApiGateway::ApiKey",
     "AWS::CloudWatch::Alarm",
+    "AWS::S3::BucketPolicy",
+    "AWS::SQS::QueuePolicy",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SNS::Subscription",
+    "AWS::Lambda::EventInvokeConfig",
 )
-"""Interpreted by the emulator (connection, destination, pipe, API) or only referred to by others (the rest).
+"""Interpreted by the emulator (connection, destination, pipe, API) or only there to be referred to (the rest).
 
-Bucket, queue and topic policies stay unknown on purpose: moto ignores their conditions, so a bucket's TLS-only Deny
-would refuse everything.
+Bucket, queue and topic policies stay without effect on purpose: moto ignores their conditions, so a bucket's TLS-only
+Deny would refuse everything.
 """
 
 
@@ -124,6 +132,7 @@ class _Models:
 def fill(patch: pytest.MonkeyPatch, outside: Outside) -> None:
     """Fills the gaps until `patch` is undone."""
     _register_models(patch)
+    _buses_have_names(patch)
     _state_machines_execute(patch)
     _functions_run_outside(patch, outside)
     _jobs_run_outside(patch, outside)
@@ -133,6 +142,7 @@ def fill(patch: pytest.MonkeyPatch, outside: Outside) -> None:
     _http_invoke(patch, outside)
     _rules_reach_all_targets(patch, outside)
     _executions_tell_their_status(patch)
+    _start_times_are_text(patch)
 
 
 def _register_models(patch: pytest.MonkeyPatch) -> None:
@@ -142,6 +152,13 @@ def _register_models(patch: pytest.MonkeyPatch) -> None:
     known = {kind.cloudformation_type(): kind for kind in [*CloudFormationModel.__subclasses__(), *_Models.made]}
     patch.setattr(parsing, "get_model_map", lambda: known)
     patch.setattr(parsing, "get_model_list", lambda: list(known.values()))
+
+
+def _buses_have_names(patch: pytest.MonkeyPatch) -> None:
+    """A reference to a bus gives moto's object instead of its name."""
+    from moto.events.models import EventBus
+
+    patch.setattr(EventBus, "physical_resource_id", property(lambda self: self.name), raising=False)
 
 
 def _state_machines_execute(patch: pytest.MonkeyPatch) -> None:
@@ -344,8 +361,8 @@ def _http_invoke(patch: pytest.MonkeyPatch, outside: Outside) -> None:
 
     known = factory.state_task_service_for
 
-    def service_for(name: str) -> Any:
-        return Http() if name == "http" else known(name)
+    def service_for(service_name: str) -> Any:
+        return Http() if service_name == "http" else known(service_name)
 
     patch.setattr(factory, "state_task_service_for", service_for)
 
@@ -436,6 +453,20 @@ def _executions_tell_their_status(patch: pytest.MonkeyPatch) -> None:
         tell_status(self.execution)
 
     patch.setattr(executions.BaseExecutionWorkerCommunication, "_reflect_execution_status", reflect_status)
+
+
+def _start_times_are_text(patch: pytest.MonkeyPatch) -> None:
+    """`$$.Execution.StartTime` is a datetime there, which no payload can hold."""
+    from moto.stepfunctions.parser.backend import execution as executions
+
+    details = executions.Execution.get_start_execution_details
+
+    def with_text(self: Any) -> Any:
+        found = details(self)
+        found.start_time = found.start_time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return found
+
+    patch.setattr(executions.Execution, "get_start_execution_details", with_text)
 
 
 def tell_status(execution: Any) -> None:

@@ -205,9 +205,10 @@ def run_job(program: Program, arguments: list[str], log: Path, timeout_s: float)
         **program.environment,
         "PYTHONPATH": str(program.root),
     }
+    command = [sys.executable if word == "python" else word for word in program.command]
     with log.open("ab") as output:
         done = subprocess.run(
-            [*program.command, *arguments],
+            [*command, *arguments],
             cwd=program.root,
             env=environment,
             stdout=output,

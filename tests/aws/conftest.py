@@ -1,0 +1,135 @@
+"""The stacks of these tests: synthesized once, deployed into moto once, shared by all cases."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.aws import moto_gaps
+from tests.aws.emulator import ACCOUNT, REGION, Cloud, Stack
+from tests.clips import ffmpeg
+
+VIEWS = (
+    ("skimage", "data/astronaut.png", 0, 0, 464, 261),
+    ("insightface", "data/images/t1.jpg", 394, 240, 460, 259),
+    ("skimage", "data/coffee.png", 0, 20, 540, 303),
+)
+"""Package, picture, and where in it a camera move begins: x, y, width, height."""
+
+RUN_SETTINGS = {
+    "chunk_s": 2,
+    "short_below_s": 60,
+    # Many chunks, little to look at in each.
+    "long": {"period_s": 30, "dense_looks": 0},
+    "alternatives": 1,
+    "representative": 4,
+}
+MAIN: dict[str, Any] = {
+    "stack": "Main",
+    "run": RUN_SETTINGS,
+    # One try, so that an ordered fault reaches the state machine.
+    "s3_attempts": 1,
+    "map_concurrency": 2,
+    "webhook_url": "https://hooks.example.com/frames",
+    "webhook_secret": "webhook-secret",
+    "event_bus": "own",
+}
+WITH_GPU: dict[str, Any] = {
+    **MAIN,
+    "stack": "WithGpu",
+    "gpu": True,
+    "gpu_from_s": 0,
+    "webhook_url": "",
+    "webhook_secret": "",
+    "database_url": "https://project.example.co/rest/v1",
+    "database_secret": "database-key",
+}
+
+
+@pytest.fixture(scope="session")
+def pack() -> Path:
+    """The small test pack where it is mounted, else the `open` one, put together from installed packages."""
+    mounted = os.environ.get("TALENT_FRAMES_TEST_MODELS")
+    if mounted:
+        return Path(mounted) / "insightface/models/test_pack"
+    from talent_frames.packs import resolve_pack
+
+    return resolve_pack("open")
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory, pack: Path) -> Iterator[Cloud]:
+    """An emulated account, with what moto lacks filled in."""
+    from moto import mock_aws
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("AWS_DEFAULT_REGION", REGION), ("MOTO_ACCOUNT_ID", ACCOUNT)):
+            patch.setenv(name, value)
+        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
+            patch.delenv(name, raising=False)
+        config: Any = {
+            "stepfunctions": {"execute_state_machine": True},
+            "lambda": {"use_docker": False},
+            "core": {"passthrough": {"urls": [r"http://127\.0\.0\.1.*"]}},
+        }
+        with mock_aws(config=config):
+            made = Cloud(tmp_path_factory.mktemp("cloud"), pack)
+            moto_gaps.fill(patch, made)
+            try:
+                yield made
+            finally:
+                made.end()
+
+
+def deploy(cloud: Cloud, context: dict[str, Any], pack: Path, folder: Path) -> Stack:
+    """Synthesizes the app as the CDK CLI would, and deploys what came out."""
+    from infra.app import build
+
+    if os.environ.get("DEVSYNTH"):
+        folder = Path(os.environ["DEVSYNTH"]) / context["stack"]
+    if not (folder / "manifest.json").exists():
+        build({**context, "pack": str(pack)}, str(folder)).synth()
+    return cloud.deploy(folder, context["stack"])
+
+
+@pytest.fixture(scope="session")
+def main(cloud: Cloud, pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """Uploads, queue, API and webhook; detect in the map."""
+    return deploy(cloud, MAIN, pack, tmp_path_factory.mktemp("main"))
+
+
+@pytest.fixture(scope="session")
+def with_gpu(cloud: Cloud, pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """Every video goes to Batch, and a status database is asked."""
+    return deploy(cloud, WITH_GPU, pack, tmp_path_factory.mktemp("gpu"))
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five seconds, three chunks: the camera moves over the astronaut, a cut, then over two of a group."""
+    return make_clip(tmp_path_factory.mktemp("clip") / "video.mp4", 2.4, 3.0)
+
+
+def make_clip(path: Path, *seconds: float) -> Path:
+    """A clip of known people from pictures inside installed packages, 640x360, one shot for each length given."""
+    inputs: list[str] = []
+    filters = []
+    for number, length in enumerate(seconds):
+        package, picture, x, y, width, height = VIEWS[number % len(VIEWS)]
+        spec = find_spec(package)
+        assert spec is not None and spec.origin is not None
+        inputs += ["-loop", "1", "-framerate", "25", "-t", str(length), "-i", str(Path(spec.origin).parent / picture)]
+        view = f"crop={width}:{height}:{x}+12*t:{y}+6*t,scale=640:360,setsar=1,format=yuv420p"
+        filters.append(f"[{number}:v]{view}[v{number}]")
+    joined = "".join(f"[v{number}]" for number in range(len(seconds)))
+    graph = ";".join([*filters, f"{joined}concat=n={len(seconds)}[v]"])
+    ffmpeg(
+        *inputs, "-filter_complex", graph, "-map", "[v]", "-c:v", "libx264", "-preset", "veryfast", "-g", "25",
+        "-bf", "2", "-x264-params", "threads=1", "-bitexact", str(path),
+    )  # fmt: skip
+    return path

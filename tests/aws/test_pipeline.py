@@ -1,0 +1,516 @@
+"""The pipeline from end to end in an emulated account; docs/emulation.md says what that proves and what not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from lambdas.publish.manifest import Manifest
+from tests.aws.conftest import RUN_SETTINGS, make_clip
+from tests.aws.emulator import ON_THE_CPU, Cloud, Received, Stack, wait_for
+from tests.clips import ffmpeg
+
+WEBHOOK = "/frames"
+CHUNKS = 3
+"""Of the clip."""
+
+
+@pytest.fixture(autouse=True)
+def calm(cloud: Cloud) -> Iterator[None]:
+    """No faults left over from another test."""
+    yield
+    cloud.faults.clear()
+    cloud.job_environment = dict(ON_THE_CPU)
+    cloud.before_job = None
+
+
+def told(cloud: Cloud, run_or_video: str, count: int = 1) -> list[Received]:
+    """The webhook's requests about a run or a video, once there are so many."""
+
+    def look() -> list[Received]:
+        return [one for one in cloud.receiver.received if one.path == WEBHOOK and run_or_video in json.dumps(one.body)]
+
+    found: list[Received] = wait_for(look, lambda seen: len(seen) >= count, 20)
+    return found
+
+
+def asked(cloud: Cloud, stage: str, arn_or_run: str = "") -> list[tuple[Any, Any]]:
+    """Event and answer of every invocation of a stage that mentions this."""
+    return [
+        (event, answer)
+        for name, event, answer in list(cloud.functions.asked)
+        if f"-{stage}Function" in name and arn_or_run in json.dumps(event)
+    ]
+
+
+def manifest_of(stack: Stack, run: str, prefix: str) -> Manifest:
+    manifest = Manifest.model_validate_json(stack.read("Published", f"{prefix}manifest.json"))
+    assert manifest.run_id == run
+    assert set(stack.keys("Published", prefix)) == {prefix + file for file in [*manifest.files, "manifest.json"]}
+    return manifest
+
+
+def run_upload(stack: Stack, video: Path, key: str) -> tuple[str, dict[str, Any]]:
+    """ARN of the execution an upload started, and the execution once it ended."""
+    before = stack.arns()
+    stack.upload(video, key)
+    (arn,) = stack.started(before)
+    return arn, stack.ended(arn)
+
+
+def row_of(stack: Stack, execution: str) -> dict[str, Any]:
+    """The ledger's item of an execution."""
+    return stack.row(f"execution#{execution.rpartition(':')[2]}")
+
+
+def good(ended: dict[str, Any]) -> dict[str, Any]:
+    assert ended["status"] == "SUCCEEDED", (ended.get("error"), ended.get("cause"))
+    output: dict[str, Any] = json.loads(ended["output"])
+    return output
+
+
+# uploads
+
+
+@pytest.fixture(scope="module")
+def uploaded(main: Stack, clip: Path) -> tuple[str, dict[str, Any]]:
+    """The first run of these tests: an upload."""
+    return run_upload(main, clip, "show/first take.mp4")
+
+
+def test_an_uploaded_video_is_published(cloud: Cloud, main: Stack, uploaded: tuple[str, dict[str, Any]]) -> None:
+    arn, ended = uploaded
+    output = good(ended)
+    run = row_of(main, arn)["run"]
+    prefix = f"show/first take.mp4/{run}/"
+    manifest = manifest_of(main, run, prefix)
+    assert len(manifest.people) == 3
+    assert len(manifest.representative_frames) == RUN_SETTINGS["representative"]
+    assert output["manifest_uri"] == f"s3://{main.outputs['PublishedBucketName']}/{prefix}manifest.json"
+    assert json.loads(main.read("Published", "show/first take.mp4/latest.json"))["run_id"] == run
+    assert main.read("Published", prefix + manifest.people[0].best_frame.file)[:2] == b"\xff\xd8"
+
+    row = main.row(run)
+    assert (row["status"], row["execution_arn"], row["attempt"]) == ("DONE", arn, 1)
+    assert (row["manifest_uri"], row["people"]) == (output["manifest_uri"], 3)
+    assert row_of(main, arn)["status"] == "DONE"
+    assert len(asked(cloud, "Detect", run)) == CHUNKS
+
+
+def test_the_webhook_gets_the_event_with_its_secret(
+    cloud: Cloud, main: Stack, uploaded: tuple[str, dict[str, Any]]
+) -> None:
+    run = row_of(main, uploaded[0])["run"]
+    (request,) = told(cloud, run)
+    assert (request.method, request.host) == ("POST", "hooks.example.com")
+    assert request.headers["x-webhook-secret"] == "let-the-hook-in"
+    event = request.body
+    assert (event["source"], event["detail-type"]) == ("talent-frames", "Video Processed")
+    detail = event["detail"]
+    assert detail["metrics"]["people"] == len(detail["talent_frames"]) == 3
+    assert detail["complete"]
+    assert detail["video"]["width"] == 640
+    assert all(frame["uri"].startswith("s3://") for frame in detail["talent_frames"])
+
+
+def test_video_is_read_by_range_from_a_pinned_signed_url_that_is_written_nowhere(
+    cloud: Cloud, main: Stack, uploaded: tuple[str, dict[str, Any]]
+) -> None:
+    source = f"/{main.outputs['SourceBucketName']}/show/first take.mp4"
+    reads = [span for method, path, span in cloud.faults.requests if (method, path) == ("GET", source)]
+    assert len(reads) > CHUNKS
+    assert all(span.startswith("bytes=") and not span.endswith("-") for span in reads)
+    history = json.dumps(
+        boto3.client("stepfunctions").get_execution_history(executionArn=uploaded[0])["events"], default=str
+    )
+    logs = "".join(path.read_text() for path in (cloud.work / "logs").glob("*.log"))
+    for text in (history, logs):
+        assert "X-Amz-Signature" not in text
+    run = row_of(main, uploaded[0])["run"]
+    lines = [json.loads(line) for line in logs.splitlines() if line.startswith('{"level"')]
+    assert {"split", "detect", "cluster", "publish"} <= {line["service"] for line in lines if line["run_id"] == run}
+
+
+def test_the_stages_run_in_their_order(main: Stack, uploaded: tuple[str, dict[str, Any]]) -> None:
+    states = main.states(uploaded[0])
+    stages = ["Split", "Detect", "Cluster", "Publish", "Video Processed", "Ledger done"]
+    assert [state for state in states if state in stages] == stages
+
+
+def test_one_upload_announced_three_times_is_one_run(cloud: Cloud, main: Stack, clip: Path) -> None:
+    before = main.arns()
+    version = main.upload(clip, "show/thrice.mp4")
+    announced = {
+        "detail-type": "Object Created",
+        "detail": {
+            "bucket": {"name": main.outputs["SourceBucketName"]},
+            "object": {
+                "key": "show/thrice.mp4",
+                "etag": version["ETag"].strip('"'),
+                "version-id": version["VersionId"],
+            },
+        },
+    }
+    main.start(announced)
+    main.start(announced)
+    arns = main.started(before, 3)
+    assert {main.ended(arn)["status"] for arn in arns} == {"SUCCEEDED"}
+    rows = [row_of(main, arn) for arn in arns]
+    assert len({row["run"] for row in rows}) == 1
+    assert sorted(row["status"] for row in rows)[1:] == ["DONE", "DONE"] or sorted(row["status"] for row in rows) in (
+        ["AlreadyRunning", "AlreadyRunning", "DONE"],
+        ["AlreadyDone", "AlreadyRunning", "DONE"],
+        ["AlreadyDone", "AlreadyDone", "DONE"],
+    )
+    assert len([row for row in rows if row["status"] == "DONE"]) == 1
+    assert len(told(cloud, rows[0]["run"])) == 1
+    assert len({key.split("/")[2] for key in main.keys("Published", "show/thrice.mp4/")} - {"latest.json"}) == 1
+
+
+def test_a_sidecar_chooses_settings_and_sidecars_start_no_run(cloud: Cloud, main: Stack, clip: Path) -> None:
+    before = main.arns()
+    boto3.client("s3").put_object(
+        Bucket=main.outputs["SourceBucketName"], Key="side.mp4.settings.json", Body=b'{"representative": 2}'
+    )
+    main.upload(clip, "side.mp4")
+    (arn,) = main.started(before)
+    good(main.ended(arn))
+    run = row_of(main, arn)["run"]
+    assert len(manifest_of(main, run, f"side.mp4/{run}/").representative_frames) == 2
+    assert len(set(main.arns()) - set(before)) == 1
+
+
+# other triggers
+
+
+def test_a_message_on_the_queue_starts_a_run(main: Stack, clip: Path) -> None:
+    boto3.client("s3").upload_file(str(clip), main.outputs["SourceBucketName"], "tok/abc123/video.mp4")
+    upload = main.started(main.arns()[:-1])
+    for arn in main.arns():
+        main.ended(arn)
+    before = main.arns()
+    boto3.client("sqs").send_message(
+        QueueUrl=main.outputs["QueueUrl"], MessageBody=json.dumps({"platform": "tok", "shortcode": "abc123"})
+    )
+    (arn,) = main.started(before)
+    good(main.ended(arn))
+    # The upload itself started this run before.
+    assert row_of(main, arn)["status"] == "AlreadyDone"
+    assert row_of(main, arn)["run"] == row_of(main, upload[-1])["run"]
+
+
+def test_a_post_starts_a_run_that_can_be_asked_for(main: Stack, clip: Path) -> None:
+    bucket = main.outputs["SourceBucketName"]
+    boto3.client("s3").upload_file(str(clip), bucket, "posted/it's.mp4.notavideo")
+    status, answer = main.request(
+        "POST", "/runs", {"bucket": bucket, "key": "posted/it's.mp4.notavideo", "settings": {"representative": 1}}
+    )
+    assert status == 202
+    execution = answer["execution"]
+    arn = f"{main.outputs['PipelineArn'].replace(':stateMachine:', ':execution:')}:{execution}"
+    good(main.ended(arn))
+    status, answer = main.request("GET", f"/runs/{execution}")
+    assert (status, answer["status"], answer["execution"]) == (200, "DONE", execution)
+    assert answer["manifest_uri"] == main.row(answer["run"])["manifest_uri"]
+    assert main.request("GET", "/runs/none")[0] == 404
+    assert main.request("POST", "/runs", {"key": "a.mp4"})[0] == 400
+    assert main.request("POST", "/runs", {"bucket": bucket, "key": "a.mp4", "url": "https://x"})[0] == 400
+
+
+# trouble
+
+
+def test_a_chunk_that_fails_twice_is_done_the_third_time(cloud: Cloud, main: Stack, clip: Path) -> None:
+    cloud.faults.order("PUT", r"detections/00001\.npz", 2)
+    arn, ended = run_upload(main, clip, "trouble/twice.mp4")
+    good(ended)
+    run = row_of(main, arn)["run"]
+    tries = [answer for event, answer in asked(cloud, "Detect", run) if event["chunk"] == 1]
+    assert [json.loads(answer.payload).get("errorType") for answer in tries] == [
+        "ServiceUnavailable",
+        "ServiceUnavailable",
+        None,
+    ]
+
+
+def test_a_chunk_that_never_works_fails_the_run_and_the_next_start_does_only_what_is_missing(
+    cloud: Cloud, main: Stack, clip: Path
+) -> None:
+    cloud.faults.order("PUT", r"detections/00002\.npz", 100)
+    arn, ended = run_upload(main, clip, "trouble/never.mp4")
+    assert ended["status"] == "FAILED"
+    (request,) = told(cloud, arn)
+    run = row_of(main, arn)["run"]
+    assert request.body["detail-type"] == "Video Failed"
+    detail = request.body["detail"]
+    assert (detail["run_id"], detail["error"], detail["stage"]) == (run, "ServiceUnavailable", "Detect")
+    assert detail["video"] == f"{main.outputs['SourceBucketName']}/trouble/never.mp4"
+    assert "PutObject" in detail["cause"]
+    row = main.row(run)
+    assert (row["status"], row["error"], row["stage"]) == ("FAILED", "ServiceUnavailable", "Detect")
+    assert row_of(main, arn)["status"] == "FAILED"
+    assert main.keys("Published", "trouble/never.mp4/") == []
+    assert len(main.keys("Staging", f"runs/{run}/chunks/")) == CHUNKS - 1
+
+    cloud.faults.clear()
+    already = len(asked(cloud, "Detect", run))
+    again = main.start({"bucket": main.outputs["SourceBucketName"], "key": "trouble/never.mp4"})
+    good(main.ended(again))
+    row = main.row(run)
+    assert (row["status"], row["attempt"], row["execution_arn"]) == ("DONE", 2, again)
+    assert "error" not in row
+    starts = [
+        line
+        for line in cloud.functions.log(
+            next(name for name in main.function_names() if "DetectFunction" in name)
+        ).read_text().splitlines()
+        if run in line and "begins" in line
+    ]
+    # Asked for all chunks again, only the missing one was worked on: 2, then 1 + 3 retries, then 1.
+    assert len(asked(cloud, "Detect", run)) - already == CHUNKS
+    assert [json.loads(line)["chunk"] for line in starts].count(0) == 1
+    assert json.loads(starts[-1])["chunk"] == CHUNKS - 1
+
+
+def test_unreadable_input_fails_once_by_name(cloud: Cloud, main: Stack, tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("This is no video.\n" * 100)
+    arn, ended = run_upload(main, text, "trouble/text.mp4")
+    assert (ended["status"], ended["error"]) == ("FAILED", "UnreadableVideo")
+    assert len(asked(cloud, "Split", arn)) == 1
+    (request,) = told(cloud, arn)
+    detail = request.body["detail"]
+    assert (detail["error"], detail["stage"]) == ("UnreadableVideo", "Split")
+    assert detail["cause"].startswith("text.mp4: ")
+    assert main.row(row_of(main, arn)["run"])["status"] == "FAILED"
+
+
+def test_a_video_that_is_not_there_fails_before_any_run(cloud: Cloud, main: Stack) -> None:
+    arn = main.start({"bucket": main.outputs["SourceBucketName"], "key": "no/such.mp4"})
+    assert main.ended(arn)["error"] == "SourceMissing"
+    (request,) = told(cloud, arn)
+    detail = request.body["detail"]
+    assert (detail["run_id"], detail["stage"]) == ("", "Split")
+    assert detail["video"] == f"{main.outputs['SourceBucketName']}/no/such.mp4"
+    assert main.request("GET", f"/runs/{arn.rpartition(':')[2]}")[1]["error"] == "SourceMissing"
+
+
+def test_a_setting_nobody_may_choose_per_video_is_refused(main: Stack, clip: Path) -> None:
+    arn = main.start(
+        {"bucket": main.outputs["SourceBucketName"], "key": "show/first take.mp4", "settings": {"chunk_s": 60}}
+    )
+    assert main.ended(arn)["error"] == "InvalidSettings"
+
+
+def test_a_stopped_run_is_recorded_and_free_again(cloud: Cloud, main: Stack, clip: Path) -> None:
+    cloud.faults.order("PUT", r"detections/", 1000)
+    before = main.arns()
+    main.upload(clip, "trouble/stopped.mp4")
+    (arn,) = main.started(before)
+    wait_for(lambda: main.states(arn), lambda states: "Detect" in states, 30)
+    boto3.client("stepfunctions").stop_execution(executionArn=arn)
+    (request,) = told(cloud, arn)
+    assert request.body["detail"]["status"] in ("ABORTED", "FAILED")
+    assert main.row(row_of(main, arn)["run"])["status"] == "FAILED"
+
+
+# other videos, other ways
+
+
+def test_a_video_without_faces_is_published_without_people(main: Stack, tmp_path: Path) -> None:
+    clip = tmp_path / "nobody.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=3", "-c:v", "libx264", "-preset", "ultrafast",
+           "-g", "25", "-pix_fmt", "yuv420p", str(clip))  # fmt: skip
+    arn, ended = run_upload(main, clip, "nobody.mp4")
+    good(ended)
+    run = row_of(main, arn)["run"]
+    manifest = manifest_of(main, run, f"nobody.mp4/{run}/")
+    assert manifest.people == []
+    assert manifest.representative_frames
+
+
+def test_cluster_and_publish_can_be_repeated_under_a_revision(
+    cloud: Cloud, main: Stack, uploaded: tuple[str, dict[str, Any]]
+) -> None:
+    run = row_of(main, uploaded[0])["run"]
+    detected = len(asked(cloud, "Detect", run))
+    again = main.start({"resume": "cluster", "run_id": run, "revision": "r2"})
+    good(main.ended(again))
+    assert "Detect" not in main.states(again)
+    assert len(asked(cloud, "Detect", run)) == detected
+    first = manifest_of(main, run, f"show/first take.mp4/{run}/")
+    second = manifest_of(main, run, f"show/first take.mp4/{run}-r2/")
+    assert first.people == second.people
+    row = main.row(run)
+    assert (row["status"], row["attempt"], row["revision"], row["execution_arn"]) == ("DONE", 2, "r2", again)
+    repeated = main.start({"resume": "cluster", "run_id": run, "revision": "r2"})
+    good(main.ended(repeated))
+    assert row_of(main, repeated)["status"] == "AlreadyDone"
+
+
+def test_two_hundred_chunks(cloud: Cloud, main: Stack, tmp_path: Path) -> None:
+    clip = tmp_path / "long.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=128x72:rate=2:duration=400", "-c:v", "libx264", "-preset", "ultrafast",
+           "-g", "4", "-x264-params", "scenecut=0", "-pix_fmt", "yuv420p", str(clip))  # fmt: skip
+    arn, ended = run_upload(main, clip, "long.mp4")
+    good(ended)
+    run = row_of(main, arn)["run"]
+    assert len(json.loads(main.read("Staging", f"runs/{run}/chunks.json"))) == 200
+    assert len(main.keys("Staging", f"runs/{run}/chunks/")) == 200
+    assert manifest_of(main, run, f"long.mp4/{run}/").source.frame_count == 800
+
+
+def test_the_manifest_equals_that_of_a_local_run(
+    main: Stack, pack: Path, clip: Path, uploaded: tuple[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    from lambdas.contracts import Settings
+    from talent_frames.run import run_video
+
+    run = row_of(main, uploaded[0])["run"]
+    cloud_made = manifest_of(main, run, f"show/first take.mp4/{run}/")
+    settings = Settings.model_validate_json(json.dumps(RUN_SETTINGS))
+    local = run_video(clip, out=tmp_path / "out", pack_dir=pack, settings=settings, workers=1)
+    differing = {"run_id", "timings", "cost", "detect_steps", "created_at"}
+    there, here = (found.model_dump(mode="json", exclude=differing) for found in (cloud_made, local))
+    assert there["source"].pop("uri") != here["source"].pop("uri")
+    assert_alike(there, here)
+    for file in cloud_made.files:
+        if file.endswith(".jpg"):
+            assert main.read("Published", f"show/first take.mp4/{run}/{file}") == (tmp_path / "out" / file).read_bytes()
+
+
+def assert_alike(one: Any, other: Any, where: str = "") -> None:
+    """The same, numbers that are no times within 1e-4."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for name in one:
+            assert_alike(one[name], other[name], f"{where}.{name}")
+    elif isinstance(one, list):
+        assert len(one) == len(other), where
+        for index, (left, right) in enumerate(zip(one, other, strict=True)):
+            assert_alike(left, right, f"{where}[{index}]")
+    elif isinstance(one, float) and not where.endswith("_s"):
+        assert one == pytest.approx(other, abs=1e-4), where
+    else:
+        assert one == other, where
+
+
+# a GPU, and a status database
+
+
+class Table:
+    """A PostgREST table at the receiver, which asks for its key."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.rows: dict[str, dict[str, Any]] = {}
+        cloud.receiver.answers[("GET", "/rest/v1/videos")] = self.select
+        cloud.receiver.answers[("PATCH", "/rest/v1/videos")] = self.update
+
+    def _allowed(self, asked: Received) -> bool:
+        return asked.headers.get("apikey") == "service-key" and asked.headers.get("authorization") == (
+            "Bearer service-key"
+        )
+
+    def select(self, asked: Received) -> tuple[int, Any]:
+        if not self._allowed(asked):
+            return 401, {"message": "No API key found in request"}
+        row = self.rows.get(asked.query["shortcode"].removeprefix("eq."))
+        return 200, [] if row is None else [{name: row[name] for name in asked.query["select"].split(",")}]
+
+    def update(self, asked: Received) -> tuple[int, Any]:
+        if not self._allowed(asked):
+            return 401, {"message": "No API key found in request"}
+        self.rows[asked.query["shortcode"].removeprefix("eq.")].update(asked.body)
+        return 200, []
+
+
+@pytest.fixture(scope="module")
+def table(cloud: Cloud) -> Table:
+    return Table(cloud)
+
+
+def test_batch_does_all_chunks_and_the_database_hears_of_it(
+    cloud: Cloud, with_gpu: Stack, table: Table, clip: Path
+) -> None:
+    table.rows["batch1"] = {"is_downloaded": True, "is_extracted": False}
+    jobs = len(cloud.jobs)
+    arn, ended = run_upload(with_gpu, clip, "tok/batch1/video.mp4")
+    good(ended)
+    run = row_of(with_gpu, arn)["run"]
+    assert cloud.jobs[jobs:] == [(["--run-id", run], 0)]
+    assert "Detect on a GPU" in with_gpu.states(arn)
+    assert "Detect" not in with_gpu.states(arn)
+    manifest = manifest_of(with_gpu, run, f"tok/batch1/video.mp4/{run}/")
+    assert len(manifest.people) == 3
+    frames = len(manifest.people) + len(manifest.representative_frames) + len(manifest.scenes)
+    assert table.rows["batch1"] == {"is_downloaded": True, "is_extracted": True, "frame_count": frames}
+
+
+def test_a_job_without_its_gpu_fails_loudly_and_the_map_takes_over(
+    cloud: Cloud, with_gpu: Stack, table: Table, clip: Path
+) -> None:
+    table.rows["batch2"] = {"is_downloaded": True, "is_extracted": False}
+    cloud.job_environment["DETECT_DEVICE"] = "cuda"
+    jobs = len(cloud.jobs)
+    arn, ended = run_upload(with_gpu, clip, "tok/batch2/video.mp4")
+    good(ended)
+    run = row_of(with_gpu, arn)["run"]
+    assert [code for _, code in cloud.jobs[jobs:]] == [1]
+    assert json.loads(with_gpu.read("Staging", f"runs/{run}/batch_error.json"))["error"] == "GpuMissing"
+    states = with_gpu.states(arn)
+    assert states.index("Detect on a GPU") < states.index("Detect")
+    assert len(asked(cloud, "Detect", run)) == CHUNKS
+    assert len(manifest_of(with_gpu, run, f"tok/batch2/video.mp4/{run}/").people) == 3
+
+
+def test_bad_input_in_a_job_is_not_tried_elsewhere(cloud: Cloud, with_gpu: Stack, table: Table, clip: Path) -> None:
+    table.rows["batch3"] = {"is_downloaded": True, "is_extracted": False}
+    bucket = with_gpu.outputs["SourceBucketName"]
+
+    def delete(job: Any) -> None:
+        versions = boto3.client("s3").list_object_versions(Bucket=bucket, Prefix="tok/batch3/")["Versions"]
+        boto3.client("s3").delete_object(Bucket=bucket, Key=versions[0]["Key"], VersionId=versions[0]["VersionId"])
+
+    cloud.before_job = delete
+    arn, ended = run_upload(with_gpu, clip, "tok/batch3/video.mp4")
+    assert ended["status"] == "FAILED"
+    run = row_of(with_gpu, arn)["run"]
+    assert cloud.jobs[-1] == (["--run-id", run], 2)
+    assert asked(cloud, "Detect", run) == []
+    row = wait_for(lambda: with_gpu.row(run), lambda found: found["status"] == "FAILED", 20)
+    assert (row["error"], row["stage"]) == ("SourceMissing", "Detect on a GPU")
+    # The database's own table of errors is told.
+    wait_for(
+        lambda: [one.body for one in cloud.receiver.received if one.path == "/rest/v1/extraction_errors"],
+        lambda found: any(one["run_id"] == run and one["error"] == "SourceMissing" for one in found),
+        20,
+    )
+
+
+@pytest.mark.parametrize(
+    "row, ends_in",
+    [
+        (None, "NotListed"),
+        ({"is_downloaded": False, "is_extracted": False}, "NotDownloaded"),
+        ({"is_downloaded": True, "is_extracted": True}, "AlreadyExtracted"),
+    ],
+)
+def test_the_database_may_refuse_a_video(
+    cloud: Cloud, with_gpu: Stack, table: Table, row: dict[str, Any] | None, ends_in: str
+) -> None:
+    if row is not None:
+        table.rows["refused"] = row
+    split = len(asked(cloud, "Split"))
+    arn = with_gpu.start({"platform": "tok", "shortcode": "refused"})
+    assert with_gpu.ended(arn)["status"] == "SUCCEEDED"
+    assert with_gpu.states(arn)[-1] == ends_in
+    assert len(asked(cloud, "Split")) == split
+
+
+def test_the_clip_of_these_tests_is_what_they_take_it_for(clip: Path, tmp_path: Path) -> None:
+    assert make_clip(tmp_path / "again.mp4", 2.4, 3.0).read_bytes() == clip.read_bytes()
