@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from infra.app import build
 from infra.asl import machine_definition
 
+ROOT = Path(__file__).parents[2]
 Template = dict[str, Any]
 Synth = Callable[..., Path]
 
@@ -76,6 +79,23 @@ def machine(plain: Template) -> Template:
 @pytest.fixture(scope="session")
 def full_machine(full: Template) -> Template:
     return machine_definition(full)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cfn_lint(plain_out: Path, full_out: Path) -> Iterator[subprocess.Popen[str]]:
+    """cfn-lint on both templates, started at once: it takes as long as all other tests together."""
+    templates = [str(next(out.glob("*.template.json"))) for out in (plain_out, full_out)]
+    lint = subprocess.Popen(
+        [Path(sys.executable).parent / "cfn-lint", *templates],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    yield lint
+    if lint.poll() is None:
+        lint.kill()
+        lint.communicate()
 
 
 def read_template(outdir: Path) -> Template:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -450,12 +450,9 @@ def test_the_job_asks_for_one_gpu_with_its_decoder(full: Template) -> None:
 # linters
 
 
-def test_cfn_lint_has_no_objection(plain_out: Path, full_out: Path) -> None:
-    templates = [str(next(out.glob("*.template.json"))) for out in (plain_out, full_out)]
-    lint = subprocess.run(
-        [Path(sys.executable).parent / "cfn-lint", *templates], cwd=ROOT, capture_output=True, text=True
-    )
-    assert lint.returncode == 0, lint.stdout
+def test_cfn_lint_has_no_objection(cfn_lint: Any) -> None:
+    said, _ = cfn_lint.communicate(timeout=120)
+    assert cfn_lint.returncode == 0, said
 
 
 def test_asl_validator_has_no_objection(machine: Template, full_machine: Template, tmp_path: Path) -> None:
@@ -490,5 +487,5 @@ def test_a_finding_nobody_acknowledged_fails_the_synth(tmp_path: Path) -> None:
     stack = app.node.find_child("TalentFrames")
     assert isinstance(stack, cdk.Stack)
     sqs.Queue(stack, "Bare")
-    with pytest.raises(RuntimeError, match="Validation failed"):
+    with pytest.raises(RuntimeError, match="AwsSolutions-SQS3"):
         app.synth()

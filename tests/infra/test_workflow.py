@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,11 +44,8 @@ def walk(machine: Template, start: str, *, default: bool = True) -> list[str]:
 
 
 def test_the_stages_run_in_the_order_of_the_local_command(machine: Template, full_machine: Template) -> None:
-    import re
-
     source = (ROOT / "talent_frames" / "run.py").read_text()
-    body = source[source.index("def run_video(") : source.index("def source_stem(")]
-    local = re.findall(r'progress\.started\("(\w+)"', body)
+    local = re.findall(r'progress\.started\("(\w+)"', source[source.index("def run_video(") :])
     cloud = [name for name in walk(machine, "Start or resume?") if name.lower() in local]
     assert [name.lower() for name in cloud] == local == ["split", "detect", "cluster", "publish"]
 
