@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# The jsii runtime says so on every start where Node is old; the CLI says it again by itself.
-os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "1")
+# On a Node past its end of life jsii says so in red on every start; the CDK CLI says it too, and that is enough.
+os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "18,20")
 
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks

@@ -5,6 +5,7 @@ Written as Amazon States Language itself, in JSONPath, so that what the console 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -156,7 +157,8 @@ class Workflow(Construct):
         self.machine = sfn.StateMachine(
             self,
             "StateMachine",
-            definition_body=sfn.DefinitionBody.from_string(stack.to_json_string(definition(settings, places))),
+            # Not Stack.to_json_string: on its way to the CDK a null (ResultPath) gets lost.
+            definition_body=sfn.DefinitionBody.from_string(json.dumps(definition(settings, places))),
             role=self.role,
             tracing_enabled=True,
             logs=sfn.LogOptions(destination=self.log, level=sfn.LogLevel.ALL, include_execution_data=False),

@@ -49,7 +49,7 @@ PRICES = PriceTable(
 
 MEMORY_MIB: dict[Stage, int] = {"split": 1024, "detect": 3008, "cluster": 2048, "publish": 1769}
 """Of each stage's function. 1769 MiB is where a function has one whole vCPU (AWS Lambda developer guide)."""
-EPHEMERAL_MIB: dict[Stage, int] = {"split": 512, "detect": 512, "cluster": 512, "publish": 512}
+EPHEMERAL_MIB: dict[Stage, int] = {"split": 2048, "detect": 512, "cluster": 512, "publish": 512}
 """Disk of each stage's function; 512 MiB are free."""
 FREE_EPHEMERAL_MIB = 512
 STAGING_DAYS = 7

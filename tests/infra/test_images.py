@@ -1,0 +1,181 @@
+"""Four images: each of its own room and packages, and no other room's change touches it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+import infra.stages
+from infra.packs import choose_pack
+from infra.requirements import IMAGES
+from infra.settings import DeploymentSettings
+from infra.stages import STAGES, image, shared_modules
+
+ROOT = Path(__file__).parents[2]
+
+PACKAGE_OF = {
+    "aws_lambda_powertools": "aws-lambda-powertools",
+    "cv2": "opencv-python-headless",
+    "ffmpeg": "ffmpeg-python",
+    "imageio_ffmpeg": "imageio-ffmpeg",
+    "scenedetect": "scenedetect-headless",
+    "sklearn": "scikit-learn",
+    "skimage": "scikit-image",
+}
+"""Where a module's package is called otherwise."""
+
+
+def hashes(root: Path) -> dict[str, str]:
+    """Content hash of each stage's image with the repository at `root`."""
+    import aws_cdk as cdk
+    from aws_cdk import aws_ecr_assets as ecr_assets
+
+    pack = choose_pack("open")
+    stack = cdk.Stack(cdk.App(), "Hashes")
+    return {
+        stage: ecr_assets.DockerImageAsset(
+            stack, stage, directory=str(root), **image(stage, "lambda", DeploymentSettings(), pack)
+        ).asset_hash
+        for stage in STAGES
+    }
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("repository")
+    for folder in ("lambdas", "talent_frames", "infra", "tests"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", "*.mp4"))
+    return root
+
+
+@pytest.fixture(scope="module")
+def before(copy: Path) -> dict[str, str]:
+    return hashes(copy)
+
+
+@pytest.mark.parametrize(
+    ("edited", "rebuilt"),
+    [
+        *((f"lambdas/{stage}/handler.py", {stage}) for stage in STAGES),
+        ("lambdas/cluster/requirements.txt", {"cluster"}),
+        ("lambdas/video.py", {"split", "detect"}),
+        ("lambdas/contracts.py", set(STAGES)),
+        ("talent_frames/packs.py", {"detect"}),
+        ("talent_frames/cli.py", set()),
+        ("infra/stages.py", set()),
+        ("tests/conftest.py", set()),
+    ],
+)
+def test_editing_a_file_rebuilds_only_what_holds_it(
+    copy: Path, before: dict[str, str], edited: str, rebuilt: set[str]
+) -> None:
+    path = copy / edited
+    original = path.read_bytes()
+    path.write_bytes(original + b"\n")
+    try:
+        after = hashes(copy)
+    finally:
+        path.write_bytes(original)
+    assert {stage for stage in STAGES if after[stage] != before[stage]} == rebuilt
+
+
+def test_caches_are_no_part_of_an_image(copy: Path, before: dict[str, str]) -> None:
+    cache = copy / "lambdas" / "cluster" / "__pycache__"
+    cache.mkdir()
+    (cache / "handler.pyc").write_bytes(b"x")
+    assert hashes(copy) == before
+
+
+def test_another_pack_is_another_image() -> None:
+    settings = DeploymentSettings()
+    opened, other = (
+        image("detect", "lambda", settings, choose_pack(name))["build_args"] for name in ("open", "opencv")
+    )
+    assert opened != other
+
+
+def test_an_image_holds_its_room_and_no_other(plain_out: Path) -> None:
+    assets = json.loads(next(plain_out.glob("*.assets.json")).read_text())["dockerImages"].values()
+    assert len(assets) == len(STAGES)
+    for asset in assets:
+        stage = asset["source"]["dockerFile"].split("/")[1]
+        folder = plain_out / asset["source"]["directory"]
+        assert {path.name for path in (folder / "lambdas").iterdir() if path.is_dir()} == {stage}
+        there = {path.stem for path in (folder / "lambdas").glob("*.py")}
+        assert there == {name for name in shared_modules(stage) if (ROOT / "lambdas" / f"{name}.py").exists()}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_a_room_imports_is_what_its_image_installs(stage: str) -> None:
+    pins = packages(ROOT / "lambdas" / stage / "requirements.txt")
+    needed = {PACKAGE_OF.get(name, name) for name in third_party(stage)}
+    assert needed - set(pins) - {"botocore"} == set()
+
+
+def test_insightface_is_in_detect_alone() -> None:
+    holding = {stage for stage in STAGES if "insightface" in packages(ROOT / "lambdas" / stage / "requirements.txt")}
+    assert holding == {"detect"}
+
+
+def test_the_gpu_image_has_one_onnxruntime() -> None:
+    pins = packages(ROOT / "lambdas" / "detect" / "requirements-batch.txt")
+    assert "onnxruntime-gpu" in pins
+    assert "onnxruntime" not in pins
+
+
+@pytest.mark.parametrize("pins", [image.requirements for image in IMAGES])
+def test_pins_are_exact_headless_and_those_the_tests_ran_with(pins: str) -> None:
+    found = packages(ROOT / pins)
+    locked = packages(ROOT / "requirements.lock")
+    assert "opencv-python" not in found
+    assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in found.values())
+    assert {name: version for name, version in found.items() if locked.get(name, version) != version} == {}
+    assert "http" not in (ROOT / pins).read_text()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_image_is_python_312_and_fails_while_it_is_built_if_its_handler_does(stage: str) -> None:
+    text = (ROOT / "lambdas" / stage / "Dockerfile").read_text()
+    froms = re.findall(r"^FROM (\S+)", text, re.M)
+    assert {base for base in froms if "/" in base} == {"public.ecr.aws/lambda/python:3.12"}
+    assert "--no-deps" in text
+    assert f"import lambdas.{stage}.handler" in text or f"import sys, lambdas.{stage}.handler" in text
+    assert f'CMD ["lambdas.{stage}.handler.handler"]' in text
+
+
+def third_party(stage: str) -> set[str]:
+    """Top-level modules that the image's code imports and Python does not bring."""
+    files = [
+        *(ROOT / "lambdas" / stage).glob("*.py"),
+        *(ROOT / "lambdas" / f"{name}.py" for name in shared_modules(stage)),
+    ]
+    found = set()
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())) if path.exists() else ():
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    # dlib's ResNet runs as ONNX in the images; its own library is for packs that still hold the .dat file.
+    return found - set(sys.stdlib_module_names) - {"lambdas", "dlib"}
+
+
+def packages(path: Path) -> dict[str, str]:
+    """Version by name."""
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("==") for line in lines)
+
+
+def test_infra_knows_rooms_by_their_names_alone() -> None:
+    """But for the rule of file names, which publish owns and synth must apply too (docs/decisions)."""
+    for path in Path(infra.stages.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            module = node.module if isinstance(node, ast.ImportFrom) else None
+            if module and module.startswith("lambdas.") and path.name != "pack_facts.py":
+                assert module in ("lambdas.contracts", "lambdas.errors", "lambdas.publish.keys"), path.name

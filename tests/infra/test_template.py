@@ -1,0 +1,491 @@
+"""The template by meaning: what is kept, who may do what, what a failure leaves behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.app import build
+from infra.stages import STAGES
+from tests.infra.reading import Template, allowed, as_list, of_type, statements
+
+ROOT = Path(__file__).parents[2]
+KNOWS_NO_RESOURCES = {
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "cloudwatch:PutMetricData",
+    "batch:DescribeJobs",
+    "batch:ListJobs",
+    "batch:TerminateJob",
+    "ecr:GetAuthorizationToken",
+    "logs:CreateLogDelivery",
+    "logs:GetLogDelivery",
+    "logs:UpdateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:DescribeResourcePolicies",
+    "logs:DescribeLogGroups",
+}
+"""Actions whose only resource is `*` by AWS's service authorization reference."""
+
+
+@pytest.fixture(params=["plain", "full"])
+def template(request: pytest.FixtureRequest) -> Template:
+    found: Template = request.getfixturevalue(request.param)
+    return found
+
+
+# storage
+
+
+def test_no_bucket_is_public_and_every_one_is_encrypted(template: Template) -> None:
+    for bucket in of_type(template, "AWS::S3::Bucket").values():
+        assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+        assert bucket["BucketEncryption"]
+        assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+
+
+def test_every_bucket_refuses_what_comes_without_tls(template: Template) -> None:
+    policies = of_type(template, "AWS::S3::BucketPolicy").values()
+    refusing = {
+        policy["Bucket"]["Ref"]
+        for policy in policies
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny" and statement["Condition"].get("Bool") == {"aws:SecureTransport": "false"}
+    }
+    assert refusing == set(of_type(template, "AWS::S3::Bucket"))
+
+
+def test_every_queue_and_topic_refuses_what_comes_without_tls(template: Template) -> None:
+    policies = [
+        *of_type(template, "AWS::SQS::QueuePolicy").values(),
+        *of_type(template, "AWS::SNS::TopicPolicy").values(),
+    ]
+    refusing = [
+        policy
+        for policy in policies
+        if any(
+            s["Effect"] == "Deny" and "aws:SecureTransport" in str(s["Condition"])
+            for s in policy["PolicyDocument"]["Statement"]
+        )
+    ]
+    assert len(refusing) == len(of_type(template, "AWS::SQS::Queue")) + len(of_type(template, "AWS::SNS::Topic"))
+
+
+def test_staging_holds_biometric_data_for_seven_days_at_most(plain: Template) -> None:
+    rules = of_type(plain, "AWS::S3::Bucket")["StagingBucket"]["LifecycleConfiguration"]["Rules"]
+    assert [rule["ExpirationInDays"] for rule in rules] == [7]
+    assert all(rule["Status"] == "Enabled" and "Prefix" not in rule for rule in rules)
+
+
+def test_published_frames_and_videos_never_expire_and_outlive_the_stack(plain: Template) -> None:
+    for id in ("SourceBucket", "PublishedBucket", "Ledger"):
+        assert plain["Resources"][id]["DeletionPolicy"] == "Retain"
+    for id in ("SourceBucket", "PublishedBucket"):
+        rules = of_type(plain, "AWS::S3::Bucket")[id]["LifecycleConfiguration"]["Rules"]
+        assert not any("ExpirationInDays" in rule for rule in rules)
+
+
+def test_data_goes_with_the_stack_where_the_owner_says_so(full: Template) -> None:
+    assert full["Resources"]["PublishedBucket"]["DeletionPolicy"] == "Delete"
+
+
+def test_our_source_bucket_keeps_versions_and_tells_eventbridge(plain: Template) -> None:
+    bucket = of_type(plain, "AWS::S3::Bucket")["SourceBucket"]
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert bucket["NotificationConfiguration"]["EventBridgeConfiguration"] == {"EventBridgeEnabled": True}
+
+
+def test_an_existing_source_bucket_is_used_and_not_touched(full: Template) -> None:
+    assert "SourceBucket" not in full["Resources"]
+    assert full["Outputs"]["SourceBucketName"]["Value"] == "my-videos"
+    assert "docs/deploy.md" in full["Outputs"]["SourceBucketSwitch"]["Value"]
+
+
+def test_every_bucket_of_data_logs_its_accesses(template: Template) -> None:
+    logging = {id for id, bucket in of_type(template, "AWS::S3::Bucket").items() if "LoggingConfiguration" in bucket}
+    assert logging == set(of_type(template, "AWS::S3::Bucket")) - {"AccessLogBucket"}
+
+
+def test_the_ledger_can_be_restored_and_forgets(plain: Template) -> None:
+    table = of_type(plain, "AWS::DynamoDB::Table")["Ledger"]
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert table["KeySchema"] == [{"AttributeName": "run_id", "KeyType": "HASH"}]
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+
+
+def test_a_customers_key_encrypts_buckets_and_ledger_and_every_reader_may_use_it(full: Template) -> None:
+    ((key, properties),) = of_type(full, "AWS::KMS::Key").items()
+    assert properties["EnableKeyRotation"]
+    for id in ("StagingBucket", "PublishedBucket"):
+        encryption = of_type(full, "AWS::S3::Bucket")[id]["BucketEncryption"]["ServerSideEncryptionConfiguration"][0]
+        assert encryption["ServerSideEncryptionByDefault"]["KMSMasterKeyID"] == {"Fn::GetAtt": [key, "Arn"]}
+    assert of_type(full, "AWS::DynamoDB::Table")["Ledger"]["SSESpecification"]["KMSMasterKeyId"]
+    for role in ("SplitRole", "DetectRole", "ClusterRole", "PublishRole", "GpuJobRole", "RecorderRole", "WorkflowRole"):
+        assert "kms:Decrypt" in allowed(full, role), role
+
+
+# who may do what
+
+
+def test_no_policy_allows_wildcard_actions(template: Template) -> None:
+    for id, policy in of_type(template, "AWS::IAM::Policy").items():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert not [a for a in as_list(statement["Action"]) if "*" in a], id
+
+
+def test_only_actions_that_know_no_resources_have_all_of_them(template: Template) -> None:
+    for id, policy in of_type(template, "AWS::IAM::Policy").items():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if "*" in as_list(statement["Resource"]):
+                assert set(as_list(statement["Action"])) <= KNOWS_NO_RESOURCES, id
+
+
+def test_roles_are_assumed_by_services_alone(template: Template) -> None:
+    for id, role in of_type(template, "AWS::IAM::Role").items():
+        for statement in role["AssumeRolePolicyDocument"]["Statement"]:
+            assert set(statement["Principal"]) == {"Service"}, id
+
+
+@pytest.mark.parametrize(
+    ("stage", "source", "staging", "published", "ledger"),
+    [
+        ("split", "read", "write", None, "write"),
+        ("detect", "read", "write", None, None),
+        ("cluster", None, "write", None, None),
+        ("publish", None, "read", "write", None),
+    ],
+)
+def test_a_stage_reaches_what_it_needs_and_no_more(
+    plain: Template, stage: str, source: str | None, staging: str | None, published: str | None, ledger: str | None
+) -> None:
+    may = allowed(plain, f"{stage.capitalize()}Role")
+    for bucket, wanted in (("SourceBucket", source), ("StagingBucket", staging), ("PublishedBucket", published)):
+        assert (bucket in may["s3:GetObject"]) == (wanted is not None), bucket
+        assert (bucket in may.get("s3:PutObject", "")) == (wanted == "write"), bucket
+        assert (bucket in may["s3:ListBucket"]) == (wanted is not None), bucket
+    assert ("dynamodb:UpdateItem" in may) == (ledger == "write")
+    assert set(may) <= {
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "s3:AbortMultipartUpload",
+        "s3:DeleteObject",
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+        "s3:ListBucket",
+        "s3:PutObject",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    }
+
+
+def test_only_publish_deletes_and_only_what_is_published(template: Template) -> None:
+    for role in of_type(template, "AWS::IAM::Role"):
+        deleting = allowed(template, role).get("s3:DeleteObject", "")
+        assert bool(deleting) == role.startswith("PublishRole"), role
+        assert "StagingBucket" not in deleting
+        assert "SourceBucket" not in deleting
+
+
+def test_staging_is_reached_under_the_runs_prefix_only(template: Template) -> None:
+    for id, policy in of_type(template, "AWS::IAM::Policy").items():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if not {"s3:GetObject", "s3:PutObject"} & set(as_list(statement["Action"])):
+                continue
+            for resource in as_list(statement["Resource"]):
+                if "StagingBucket" in json.dumps(resource):
+                    assert resource["Fn::Join"][1][1].startswith(("/runs/", "/galleries/")), id
+
+
+def test_split_reads_the_one_gallery_object(full: Template, plain: Template) -> None:
+    gets = [s for s in statements(full, "SplitRole") if as_list(s["Action"]) == ["s3:GetObject"]]
+    assert [json.dumps(s["Resource"])[-8:-2] for s in gets if "cdk-hnb" in json.dumps(s)]
+    environment = of_type(full, "AWS::Lambda::Function")["SplitFunction"]["Environment"]["Variables"]
+    assert environment["GALLERY_KEY"].endswith(".npz")
+    assert "GALLERY_KEY" not in of_type(plain, "AWS::Lambda::Function")["SplitFunction"]["Environment"]["Variables"]
+
+
+def test_a_trigger_may_start_runs_and_nothing_else_of_the_state_machine(template: Template) -> None:
+    for role in ("TriggersUploadRole", "TriggersPipeRole", "TriggersApiRole"):
+        states = {action for action in allowed(template, role) if action.startswith("states:")}
+        assert states == {"states:StartExecution"}, role
+
+
+def test_the_state_machine_asks_the_database_only_for_its_table(full: Template) -> None:
+    (statement,) = [s for s in statements(full, "WorkflowRole") if s["Action"] == "states:InvokeHTTPEndpoint"]
+    assert statement["Condition"]["StringEquals"] == {
+        "states:HTTPEndpoint": "https://project.supabase.co/rest/v1/videos",
+        "states:HTTPMethod": ["GET", "PATCH"],
+    }
+
+
+# functions
+
+
+def test_there_is_one_image_for_each_stage_and_one_small_recorder(plain: Template) -> None:
+    functions = of_type(plain, "AWS::Lambda::Function")
+    images = {id for id, function in functions.items() if function.get("PackageType") == "Image"}
+    assert images == {f"{stage.capitalize()}Function" for stage in STAGES}
+    assert set(functions) - images == {"RecorderFunction"}
+
+
+def test_a_new_account_takes_the_defaults(plain: Template, machine: Template) -> None:
+    for id, function in of_type(plain, "AWS::Lambda::Function").items():
+        assert function["MemorySize"] <= 3008, id
+        assert "ReservedConcurrentExecutions" not in function, id
+        assert function["Timeout"] <= 900, id
+    assert machine["States"]["Detect"]["MaxConcurrency"] < 10
+
+
+def test_every_function_is_traced_and_logs_for_a_limited_time(template: Template) -> None:
+    groups = of_type(template, "AWS::Logs::LogGroup")
+    for id, function in of_type(template, "AWS::Lambda::Function").items():
+        assert function["TracingConfig"] == {"Mode": "Active"}, id
+        assert groups[function["LoggingConfig"]["LogGroup"]["Ref"]]["RetentionInDays"] == 30, id
+    assert all(group["RetentionInDays"] for group in groups.values())
+
+
+def test_split_gets_what_it_plans_with(plain: Template) -> None:
+    from lambdas.contracts import PackFacts, Settings
+
+    environment = of_type(plain, "AWS::Lambda::Function")["SplitFunction"]["Environment"]["Variables"]
+    assert PackFacts.model_validate_json(environment["PACK_FACTS"]).name == "open"
+    assert Settings.model_validate_json(environment["DEFAULT_SETTINGS"]) == Settings()
+    assert int(environment["LEASE_S"]) == 21_600 + 300
+
+
+def test_memory_in_the_cost_estimate_is_what_is_deployed(plain: Template) -> None:
+    from lambdas.publish.cost import EPHEMERAL_MIB, MEMORY_MIB
+
+    for stage, memory in MEMORY_MIB.items():
+        function = of_type(plain, "AWS::Lambda::Function")[f"{stage.capitalize()}Function"]
+        assert function["MemorySize"] == memory, stage
+        assert function["EphemeralStorage"]["Size"] == EPHEMERAL_MIB[stage], stage
+
+
+def test_x86_and_arm_are_a_setting_but_gpu_machines_are_x86(full: Template, full_out: Path) -> None:
+    for stage in STAGES:
+        function = of_type(full, "AWS::Lambda::Function")[f"{stage.capitalize()}Function"]
+        assert function["Architectures"] == ["arm64"]
+    images = json.loads(next(full_out.glob("*.assets.json")).read_text())["dockerImages"].values()
+    platforms = sorted((image["source"]["dockerBuildTarget"], image["source"]["platform"]) for image in images)
+    assert platforms == [("batch", "linux/amd64"), *[("lambda", "linux/arm64")] * 4]
+
+
+# what a failure leaves behind
+
+
+def test_whatever_cannot_be_delivered_lands_in_a_dead_letter_queue(template: Template) -> None:
+    for id, rule in of_type(template, "AWS::Events::Rule").items():
+        for target in rule["Targets"]:
+            if "GpuQueueBlocked" not in id:
+                assert target["DeadLetterConfig"], id
+    queues = of_type(template, "AWS::SQS::Queue")
+    assert queues["Queue"]["RedrivePolicy"]["maxReceiveCount"] == 5
+    assert of_type(template, "AWS::Lambda::Function")["RecorderFunction"]["DeadLetterConfig"]
+
+
+def test_dead_letters_are_kept_as_long_as_can_be_and_seen(template: Template) -> None:
+    letters = {id for id in of_type(template, "AWS::SQS::Queue") if id.endswith("DeadLetters")}
+    watched = {
+        dimension["Value"]["Fn::GetAtt"][0]
+        for alarm in of_type(template, "AWS::CloudWatch::Alarm").values()
+        if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"
+        for dimension in alarm["Dimensions"]
+    }
+    assert (
+        watched
+        == letters
+        == {"NotificationDeadLetters", "QueueDeadLetters", "RecorderDeadLetters", "UploadDeadLetters"}
+    )
+    assert {of_type(template, "AWS::SQS::Queue")[id]["MessageRetentionPeriod"] for id in letters} == {14 * 86_400}
+
+
+def test_every_alarm_tells_somebody(template: Template) -> None:
+    alarms = of_type(template, "AWS::CloudWatch::Alarm")
+    assert all(alarm["AlarmActions"] for alarm in alarms.values())
+    described = " ".join(alarms)
+    for what in ("FailedRuns", "Throttles", "QueueAge"):
+        assert what in described
+
+
+def test_a_stuck_gpu_queue_raises_an_alarm(full: Template) -> None:
+    assert any("GpuQueueBlocked" in id for id in of_type(full, "AWS::CloudWatch::Alarm"))
+
+
+def test_the_recorder_hears_of_failures_timeouts_and_aborts_of_this_machine(plain: Template) -> None:
+    (rule,) = [rule for id, rule in of_type(plain, "AWS::Events::Rule").items() if id.startswith("RecorderRule")]
+    assert rule["EventPattern"]["detail"] == {
+        "stateMachineArn": [{"Ref": "Pipeline"}],
+        "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+    }
+
+
+# triggers
+
+
+def test_an_upload_starts_a_run_whatever_the_case_of_its_suffix(plain: Template) -> None:
+    (rule,) = [rule for id, rule in of_type(plain, "AWS::Events::Rule").items() if id.startswith("TriggersUpload")]
+    assert rule["EventPattern"]["source"] == ["aws.s3"]
+    assert {"suffix": {"equals-ignore-case": ".mp4"}} in rule["EventPattern"]["detail"]["object"]["key"]
+    assert [target["Arn"] for target in rule["Targets"]] == [{"Ref": "Pipeline"}]
+
+
+def test_with_a_prefix_uploads_elsewhere_start_nothing(full: Template) -> None:
+    (rule,) = [rule for id, rule in of_type(full, "AWS::Events::Rule").items() if id.startswith("TriggersUpload")]
+    patterns = rule["EventPattern"]["detail"]["object"]["key"]
+    assert all(list(pattern) == ["wildcard"] and pattern["wildcard"].startswith("incoming/*.") for pattern in patterns)
+    assert {"wildcard": "incoming/*.MP4"} in patterns
+
+
+def test_a_message_starts_one_run(plain: Template) -> None:
+    (pipe,) = of_type(plain, "AWS::Pipes::Pipe").values()
+    assert pipe["Source"] == {"Fn::GetAtt": ["Queue", "Arn"]}
+    assert pipe["SourceParameters"]["SqsQueueParameters"]["BatchSize"] == 1
+    assert pipe["TargetParameters"]["StepFunctionStateMachineParameters"]["InvocationType"] == "FIRE_AND_FORGET"
+
+
+def test_the_api_is_for_signed_callers_and_checks_what_they_send(plain: Template) -> None:
+    methods = of_type(plain, "AWS::ApiGateway::Method").values()
+    assert {method["AuthorizationType"] for method in methods} == {"AWS_IAM"}
+    assert {method["Integration"]["Type"] for method in methods} == {"AWS"}
+    assert all("RequestValidatorId" in method for method in methods)
+    (model,) = of_type(plain, "AWS::ApiGateway::Model").values()
+    assert all(not choice["additionalProperties"] for choice in model["Schema"]["oneOf"])
+
+
+def test_an_api_key_is_throttled_by_a_usage_plan(full: Template) -> None:
+    assert all(method["ApiKeyRequired"] for method in of_type(full, "AWS::ApiGateway::Method").values())
+    (plan,) = of_type(full, "AWS::ApiGateway::UsagePlan").values()
+    assert plan["Throttle"] == {"BurstLimit": 10, "RateLimit": 5}
+    assert plan["Quota"] == {"Limit": 10_000, "Period": "MONTH"}
+
+
+# completion
+
+
+def test_webhook_and_database_get_their_secrets_from_secrets_manager(full: Template) -> None:
+    text = json.dumps(of_type(full, "AWS::Events::Connection"))
+    assert "{{resolve:secretsmanager:talent-frames/webhook:SecretString:::}}" in text
+    assert "Bearer {{resolve:secretsmanager:talent-frames/database:SecretString:::}}" in text
+
+
+def test_the_webhook_hears_of_both_endings(full: Template) -> None:
+    (rule,) = [r for id, r in of_type(full, "AWS::Events::Rule").items() if id.startswith("NotificationsWebhookRule")]
+    assert rule["EventPattern"] == {"detail-type": ["Video Processed", "Video Failed"], "source": ["talent-frames"]}
+    assert rule["EventBusName"] == {"Ref": next(iter(of_type(full, "AWS::Events::EventBus")))}
+
+
+def test_failures_go_to_the_databases_errors(full: Template) -> None:
+    (rule,) = [r for id, r in of_type(full, "AWS::Events::Rule").items() if id.startswith("NotificationsErrorsRule")]
+    assert rule["EventPattern"]["detail-type"] == ["Video Failed"]
+    assert set(rule["Targets"][0]["InputTransformer"]["InputPathsMap"].values()) == {
+        f"$.detail.{field}" for field in ("source", "run_id", "execution_arn", "error", "cause", "stage")
+    }
+
+
+# gpu
+
+
+def test_without_gpu_there_is_no_network_and_no_batch(plain: Template) -> None:
+    kinds = {resource["Type"] for resource in plain["Resources"].values()}
+    assert not [kind for kind in kinds if kind.startswith(("AWS::EC2", "AWS::Batch"))]
+
+
+def test_the_gpus_network_costs_nothing_at_rest_and_lets_nothing_in(full: Template) -> None:
+    assert not of_type(full, "AWS::EC2::NatGateway")
+    (endpoint,) = of_type(full, "AWS::EC2::VPCEndpoint").values()
+    assert endpoint["VpcEndpointType"] == "Gateway"
+    (group,) = of_type(full, "AWS::EC2::SecurityGroup").values()
+    assert "SecurityGroupIngress" not in group
+    assert not of_type(full, "AWS::EC2::SecurityGroupIngress")
+
+
+def test_gpu_machines_scale_to_zero_spot_first(full: Template) -> None:
+    environments = of_type(full, "AWS::Batch::ComputeEnvironment")
+    for environment in environments.values():
+        resources = environment["ComputeResources"]
+        assert resources["MinvCpus"] == 0
+        assert resources["Ec2Configuration"] == [{"ImageType": "ECS_AL2023_NVIDIA"}]
+        assert {kind.partition(".")[0] for kind in resources["InstanceTypes"]} == {"g4dn", "g5", "g6"}
+    (queue,) = of_type(full, "AWS::Batch::JobQueue").values()
+    order = [entry["ComputeEnvironment"]["Fn::GetAtt"][0] for entry in queue["ComputeEnvironmentOrder"]]
+    assert [environments[id]["ComputeResources"]["Type"] for id in order] == ["SPOT", "EC2"]
+
+
+def test_a_job_without_a_machine_is_cancelled_and_one_that_works_too_long_ended(full: Template) -> None:
+    (queue,) = of_type(full, "AWS::Batch::JobQueue").values()
+    limits = queue["JobStateTimeLimitActions"]
+    assert {limit["Action"] for limit in limits} == {"CANCEL"}
+    assert {limit["MaxTimeSeconds"] for limit in limits} == {900}
+    (job,) = of_type(full, "AWS::Batch::JobDefinition").values()
+    assert job["Timeout"] == {"AttemptDurationSeconds": 7200}
+    assert job["RetryStrategy"]["EvaluateOnExit"] == [
+        {"Action": "RETRY", "OnStatusReason": "Host EC2*"},
+        {"Action": "EXIT", "OnReason": "*"},
+    ]
+
+
+def test_the_job_asks_for_one_gpu_with_its_decoder(full: Template) -> None:
+    (job,) = of_type(full, "AWS::Batch::JobDefinition").values()
+    container = job["ContainerProperties"]
+    assert {"Type": "GPU", "Value": "1"} in container["ResourceRequirements"]
+    environment = {entry["Name"]: entry["Value"] for entry in container["Environment"]}
+    assert environment["NVIDIA_DRIVER_CAPABILITIES"] == "compute,video,utility"
+    assert (environment["DETECT_DEVICE"], environment["DETECT_DECODER"]) == ("cuda", "nvdec")
+
+
+# linters
+
+
+def test_cfn_lint_has_no_objection(cfn_lint: Any) -> None:
+    said, _ = cfn_lint.communicate(timeout=120)
+    assert cfn_lint.returncode == 0, said
+
+
+def test_asl_validator_has_no_objection(machine: Template, full_machine: Template, tmp_path: Path) -> None:
+    validator = ROOT / "node_modules" / ".bin" / "asl-validator"
+    if not validator.exists() or not shutil.which("node"):
+        pytest.skip("asl-validator is not here; `make deploy-check` installs and runs it")
+    for name, definition in (("plain", machine), ("full", full_machine)):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(definition))
+        checked = subprocess.run([validator, "--json-path", path], capture_output=True, text=True)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_every_acknowledged_finding_has_its_reason(full_out: Path) -> None:
+    metadata = json.loads(next(full_out.glob("*.metadata.json")).read_text())
+    reasons = [
+        entry["data"][key] if isinstance(entry["data"], dict) else entry["data"]
+        for entries in metadata.values()
+        for entry in entries
+        if entry["type"] == "aws:cdk:acknowledged-rules"
+        for key in (entry["data"] if isinstance(entry["data"], dict) else ("",))
+    ]
+    assert len(reasons) > 20
+    assert all(len(str(reason)) > 20 for reason in reasons)
+
+
+def test_a_finding_nobody_acknowledged_fails_the_synth(tmp_path: Path) -> None:
+    import aws_cdk as cdk
+    from aws_cdk import aws_sqs as sqs
+
+    app = build({}, str(tmp_path))
+    stack = app.node.find_child("TalentFrames")
+    assert isinstance(stack, cdk.Stack)
+    sqs.Queue(stack, "Bare")
+    with pytest.raises(RuntimeError, match="AwsSolutions-SQS3"):
+        app.synth()
