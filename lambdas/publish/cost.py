@@ -56,8 +56,8 @@ STAGING_DAYS = 7
 """Staging expires after so many days."""
 DAYS_PER_MONTH = 30.4375
 
-TRANSITIONS_PER_RUN = 8
-"""Start, the four stages, notification, choice and end."""
+TRANSITIONS_PER_RUN = 17
+"""States an upload passes through: reading the request, the ledger, four stages, event, ledger, metrics, end."""
 TRANSITIONS_PER_CHUNK = 2
 """Start of the child and its one task."""
 SOURCE_READS_PER_CHUNK = 12

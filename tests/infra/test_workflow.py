@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from infra.settings import DeploymentSettings
 from infra.workflow import Places, definition
 from lambdas import contracts, errors
+from lambdas.publish.cost import TRANSITIONS_PER_RUN
 from tests.infra.reading import Template, tasks
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,12 @@ def test_after_publishing_the_event_comes_before_the_ledger(machine: Template) -
         "Metrics",
         "Done",
     ]
+
+
+def test_the_cost_estimate_counts_the_transitions_there_are(machine: Template) -> None:
+    upload = [*walk(machine, "Who asks?")[:4], "By uploaded version", *walk(machine, "Note the execution")]
+    assert upload[3] == "Which video?"
+    assert len(upload) == TRANSITIONS_PER_RUN
 
 
 def test_every_task_and_the_machine_end_in_time(machine: Template, full_machine: Template) -> None:
