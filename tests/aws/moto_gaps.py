@@ -6,6 +6,8 @@ Nothing here touches the synthesized template or the code under test. What is no
 from __future__ import annotations
 
 import json
+import re
+import sys
 import threading
 import time
 import types
@@ -138,6 +140,7 @@ def fill(patch: pytest.MonkeyPatch, outside: Outside) -> None:
     _jobs_run_outside(patch, outside)
     _failed_children_fail_the_map(patch)
     _batch_results_are_pascal_case(patch)
+    _definite_paths_give_values(patch)
     _retriers_wait_shorter(patch)
     _http_invoke(patch, outside)
     _rules_reach_all_targets(patch, outside)
@@ -323,6 +326,23 @@ def _batch_results_are_pascal_case(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(batch, "to_json_str", cause)
 
 
+def _definite_paths_give_values(patch: pytest.MonkeyPatch) -> None:
+    """A path with an index in it, `$.rows[0].name`, gives a list of one there instead of the value."""
+    from moto.stepfunctions.parser.asl.utils import json_path
+
+    known = json_path.extract_json
+
+    def extract_json(path: str, data: Any) -> Any:
+        found = known(path, data)
+        several = any(sign in path for sign in ("*", "..", ":", "?", ","))
+        inside = re.search(r"\[\d+\]\.", path)
+        return found[0] if inside and not several and isinstance(found, list) and len(found) == 1 else found
+
+    for module in [module for name, module in sys.modules.items() if name.startswith("moto.stepfunctions.parser")]:
+        if getattr(module, "extract_json", None) is known:
+            patch.setattr(module, "extract_json", extract_json)
+
+
 def _retriers_wait_shorter(patch: pytest.MonkeyPatch) -> None:
     """The tests have no minutes to wait."""
     from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
@@ -344,6 +364,15 @@ def _http_invoke(patch: pytest.MonkeyPatch, outside: Outside) -> None:
         StateTaskService,
     )
     from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+
+    make = CustomErrorName.__init__
+
+    def custom_error_name(self: Any, error_name: str | None) -> None:
+        # The errors of HTTP tasks are the only ones of that prefix that are not on the list of States' own.
+        make(self, (error_name or "").replace("States.Http", "Http"))
+        self.error_name = error_name
+
+    patch.setattr(CustomErrorName, "__init__", custom_error_name)
 
     class Http(StateTaskService):
         def _get_supported_parameters(self) -> set[str]:
