@@ -89,8 +89,7 @@ def _begin(run_id: str, on: device.Device, decoder: device.Decoder) -> None:
 
 
 def _work_on(run_id: str, chunk: int, bucket: str, pack: Path) -> None:
-    with services_named():
-        run_noting_failure(DetectRequest(run_id=run_id, chunk=chunk), S3Staging(bucket), pack)
+    run_noting_failure(DetectRequest(run_id=run_id, chunk=chunk), S3Staging(bucket), pack)
 
 
 class _Parser(argparse.ArgumentParser):

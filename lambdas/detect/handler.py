@@ -88,15 +88,14 @@ def handler(event: Any, context: object) -> dict[str, Any]:
     request = decode(DetectRequest, event)
     log_for(request.run_id, chunk=request.chunk)
     staging, pack = open_bucket(environ, "STAGING_BUCKET"), Path(variable(environ, "PACK_DIR"))
-    with services_named():
-        run_noting_failure(request, staging, pack)
+    run_noting_failure(request, staging, pack)
     return {}
 
 
 def run_noting_failure(request: DetectRequest, staging: Store, pack: Path) -> DetectResponse:
     """`run`, which leaves the reason in staging if it fails: the map's own failure doesn't say it."""
     try:
-        with reaching(f"run {request.run_id} chunk {request.chunk}: the video"):
+        with services_named(), reaching(f"run {request.run_id} chunk {request.chunk}: the video"):
             return run(request, staging, pack)
     except Exception as error:
         with suppress(Exception):

@@ -468,11 +468,13 @@ class Stack:
         def rendered(template: str, source: Any) -> tuple[Any, int | None]:
             override: dict[str, Any] = {}
             names = {
+                # airspeed takes `#$name` for text; Velocity for a number sign and a reference.
+                "sign": "#",
                 "input": _Input(source, parameters),
                 "util": _Util(),
                 "context": {"responseOverride": override},
             }
-            return json.loads(airspeed.Template(template).merge(names)), override.get("status")
+            return json.loads(airspeed.Template(template.replace("#$", "${sign}$")).merge(names)), override.get("status")
 
         asked, _ = rendered(integration["RequestTemplates"]["application/json"], body)
         client = boto3.client({"states": "stepfunctions"}.get(service, service))

@@ -6,6 +6,8 @@ Nothing here touches the synthesized template or the code under test. What is no
 from __future__ import annotations
 
 import json
+import re
+import sys
 import threading
 import time
 import types
@@ -138,11 +140,14 @@ def fill(patch: pytest.MonkeyPatch, outside: Outside) -> None:
     _jobs_run_outside(patch, outside)
     _failed_children_fail_the_map(patch)
     _batch_results_are_pascal_case(patch)
+    _definite_paths_give_values(patch)
     _retriers_wait_shorter(patch)
     _http_invoke(patch, outside)
     _rules_reach_all_targets(patch, outside)
     _executions_tell_their_status(patch)
     _start_times_are_text(patch)
+    _executions_get_names(patch)
+    _histories_can_be_reversed(patch)
 
 
 def _register_models(patch: pytest.MonkeyPatch) -> None:
@@ -187,7 +192,7 @@ def _functions_run_outside(patch: pytest.MonkeyPatch, outside: Outside) -> None:
 
 def _jobs_run_outside(patch: pytest.MonkeyPatch, outside: Outside) -> None:
     """moto runs jobs in Docker, and its CloudFormation starts EC2 instances for a compute environment."""
-    from moto.batch.models import BatchBackend, ComputeEnvironment, Job, JobQueue
+    from moto.batch.models import ComputeEnvironment, Job, JobDefinition, JobQueue
 
     def run(self: Any) -> None:
         self.job_started_at = datetime.now()
@@ -222,16 +227,22 @@ def _jobs_run_outside(patch: pytest.MonkeyPatch, outside: Outside) -> None:
         from moto.batch.models import batch_backends
 
         made = JobQueue(
-            resource_name, "1", "ENABLED", [], [], batch_backends[account_id][region_name], None, tags={}
+            resource_name, "1", "ENABLED", [], [], None, batch_backends[account_id][region_name], {}
         )
         batch_backends[account_id][region_name]._job_queues[made.arn] = made
         return made
 
+    def attribute(self: Any, name: str) -> str:
+        arn: str = self.arn
+        return arn
+
+    for kind in (ComputeEnvironment, JobQueue, JobDefinition):
+        patch.setattr(kind, "has_cfn_attr", classmethod(lambda cls, name: True), raising=False)
+        patch.setattr(kind, "get_cfn_attribute", attribute, raising=False)
     patch.setattr(Job, "run", run)
     patch.setattr(Job, "_container_details", container_details)
     patch.setattr(ComputeEnvironment, "create_from_cloudformation_json", classmethod(create_environment))
     patch.setattr(JobQueue, "create_from_cloudformation_json", classmethod(create_queue))
-    assert BatchBackend.submit_job
 
 
 def _failed_children_fail_the_map(patch: pytest.MonkeyPatch) -> None:
@@ -315,6 +326,23 @@ def _batch_results_are_pascal_case(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(batch, "to_json_str", cause)
 
 
+def _definite_paths_give_values(patch: pytest.MonkeyPatch) -> None:
+    """A path with an index in it, `$.rows[0].name`, gives a list of one there instead of the value."""
+    from moto.stepfunctions.parser.asl.utils import json_path
+
+    known = json_path.extract_json
+
+    def extract_json(path: str, data: Any) -> Any:
+        found = known(path, data)
+        several = any(sign in path for sign in ("*", "..", ":", "?", ","))
+        inside = re.search(r"\[\d+\]\.", path)
+        return found[0] if inside and not several and isinstance(found, list) and len(found) == 1 else found
+
+    for module in [module for name, module in sys.modules.items() if name.startswith("moto.stepfunctions.parser")]:
+        if getattr(module, "extract_json", None) is known:
+            patch.setattr(module, "extract_json", extract_json)
+
+
 def _retriers_wait_shorter(patch: pytest.MonkeyPatch) -> None:
     """The tests have no minutes to wait."""
     from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
@@ -336,6 +364,15 @@ def _http_invoke(patch: pytest.MonkeyPatch, outside: Outside) -> None:
         StateTaskService,
     )
     from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+
+    make = CustomErrorName.__init__
+
+    def custom_error_name(self: Any, error_name: str | None) -> None:
+        # The errors of HTTP tasks are the only ones of that prefix that are not on the list of States' own.
+        make(self, (error_name or "").replace("States.Http", "Http"))
+        self.error_name = error_name
+
+    patch.setattr(CustomErrorName, "__init__", custom_error_name)
 
     class Http(StateTaskService):
         def _get_supported_parameters(self) -> set[str]:
@@ -467,6 +504,31 @@ def _start_times_are_text(patch: pytest.MonkeyPatch) -> None:
         return found
 
     patch.setattr(executions.Execution, "get_start_execution_details", with_text)
+
+
+def _executions_get_names(patch: pytest.MonkeyPatch) -> None:
+    """AWS names an execution that was started without a name."""
+    from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+
+    start = StepFunctionsParserBackend.start_execution
+
+    def start_execution(self: Any, state_machine_arn: str, name: str | None = None, *given: Any, **named: Any) -> Any:
+        return start(self, state_machine_arn, name or str(uuid.uuid4()), *given, **named)
+
+    patch.setattr(StepFunctionsParserBackend, "start_execution", start_execution)
+
+
+def _histories_can_be_reversed(patch: pytest.MonkeyPatch) -> None:
+    """moto gives an execution's history oldest first whatever is asked for."""
+    from moto.core.responses import ActionResult
+    from moto.stepfunctions.responses import StepFunctionResponse
+
+    def get_execution_history(self: Any) -> Any:
+        found = self.stepfunction_backend.get_execution_history(self._get_param("executionArn"))
+        events = list(found["events"])
+        return ActionResult({"events": events[::-1] if self._get_param("reverseOrder") else events})
+
+    patch.setattr(StepFunctionResponse, "get_execution_history", get_execution_history)
 
 
 def tell_status(execution: Any) -> None:
