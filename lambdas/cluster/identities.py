@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import sklearn
 from numpy.typing import NDArray
 from sklearn.cluster import DBSCAN
 
+from lambdas.cluster.components import components
 from lambdas.contracts import Detections, Distances
 
 BORDER_OVERLAP = 0.3
@@ -21,9 +21,8 @@ FOUND_TWICE_OVERLAP = 0.6
 """IoU above which two boxes of one frame are one face found twice, so that they don't forbid a merge."""
 LARGEST_TABLE = 4000
 """Most units compared all with all at once; more are reduced first. 4000 x 4000 float32 is 64 MB."""
-
-NEIGHBOUR_MIB = 64
-"""Distances scikit-learn holds at once while it looks for neighbours; its default of 1 GiB made 1.7 GB of 25,000."""
+SMALL_TABLE = 256
+"""Up to so many points a table is quicker made than spared."""
 
 
 @dataclass(frozen=True)
@@ -265,11 +264,10 @@ def suggest_merges(
     """Pairs of rows nearer than `limit` that were not seen in one frame: cosine distance, two rows; nearest first."""
     pairs: list[tuple[float, int, int]] = []
     for start in range(0, len(centroids), 1024):
-        distance = 1 - centroids[start : start + 1024] @ centroids.T
-        for row, other in np.argwhere(distance < limit).tolist():
-            first = start + row
-            if first < other and (first, other) not in conflicts:
-                pairs.append((float(distance[row, other]), first, other))
+        distance = 1 - centroids[start : start + 1024] @ centroids[start:].T
+        for row, column in np.argwhere(distance < limit).tolist():
+            if row < column and (start + row, start + column) not in conflicts:
+                pairs.append((float(distance[row, column]), start + row, start + column))
     return sorted(pairs)
 
 
@@ -288,15 +286,34 @@ def _cluster(
         return group
     means, sizes = _means(vectors, np.ones(len(vectors)), group, groups)
     between = _pairs_between(group, conflicts)
-    with sklearn.config_context(working_memory=NEIGHBOUR_MIB):
-        component = DBSCAN(eps=same, min_samples=1, metric="cosine").fit(_normed(means)).labels_
+    component = _components(_normed(means), same)
     label = np.full(groups, -1, np.int64)
     known = 0
     for members, apart in _parts(component, between):
-        found = agglomerate_in_parts(means[members], sizes[members], apart, together, "average")
+        found = _take_apart(means[members], sizes[members], apart, strict, together)
         label[members] = known + found
         known += int(found.max()) + 1
     return label[group]
+
+
+def _take_apart(
+    means: NDArray[np.float32], sizes: NDArray[np.float64], conflicts: NDArray[np.int64], strict: float, together: float
+) -> NDArray[np.int64]:
+    """People within one component; in one too large for a table those surely one person are joined first."""
+    if len(means) <= LARGEST_TABLE:
+        return agglomerate(means, sizes, conflicts, together, "average")
+    group = agglomerate_in_parts(means, sizes, conflicts, strict, "average")
+    groups = int(group.max()) + 1
+    group_means, group_sizes = _means(means, sizes, group, groups)
+    between = _pairs_between(group, conflicts)
+    return agglomerate_in_parts(group_means, group_sizes, between, together, "average")[group]
+
+
+def _components(vectors: NDArray[np.float32], same: float) -> NDArray[np.int64]:
+    """DBSCAN's labels; of more than LARGEST_TABLE without scikit-learn, whose time and memory would not do."""
+    if len(vectors) > LARGEST_TABLE:
+        return components(vectors, same)
+    return np.asarray(DBSCAN(eps=same, min_samples=1, metric="cosine").fit(vectors).labels_, np.int64)
 
 
 def _reduce(
@@ -304,13 +321,15 @@ def _reduce(
 ) -> NDArray[np.int64]:
     """Group of each unit; each its own where they are few enough to be compared all with all.
 
-    Otherwise those surely one person are joined first within each chunk, then within ever longer stretches.
+    Otherwise those surely one person are joined first within each chunk, then within ever longer stretches, up to those
+    that fill a table: beyond, comparing all with all once is cheaper.
     """
     group = np.arange(len(vectors))
     stretch = 1
     chunk_count = int(chunk_of.max(initial=-1)) + 1
-    while int(group.max(initial=-1)) + 1 > LARGEST_TABLE:
-        groups = int(group.max()) + 1
+    while (groups := int(group.max(initial=-1)) + 1) > LARGEST_TABLE:
+        if stretch > 1 and groups * stretch > LARGEST_TABLE * chunk_count:
+            break
         means, sizes = _means(vectors, np.ones(len(vectors)), group, groups)
         between = _pairs_between(group, conflicts)
         first_chunk = np.full(groups, chunk_count, np.int64)
@@ -322,8 +341,6 @@ def _reduce(
             label[members] = known + found
             known += int(found.max()) + 1
         group = label[group]
-        if stretch >= chunk_count:
-            break
         stretch *= 8
     return group
 
@@ -335,12 +352,36 @@ def agglomerate_in_parts(
     limit: float,
     linkage: Literal["average", "complete"],
 ) -> NDArray[np.int64]:
-    """`agglomerate` with bounded memory: more than LARGEST_TABLE points go part by part until nothing more joins."""
+    """`agglomerate` of any number of points, with bounded memory.
+
+    Groups can only join where some pair of theirs is within `limit`, so what hangs together by such steps is worked
+    through alone: the result is the same, the tables are small. One of more than LARGEST_TABLE goes part by part until
+    nothing more joins, which may differ from the direct way.
+    """
+    if len(means) <= SMALL_TABLE:
+        return agglomerate(means, sizes, conflicts, limit, linkage)
+    label = np.full(len(means), -1, np.int64)
+    known = 0
+    for members, apart in _parts(components(means, limit), conflicts):
+        found = _agglomerate_repeatedly(means[members], sizes[members], apart, limit, linkage)
+        label[members] = known + found
+        known += int(found.max()) + 1
+    return _renumbered(label)
+
+
+def _agglomerate_repeatedly(
+    means: NDArray[np.float32],
+    sizes: NDArray[np.float64],
+    conflicts: NDArray[np.int64],
+    limit: float,
+    linkage: Literal["average", "complete"],
+) -> NDArray[np.int64]:
+    """`agglomerate`, LARGEST_TABLE points at a time, until that joins nothing more."""
+    if len(means) <= LARGEST_TABLE:
+        return agglomerate(means, sizes, conflicts, limit, linkage)
     label = np.arange(len(means))
     while True:
-        groups = int(label.max(initial=-1)) + 1
-        if groups == 0:
-            return label
+        groups = int(label.max()) + 1
         part_means, part_sizes = _means(means, sizes, label, groups)
         between = _pairs_between(label, conflicts)
         found = np.full(groups, -1, np.int64)
@@ -369,6 +410,8 @@ def agglomerate(
     that hold such a pair. Lance-Williams updates: Murtagh & Contreras, doi:10.1002/widm.53.
     """
     count = len(means)
+    if count < 2:
+        return np.arange(count)
     table = 1 - means @ means.T
     np.fill_diagonal(table, np.inf)
     # Infinity survives both updates below, so a joined group inherits all that its parts must stay apart from.
