@@ -49,12 +49,14 @@ def weigh_frames(
     staged: Sequence[StagedFrame],
     small: NDArray[np.uint8],
     facing: NDArray[np.float64],
+    transition: NDArray[np.bool_],
     cuts: Sequence[float],
     duration_s: float,
 ) -> Candidates:
     """Candidates from staged frames.
 
-    `facing` (n,) is 0 to 1, how well the best face in each frame looks at the camera, 0 without a face. Quality is
+    `facing` (n,) is 0 to 1, how well the best face in each frame looks at the camera, 0 without a face; `transition`
+    (n,) says which lie in one. Quality is
     sharpness against the video's better frames (0.4), contrast (0.2), exposure (0.25: 1 at middle brightness, less
     towards black and white) and `facing` (0.15), halved within a transition.
     """
@@ -62,7 +64,6 @@ def weigh_frames(
     luma = np.array([frame.luma for frame in staged], np.float64)
     contrast = np.array([frame.contrast for frame in staged], np.float64)
     sharpness = np.array([frame.sharpness for frame in staged], np.float64)
-    transition = np.array([frame.in_transition for frame in staged], bool)
     dull = (luma < BLACK_LUMA) | (luma > WHITE_LUMA) | (contrast < UNIFORM_CONTRAST)
     visible = sharpness[~dull]
     # The upper quartile stands for what this camera can do; a video that is soft throughout is not blurred throughout.
