@@ -21,11 +21,13 @@ CUT_CHANGE = 0.45
 """Change of layout (0 same, 1 unrelated) that makes a cut, however small the content value is."""
 CLEAR_CUT_CHANGE = 0.06
 """The same where the content value reaches the threshold; between that and half of it what is asked rises."""
-FAINT_SHARE = 0.1
+FAINT_SHARE = 0.07
 """Share of the content threshold below which nothing is a cut: noise between near-uniform pictures."""
 STANDS_OUT = 2.0
 """A cut changes the layout so many times more than all frames around it but one; a thrown camera never does."""
 STANDS_OUT_OF_MEAN = 2.5
+CONTENT_STANDS_OUT = 1.8
+"""Where not all is different, content changes so many times more than in the frames around it (their median)."""
 AROUND_FRAMES = 3
 AROUND_S = 0.3
 """Frames on either side that a cut is compared with, and how far away they may be."""
@@ -34,12 +36,15 @@ COMES_BACK = 0.4
 
 BLACK_LUMA = 0.04
 """Mean brightness below which a frame is black (PySceneDetect's ThresholdDetector takes 12 of 255)."""
+SAME_CHANGE = 0.35
+"""Change of layout below which the picture after a blank moment is the one before it."""
 BLANK_RELIEF = 1.5
 """Standard deviation over the cells, in grey levels, below which a frame shows nothing."""
+DIP_SHARE = 0.15
+DIP_S = 0.6
+"""A frame with less than this share of the relief met within so long before and after it is as good as blank."""
 DROPOUT_S = 0.1
-"""Blank for less than this, and the same picture again, is a dropped picture, not a fade."""
-VANISHED_SHARE = 0.2
-"""A frame with less than this share of its neighbour's relief is on its way to or from blank: no cut there."""
+"""Black for less than this, and the same brightness again, is a dropped picture, not a fade."""
 
 DISSOLVE_WINDOWS_S = (0.3, 0.5, 0.8, 1.2, 1.8, 2.6)
 """Lengths tried; a longer dissolve is found by its middle part."""
@@ -47,6 +52,10 @@ DISSOLVE_CHANGE = 0.35
 """Change of layout between a dissolve's ends."""
 DISSOLVE_RESIDUE = 0.3
 """Share of a frame within a dissolve that may be no mixture of its ends: what moved meanwhile."""
+DISSOLVE_STANDS_OUT = 1.2
+"""A dissolve changes the layout so many times more than as much time before and after it; going motion does not."""
+SIDE_S = 0.4
+"""At most so much time is looked at on either side; the next transition may be near."""
 DISSOLVE_CELLS = 0.6
 """Share of cells that change in a dissolve; a title changes fewer."""
 ADAPTIVE_WINDOW = 2
@@ -111,8 +120,8 @@ def layout_changes(columns: SceneColumns, settings: Settings) -> list[Change]:
     """
     cells = columns.layout.reshape(len(columns.t_s), -1, 3)
     relief = _relief(cells)
-    fades, faded = _fades(columns, cells, relief)
-    cuts = _cuts(columns, cells, relief, faded, settings)
+    fades, faded = _fades(columns, cells, relief, settings.min_scene_s)
+    cuts = _cuts(columns, cells, faded, settings)
     barriers = np.sort(np.array([cut.start_s for _, cut in cuts] + [at for fade in fades for at in _ends(fade)]))
     gradual = _dissolves(columns, cells, barriers)
     chosen: list[Change] = []
@@ -183,10 +192,10 @@ def changes_of_layout(cells: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _fades(
-    columns: SceneColumns, cells: NDArray[np.uint8], relief: NDArray[np.float64]
+    columns: SceneColumns, cells: NDArray[np.uint8], relief: NDArray[np.float64], least_s: float
 ) -> tuple[list[Change], NDArray[np.bool_]]:
     """Fades through blank, and (k,) the frames that belong to blank stretches or follow one."""
-    blank = (columns.luma < BLACK_LUMA) | (relief < BLANK_RELIEF)
+    blank = (columns.luma < BLACK_LUMA) | (relief < BLANK_RELIEF) | _dips(columns.t_s, relief)
     edges = np.flatnonzero(np.diff(np.r_[False, blank, False].astype(np.int8)))
     faded = np.zeros(len(blank), bool)
     found = []
@@ -197,13 +206,24 @@ def _fades(
         start, end = _ramp(relief, columns.t_s, first, -1), _ramp(relief, columns.t_s, after - 1, 1)
         faded[start + 1 : end + 1] = True
         gap_s = columns.t_s[after] - columns.t_s[first]
-        same = layout_change(cells[start][None], cells[end][None])[0] < CUT_CHANGE
-        if gap_s >= DROPOUT_S or not same:
+        # What is back so soon was never gone: a dropped picture, a blink, a strobe.
+        same = layout_change(cells[[start, first - 1]], cells[[end, after]]).min() < SAME_CHANGE
+        if gap_s >= least_s or not same:
             # Its middle is that of the blank stretch, wherever the ramps begin.
             middle = (columns.t_s[first] + columns.t_s[after]) / 2
             reach = min(middle - columns.t_s[start], columns.t_s[end] - middle)
             found.append(Change(float(middle - reach), float(middle + reach)))
     return found, faded
+
+
+def _dips(t_s: NDArray[np.float64], relief: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(k,) frames next to blank between others that are not: the bottom of a fade that turns at once."""
+    low, high = (np.searchsorted(t_s, t_s + reach) for reach in (-DIP_S, DIP_S))
+    found = np.zeros(len(t_s), bool)
+    for at in np.flatnonzero(relief < DIP_SHARE * relief.max(initial=0.0)).tolist():
+        sides = relief[low[at] : at].max(initial=0.0), relief[at + 1 : high[at]].max(initial=0.0)
+        found[at] = relief[at] < DIP_SHARE * min(sides)
+    return found
 
 
 def _ramp(relief: NDArray[np.float64], t_s: NDArray[np.float64], blank: int, step: int) -> int:
@@ -226,12 +246,7 @@ def stands_out(
     t_s: NDArray[np.float64], change: NDArray[np.float64], times: float = STANDS_OUT, mean: float = STANDS_OUT_OF_MEAN
 ) -> NDArray[np.bool_]:
     """(k,) frames that change more than those around them: than all but one by `times`, than their mean by `mean`."""
-    k = len(t_s)
-    around = np.full((k, 2 * AROUND_FRAMES), np.nan)
-    for place, shift in enumerate(s for s in range(-AROUND_FRAMES, AROUND_FRAMES + 1) if s):
-        here = np.arange(max(0, -shift), min(k, k - shift))
-        near = here[np.abs(t_s[here + shift] - t_s[here]) <= AROUND_S]
-        around[near, place] = change[near + shift]
+    around = _around(t_s, change)
     known = np.isfinite(around)
     filled = np.where(known, around, 0.0)
     second = np.sort(filled, axis=1)[:, -2]
@@ -239,10 +254,20 @@ def stands_out(
     return np.asarray((change >= times * second) & (change >= mean * average))
 
 
+def _around(t_s: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(k, 2 * AROUND_FRAMES) values of the frames around each, NaN where there is none within AROUND_S."""
+    k = len(t_s)
+    around = np.full((k, 2 * AROUND_FRAMES), np.nan)
+    for place, shift in enumerate(s for s in range(-AROUND_FRAMES, AROUND_FRAMES + 1) if s):
+        here = np.arange(max(0, -shift), max(0, min(k, k - shift)))
+        near = here[np.abs(t_s[here + shift] - t_s[here]) <= AROUND_S]
+        around[near, place] = values[near + shift]
+    return around
+
+
 def _cuts(
     columns: SceneColumns,
     cells: NDArray[np.uint8],
-    relief: NDArray[np.float64],
     faded: NDArray[np.bool_],
     settings: Settings,
 ) -> list[tuple[float, Change]]:
@@ -251,9 +276,9 @@ def _cuts(
     change = changes_of_layout(cells)
     threshold = settings.scene_threshold
     asked = np.interp(scores, [0.5 * threshold, threshold], [CUT_CHANGE, CLEAR_CUT_CHANGE])
-    lower, upper = np.minimum(relief[1:], relief[:-1]), np.maximum(relief[1:], relief[:-1])
-    vanishing = np.r_[False, lower < VANISHED_SHARE * upper]
-    likely = (change >= asked) & (scores >= FAINT_SHARE * threshold) & stands_out(t_s, change) & ~faded & ~vanishing
+    typical = np.nanmedian(_around(t_s, scores), axis=1)
+    lone = (change >= 2 * CUT_CHANGE) | ~(scores < CONTENT_STANDS_OUT * typical)
+    likely = (change >= asked) & (scores >= FAINT_SHARE * threshold) & stands_out(t_s, change) & lone & ~faded
     found = []
     for at in np.flatnonzero(likely).tolist():
         if not _comes_back(t_s, cells, at, change[at], settings.min_scene_s):
@@ -294,8 +319,27 @@ def _dissolves(
             clear = _mixed(*(cells[rows[here]] for rows in (low, first, number, third, high)))
             for row in np.flatnonzero(clear > 0):
                 at = here[row]
+                if not _steady_around(t_s, cells, int(low[at]), int(high[at]), barriers):
+                    continue
                 found.append((float(clear[row]), Change(float(t_s[low[at]]), float(t_s[high[at]]))))
     return _tightened(columns, cells, found)
+
+
+def _steady_around(
+    t_s: NDArray[np.float64], cells: NDArray[np.uint8], low: int, high: int, barriers: NDArray[np.float64]
+) -> bool:
+    """Whether the layout changes less in about as much time before frame `low` and after `high` than between them."""
+    length_s = min(SIDE_S, t_s[high] - t_s[low])
+    before, after = _nearest(t_s, np.array([t_s[low] - length_s, t_s[high] + length_s]))
+    # Not beyond the shots at either side.
+    first = np.searchsorted(barriers, t_s[low], "right")
+    if first > 0:
+        before = max(before, np.searchsorted(t_s, barriers[first - 1]))
+    if first < len(barriers):
+        after = min(after, np.searchsorted(t_s, barriers[first]) - 1)
+    ends = cells[[before, low, high]], cells[[low, high, after]]
+    earlier, within, later = layout_change(*ends)
+    return bool(within >= DISSOLVE_STANDS_OUT * max(earlier, later))
 
 
 def _nearest(t_s: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
