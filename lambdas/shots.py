@@ -6,6 +6,8 @@ video. Pure: no files, no pictures.
 
 from __future__ import annotations
 
+import bisect
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,7 +21,7 @@ LAYOUT_CELLS = 8
 
 CUT_CHANGE = 0.45
 """Change of layout (0 same, 1 unrelated) that makes a cut, however small the content value is."""
-CLEAR_CUT_CHANGE = 0.06
+CLEAR_CUT_CHANGE = 0.1
 """The same where the content value reaches the threshold; between that and half of it what is asked rises."""
 FAINT_SHARE = 0.07
 """Share of the content threshold below which nothing is a cut: noise between near-uniform pictures."""
@@ -124,11 +126,19 @@ def layout_changes(columns: SceneColumns, settings: Settings) -> list[Change]:
     cuts = _cuts(columns, cells, faded, settings)
     barriers = np.sort(np.array([cut.start_s for _, cut in cuts] + [at for fade in fades for at in _ends(fade)]))
     gradual = _dissolves(columns, cells, barriers)
-    chosen: list[Change] = []
-    for _, change in [*((2.0, fade) for fade in fades), *sorted([*cuts, *gradual], key=lambda one: -one[0])]:
-        if all(_apart(change, other, settings.min_scene_s) for other in chosen):
-            chosen.append(change)
-    return sorted(chosen)
+    chosen = _clearest([*((math.inf, fade) for fade in fades), *cuts, *gradual], settings.min_scene_s)
+    return [change for _, change in chosen]
+
+
+def _clearest(found: Sequence[tuple[float, Change]], least_s: float) -> list[tuple[float, Change]]:
+    """Those that remain, ascending, when of any two that overlap or are closer than `least_s` the clearer is kept."""
+    kept: list[tuple[Change, float]] = []
+    for clear, change in sorted(found, key=lambda one: (-one[0], one[1])):
+        place = bisect.bisect(kept, (change, 0.0))
+        # Those kept are apart, so the nearest on either side are the only ones that can be in the way.
+        if all(_apart(change, other, least_s) for other, _ in kept[max(0, place - 1) : place + 1]):
+            kept.insert(place, (change, clear))
+    return [(clear, change) for change, clear in kept]
 
 
 def _ends(change: Change) -> tuple[float, float]:
@@ -313,16 +323,21 @@ def _dissolves(
         usable = (np.abs(t_s - t_s[low] - half) < 0.25 * half) & (np.abs(t_s[high] - t_s - half) < 0.25 * half)
         usable &= (low < first) & (first < number) & (number < third) & (third < high)
         usable &= np.searchsorted(barriers, t_s[low], "right") == np.searchsorted(barriers, t_s[high], "right")
+        # The first frame of each eighth of a window is enough: a dissolve's middle needs no hitting to the frame.
+        usable &= np.diff(np.floor(t_s / max(0.04, window_s / 8) + 1e-6), prepend=-1.0) > 0
         middles = np.flatnonzero(usable)
         for start in range(0, len(middles), _BLOCK):
             here = middles[start : start + _BLOCK]
+            rough = np.abs(cells[low[here]].astype(np.int16) - cells[high[here]]).mean(axis=(1, 2), dtype=np.float32)
+            here = here[rough >= BLANK_RELIEF]
+            here = here[layout_change(cells[low[here]], cells[high[here]]) >= DISSOLVE_CHANGE]
             clear = _mixed(*(cells[rows[here]] for rows in (low, first, number, third, high)))
             for row in np.flatnonzero(clear > 0):
                 at = here[row]
                 if not _steady_around(t_s, cells, int(low[at]), int(high[at]), barriers):
                     continue
                 found.append((float(clear[row]), Change(float(t_s[low[at]]), float(t_s[high[at]]))))
-    return _tightened(columns, cells, found)
+    return _clearest(found, 0.0)
 
 
 def _steady_around(
@@ -372,17 +387,6 @@ def _mixed(*pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
         moves & whole & enough & (change >= DISSOLVE_CHANGE) & (residue < DISSOLVE_RESIDUE) & (cells > DISSOLVE_CELLS)
     )
     return np.asarray(np.where(good, np.minimum(1.0, change) * (1 - residue), 0.0))
-
-
-def _tightened(
-    columns: SceneColumns, cells: NDArray[np.uint8], found: Sequence[tuple[float, Change]]
-) -> list[tuple[float, Change]]:
-    """The clearest window of each group of overlapping ones."""
-    kept: list[tuple[float, Change]] = []
-    for clear, change in sorted(found, key=lambda one: (-one[0], one[1])):
-        if all(change.start_s >= other.end_s or change.end_s <= other.start_s for _, other in kept):
-            kept.append((clear, change))
-    return kept
 
 
 # by content value
