@@ -83,9 +83,11 @@ class Settings(Contract):
     short_below_s: Annotated[float, Field(ge=0)] = 300.0
     chunk_s: Annotated[float, Field(ge=2, le=3600)] = 60.0
     """Chunks start at keyframes about this many seconds apart."""
-    scene_detector: Literal["content", "adaptive"] = "content"
+    scene_detector: Literal["layout", "content", "adaptive"] = "layout"
+    """`layout` finds cuts, fades and dissolves by what the picture shows where; the others are PySceneDetect's."""
     scene_threshold: Annotated[float, Field(gt=0, le=255)] = 27.0
-    """PySceneDetect's ContentDetector threshold on the mean HSV difference."""
+    """PySceneDetect's ContentDetector threshold on the mean HSV difference; `layout` asks for a tenth of it at least,
+    and for a lesser change of layout where it is reached."""
     adaptive_ratio: Annotated[float, Field(gt=0, le=100)] = 3.0
     """PySceneDetect's AdaptiveDetector threshold on score over its neighbours' mean."""
     min_scene_s: Annotated[float, Field(ge=0, le=60)] = 0.6
@@ -532,6 +534,8 @@ class Detections:
     """(k,) PySceneDetect content value (0 to 255) between this frame and the one before it in display order."""
     scene_luma: NDArray[np.float32]
     """(k,) mean brightness, 0 to 1."""
+    scene_layout: NDArray[np.uint8]
+    """(k, 8, 8, 3) BGR, the picture averaged down: tells cuts from flashes and finds dissolves, across chunks too."""
     staged_small: NDArray[np.uint8]
     """(number of staged frames, 16, 16, 3) BGR thumbnails to tell near-duplicates."""
     first_frame: NDArray[np.uint8]

@@ -17,7 +17,7 @@ from lambdas.cluster.footage import Footage, read_footage
 from lambdas.cluster.gallery import Naming, check_gallery, name_people
 from lambdas.cluster.identities import Identities, gather_tracks, identify, link_across_borders, suggest_merges
 from lambdas.cluster.representatives import choose_representatives, weigh_frames
-from lambdas.cluster.scenes import choose_scenes, find_cuts, join_columns
+from lambdas.cluster.scenes import choose_scenes, in_transition, join_columns
 from lambdas.contracts import (
     QUALITY_PARTS,
     BriefAppearance,
@@ -36,6 +36,7 @@ from lambdas.contracts import (
 )
 from lambdas.door import decode, log_for, open_bucket, services_named
 from lambdas.errors import IncompleteRun, InvalidGallery
+from lambdas.shots import Change, find_changes
 from lambdas.staging import Store, get_document, put_document
 
 log = logging.getLogger(__name__)
@@ -102,8 +103,9 @@ def select(plan: Plan, footage: Footage, gallery: Gallery | None) -> Selection:
     settings, duration_s = plan.settings, footage.duration_s
     # By the container's duration, as the workers chose theirs, not by the one met.
     period_s = settings.tier(plan.source.duration_s).period_s
-    cuts = find_cuts(join_columns(footage.detections, footage.border_scores, plan.source), settings)
-    scenes, even = choose_scenes(cuts, duration_s, footage.staged, settings.min_scenes)
+    changes = find_changes(join_columns(footage.detections, footage.border_scores, plan.source), settings)
+    cuts = [change.at_s for change in changes]
+    scenes, even = choose_scenes(changes, duration_s, footage.staged, settings.min_scenes)
     people, brief, merges = _people(plan, footage, gallery, cuts, period_s)
     seconds: dict[str, float] = {}
     for document in footage.documents:
@@ -116,7 +118,7 @@ def select(plan: Plan, footage: Footage, gallery: Gallery | None) -> Selection:
         people=people,
         brief_appearances=brief,
         suggested_merges=merges,
-        representative=_representatives(footage, cuts, settings.representative),
+        representative=_representatives(footage, changes, settings.representative),
         scenes=[
             SelectedScene(
                 index=index,
@@ -234,7 +236,7 @@ def _border_cuts(footage: Footage, cuts: Sequence[float], threshold: float) -> l
     return found
 
 
-def _representatives(footage: Footage, cuts: Sequence[float], wanted: int) -> list[SelectedFrame]:
+def _representatives(footage: Footage, changes: Sequence[Change], wanted: int) -> list[SelectedFrame]:
     if not footage.staged:
         return []
     part = QUALITY_PARTS.index("frontal")
@@ -243,7 +245,9 @@ def _representatives(footage: Footage, cuts: Sequence[float], wanted: int) -> li
         for chunk, row in rows:
             columns = footage.detections[chunk]
             facing[staged] = max(facing[staged], float(columns.quality[row, part]) * float(columns.scores[row]))
-    candidates = weigh_frames(footage.staged, footage.small, facing, cuts, footage.duration_s)
+    cuts = [change.at_s for change in changes]
+    mixed = in_transition(footage.staged, changes)
+    candidates = weigh_frames(footage.staged, footage.small, facing, mixed, cuts, footage.duration_s)
     chosen = choose_representatives(candidates, wanted, footage.duration_s)
     return [
         SelectedFrame(

@@ -19,12 +19,13 @@ BLURRED_SHARE = 0.3
 TWIN_DIFFERENCE = 8.0
 """Mean difference (0 to 255) of two thumbnails below which frames are near-duplicates."""
 
-UNFIT_COST = 20.0
-TWIN_COST = 8.0
+UNFIT_COST = 100.0
+LONG_SHOT = 40.0
 NEW_WINDOW = 3.0
-NEW_SHOT = 2.0
-CROWDING_COST = 1.0
-"""The objective's weights, see `choose_representatives`: each outweighs what stands below it."""
+TWIN_COST = 1.5
+CROWDING_COST = 1.2
+"""The objective's weights, see `choose_representatives`. The first two outweigh all else; the others are balanced so
+that of a still video with one lively tenth four or five frames show the lively tenth and the rest are spread."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,14 @@ def weigh_frames(
     staged: Sequence[StagedFrame],
     small: NDArray[np.uint8],
     facing: NDArray[np.float64],
+    transition: NDArray[np.bool_],
     cuts: Sequence[float],
     duration_s: float,
 ) -> Candidates:
     """Candidates from staged frames.
 
-    `facing` (n,) is 0 to 1, how well the best face in each frame looks at the camera, 0 without a face. Quality is
+    `facing` (n,) is 0 to 1, how well the best face in each frame looks at the camera, 0 without a face; `transition`
+    (n,) says which lie in one. Quality is
     sharpness against the video's better frames (0.4), contrast (0.2), exposure (0.25: 1 at middle brightness, less
     towards black and white) and `facing` (0.15), halved within a transition.
     """
@@ -62,7 +65,6 @@ def weigh_frames(
     luma = np.array([frame.luma for frame in staged], np.float64)
     contrast = np.array([frame.contrast for frame in staged], np.float64)
     sharpness = np.array([frame.sharpness for frame in staged], np.float64)
-    transition = np.array([frame.in_transition for frame in staged], bool)
     dull = (luma < BLACK_LUMA) | (luma > WHITE_LUMA) | (contrast < UNIFORM_CONTRAST)
     visible = sharpness[~dull]
     # The upper quartile stands for what this camera can do; a video that is soft throughout is not blurred throughout.
@@ -92,15 +94,15 @@ def choose_representatives(candidates: Candidates, wanted: int, duration_s: floa
     """Positions of `wanted` candidates (all, if there are fewer), ascending: those with the greatest sum of
 
     - quality, 0 to 1 each;
+    - LONG_SHOT for each of the `wanted` longest shots with a frame in it;
     - NEW_WINDOW for each of `wanted` equal parts of the video with a frame in it;
-    - NEW_SHOT for each shot with a frame in it, less for one shorter than a part, in proportion, so that the longest
-      shots come first;
-    - minus UNFIT_COST for each unfit frame, TWIN_COST for each that has a near-duplicate among the others, and up to
-      CROWDING_COST where two stand closer than half a part.
+    - minus UNFIT_COST for each unfit frame, up to TWIN_COST for each pair of near-duplicates, the more alike the more,
+      and up to CROWDING_COST for each pair closer than half a part.
 
-    So an unfit frame is taken only when there is nothing else, and a part of the video stays empty rather than be shown
-    by one. Greedy, then single exchanges while they gain: the sum is nearly submodular, where greedy is within 1 - 1/e
-    of the best (Nemhauser, Wolsey & Fisher 1978, doi:10.1007/BF01588971), and exchanges mend what greed began badly.
+    So an unfit frame is taken only when there is nothing else, and a shot or a part of the video stays empty rather
+    than be shown by one. Greedy, then single exchanges while they gain: the sum is nearly submodular, where greedy is
+    within 1 - 1/e of the best (Nemhauser, Wolsey & Fisher 1978, doi:10.1007/BF01588971), and exchanges mend what greed
+    began badly.
     """
     count = len(candidates.t_s)
     if count <= wanted:
@@ -136,14 +138,16 @@ class _Board:
         self.window = np.clip((candidates.t_s / part_s).astype(np.int64), 0, wanted - 1)
         self.in_window = np.zeros(wanted, np.int64)
         self.in_shot = np.zeros(int(candidates.shot.max()) + 1, np.int64)
-        self.twins = np.zeros(len(candidates.t_s), np.int64)
-        """Per candidate how many of the chosen look like it."""
+        self.twins = np.zeros(len(candidates.t_s), np.float64)
+        """Per candidate the likeness to the chosen, added up."""
         self.crowd = np.zeros(len(candidates.t_s), np.float64)
         """Per candidate the closeness to the chosen, added up."""
         self.chosen: list[int] = []
-        self._effects: dict[int, tuple[NDArray[np.bool_], NDArray[np.float64]]] = {}
+        self._effects: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
         self._fixed = candidates.quality - UNFIT_COST * candidates.unfit
-        self._shot_worth = NEW_SHOT * np.minimum(1.0, candidates.shot_s / part_s)
+        shots, first = np.unique(candidates.shot, return_index=True)
+        longest = shots[np.argsort(-candidates.shot_s[first], kind="stable")][:wanted]
+        self._shot_worth = LONG_SHOT * np.isin(candidates.shot, longest)
 
     def gains(self) -> NDArray[np.float64]:
         """(n,) by how much each candidate would raise the sum; -inf for those chosen."""
@@ -151,7 +155,7 @@ class _Board:
             self._fixed
             + NEW_WINDOW * (self.in_window[self.window] == 0)
             + self._shot_worth * (self.in_shot[self.candidates.shot] == 0)
-            - TWIN_COST * (self.twins > 0)
+            - TWIN_COST * self.twins
             - CROWDING_COST * self.crowd
         )
         gains[self.chosen] = -np.inf
@@ -173,9 +177,11 @@ class _Board:
         self.twins += sign * twins
         self.crowd += sign * close
 
-    def _looks_like(self, index: int) -> NDArray[np.bool_]:
+    def _looks_like(self, index: int) -> NDArray[np.float64]:
+        """(n,) 1 for the same picture, 0 from TWIN_DIFFERENCE on."""
         picture = self.candidates.picture
-        return np.asarray(np.abs(picture - picture[index]).mean(axis=1) < TWIN_DIFFERENCE)
+        apart = np.abs(picture - picture[index]).mean(axis=1, dtype=np.float64)
+        return np.asarray(np.maximum(0.0, 1 - apart / TWIN_DIFFERENCE))
 
     def _close_to(self, index: int) -> NDArray[np.float64]:
         away = np.abs(self.candidates.t_s - self.candidates.t_s[index])

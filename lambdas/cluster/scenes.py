@@ -10,41 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scenedetect import ContentDetector, FrameTimecode
 
-from lambdas.contracts import Detections, Settings, SourceFacts, StagedFrame
+from lambdas.contracts import Detections, SourceFacts, StagedFrame
+from lambdas.shots import BLACK_LUMA, LAYOUT_CELLS, Change, SceneColumns
 
 DIFFERENT_SIZE_SCORE = 255.0
 """Score across a border where the picture changes its shape: nothing to compare, so the largest there is."""
-ADAPTIVE_WINDOW = 2
-"""Frames before and after that AdaptiveDetector compares with (its `window_width`)."""
-ADAPTIVE_MIN_CONTENT = 15.0
-"""AdaptiveDetector's `min_content_val`."""
-FLASH_S = 0.3
-"""A brightening that is gone after so long is a flash, not a scene."""
-FLASH_RISE = 0.08
-"""Mean brightness by which a flash stands out from before and after."""
-SAME_LUMA = 0.05
-"""Mean brightness by which frames before and after a flash or dropout may differ."""
-BLACK_LUMA = 0.04
-"""Mean brightness below which a frame is black (PySceneDetect's ThresholdDetector takes 12 of 255)."""
-DROPOUT_S = 0.1
-"""Black for less than this, and the same brightness again, is a dropped picture, not a fade."""
+TRANSITION_S = 0.12
+"""So near to a scene change a frame is in transition: encoders need a few frames to recover."""
 MIDDLE_TOLERANCE_S = 0.5
 MIDDLE_TOLERANCE_SHARE = 0.1
 """A scene's frame may be so far from its middle (the larger of the two) for the sake of a better picture."""
 DULL_CONTRAST = 0.05
 """Below it a staged frame is next to uniform."""
-
-
-@dataclass(frozen=True)
-class SceneColumns:
-    """What the whole video's compared frames (k) say, in order of time."""
-
-    t_s: NDArray[np.float64]
-    """(k,) seconds."""
-    scores: NDArray[np.float64]
-    """(k,) content value against the frame before, 0 for the video's first."""
-    luma: NDArray[np.float64]
-    """(k,) mean brightness, 0 to 1."""
 
 
 def border_score(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> float:
@@ -64,6 +41,7 @@ def join_columns(chunks: Sequence[Detections], border_scores: Sequence[float], s
     pts: list[NDArray[np.int64]] = []
     scores: list[NDArray[np.float64]] = []
     luma: list[NDArray[np.float64]] = []
+    layout: list[NDArray[np.uint8]] = []
     for chunk, first_score in zip(chunks, border_scores, strict=True):
         own = chunk.scene_scores.astype(np.float64)
         if len(own):
@@ -71,123 +49,14 @@ def join_columns(chunks: Sequence[Detections], border_scores: Sequence[float], s
         pts.append(chunk.scene_pts)
         scores.append(own)
         luma.append(chunk.scene_luma.astype(np.float64))
+        layout.append(chunk.scene_layout)
     if not pts:
         nothing = np.zeros(0, np.float64)
-        return SceneColumns(nothing, nothing, nothing)
+        return SceneColumns(nothing, nothing, nothing, np.zeros((0, LAYOUT_CELLS, LAYOUT_CELLS, 3), np.uint8))
     t_s = (np.concatenate(pts) - source.start_pts) * float(source.time_base)
-    return SceneColumns(np.asarray(t_s, np.float64), np.concatenate(scores), np.concatenate(luma))
-
-
-def find_cuts(columns: SceneColumns, settings: Settings) -> list[float]:
-    """Seconds at which a new scene starts, ascending; empty for a single scene.
-
-    Content or adaptive cuts as PySceneDetect finds them, without flashes, and with one cut in the middle of every
-    black stretch instead of those at its ends.
-    """
-    if not len(columns.t_s):
-        return []
-    runs = _black_runs(columns)
-    dropped = _flash_frames(columns)
-    middles: list[float] = []
-    for first, last in runs:
-        # The frame after the run differs from black too; its score belongs to the fade.
-        dropped[first : last + 2] = True
-        if first > 0 and last + 1 < len(columns.t_s) and not _is_dropout(columns, first, last):
-            middles.append(float(columns.t_s[first] + columns.t_s[last + 1]) / 2)
-    scores = np.where(dropped, 0.0, columns.scores)
-    if settings.scene_detector == "content":
-        cuts = content_cuts(columns.t_s, scores, settings.scene_threshold, settings.min_scene_s)
-    else:
-        cuts = adaptive_cuts(columns.t_s, scores, settings.adaptive_ratio, settings.min_scene_s)
-    fades: list[float] = []
-    for middle in middles:
-        if not fades or middle - fades[-1] >= settings.min_scene_s:
-            fades.append(middle)
-    kept = [cut for cut in cuts if all(abs(cut - fade) >= settings.min_scene_s for fade in fades)]
-    return sorted(kept + fades)
-
-
-def content_cuts(
-    t_s: NDArray[np.float64], scores: NDArray[np.float64], threshold: float, min_scene_s: float
-) -> list[float]:
-    """The cuts ContentDetector gives with its FlashFilter in MERGE mode, from scores alone.
-
-    The filter is followed event by event, because only frames at or above the threshold, and the first quiet frame
-    after each, can change its state: one pass over 10 hours takes milliseconds.
-    """
-    above = np.flatnonzero(scores >= threshold)
-    if min_scene_s <= 0:
-        return [float(t) for t in t_s[above]]
-    cuts: list[float] = []
-    last_above = float(t_s[0])
-    merge_enabled = False
-    merge_start: float | None = None
-    for event, frame in enumerate(above):
-        t = float(t_s[frame])
-        long_enough = t - last_above >= min_scene_s
-        last_above = t
-        if merge_start is None:
-            if long_enough:
-                merge_enabled = True
-                cuts.append(t)
-            elif merge_enabled:
-                merge_start = t
-        if merge_start is not None and last_above - merge_start >= min_scene_s:
-            # Merging ends with the last quiet frame before the next event, if quiet has lasted long enough by then.
-            following = int(above[event + 1]) if event + 1 < len(above) else len(t_s)
-            if following - 1 > frame and t_s[following - 1] - last_above >= min_scene_s:
-                cuts.append(last_above)
-                merge_start = None
-    return cuts
-
-
-def adaptive_cuts(
-    t_s: NDArray[np.float64], scores: NDArray[np.float64], ratio: float, min_scene_s: float
-) -> list[float]:
-    """The cuts AdaptiveDetector gives, from scores alone: score over the mean of its neighbours."""
-    width = ADAPTIVE_WINDOW
-    if len(scores) < 2 * width + 1:
-        return []
-    windows = np.lib.stride_tricks.sliding_window_view(scores, 2 * width + 1)
-    target = windows[:, width]
-    around = (windows.sum(axis=1) - target) / (2 * width)
-    still = np.abs(around) < 1e-5
-    ratios = np.where(still, 255.0, np.minimum(target / np.where(still, 1.0, around), 255.0))
-    cuts: list[float] = []
-    last = float(t_s[0])
-    for frame in np.flatnonzero((ratios >= ratio) & (target >= ADAPTIVE_MIN_CONTENT)) + width:
-        t = float(t_s[frame])
-        if t - last >= min_scene_s:
-            cuts.append(t)
-            last = t
-    return cuts
-
-
-def _black_runs(columns: SceneColumns) -> list[tuple[int, int]]:
-    """First and last frame (inclusive) of each black stretch."""
-    black = np.r_[False, columns.luma < BLACK_LUMA, False]
-    edges = np.flatnonzero(np.diff(black.astype(np.int8)))
-    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def _is_dropout(columns: SceneColumns, first: int, last: int) -> bool:
-    gap_s = columns.t_s[last + 1] - columns.t_s[first]
-    return bool(gap_s < DROPOUT_S and abs(columns.luma[last + 1] - columns.luma[first - 1]) < SAME_LUMA)
-
-
-def _flash_frames(columns: SceneColumns) -> NDArray[np.bool_]:
-    """(k,) frames whose change is a flash: up and, within FLASH_S, back to the brightness before."""
-    flash = np.zeros(len(columns.t_s), bool)
-    luma = columns.luma
-    for up in np.flatnonzero(np.r_[False, np.diff(luma) > FLASH_RISE]):
-        if flash[up]:
-            continue
-        before = luma[up - 1]
-        end = int(np.searchsorted(columns.t_s, columns.t_s[up] + FLASH_S + 1e-6, side="right"))
-        back = np.flatnonzero(np.abs(luma[up + 1 : end] - before) < SAME_LUMA)
-        if len(back):
-            flash[up : up + 2 + int(back[0])] = True
-    return flash
+    return SceneColumns(
+        np.asarray(t_s, np.float64), np.concatenate(scores), np.concatenate(luma), np.concatenate(layout)
+    )
 
 
 @dataclass(frozen=True)
@@ -200,8 +69,18 @@ class Scene:
     """Position in the list of staged frames."""
 
 
+def in_transition(staged: Sequence[StagedFrame], changes: Sequence[Change]) -> NDArray[np.bool_]:
+    """(n,) staged frames within or next to a scene change, by what their worker saw or by the final changes."""
+    t_s = np.array([frame.t_s for frame in staged], np.float64)
+    found = np.array([frame.in_transition for frame in staged], bool)
+    for change in changes:
+        low, high = np.searchsorted(t_s, (change.start_s - TRANSITION_S, change.end_s + TRANSITION_S))
+        found[low:high] = True
+    return found
+
+
 def choose_scenes(
-    cuts: Sequence[float], duration_s: float, staged: Sequence[StagedFrame], min_scenes: int
+    changes: Sequence[Change], duration_s: float, staged: Sequence[StagedFrame], min_scenes: int
 ) -> tuple[list[Scene], bool]:
     """Scenes that partition [0, duration_s), each with a staged frame of its own, and whether they are even parts.
 
@@ -213,14 +92,15 @@ def choose_scenes(
     if not staged or duration_s <= 0:
         return [], False
     t_s = np.array([frame.t_s for frame in staged])
-    bounds = _with_frames([0.0, *(cut for cut in cuts if 0 < cut < duration_s), duration_s], t_s)
+    mixed = in_transition(staged, changes)
+    bounds = _with_frames([0.0, *(one.at_s for one in changes if 0 < one.at_s < duration_s), duration_s], t_s)
     if len(bounds) - 1 >= min_scenes:
-        return _shown(bounds, staged, t_s), False
+        return _shown(bounds, staged, t_s, mixed), False
     for parts in range(min_scenes, len(bounds) - 1, -1):
         even = [duration_s * part / parts for part in range(parts)] + [duration_s]
         if _with_frames(even, t_s) == even:
-            return _shown(even, staged, t_s), True
-    return _shown(bounds, staged, t_s), False
+            return _shown(even, staged, t_s, mixed), True
+    return _shown(bounds, staged, t_s, mixed), False
 
 
 def _with_frames(bounds: list[float], t_s: NDArray[np.float64]) -> list[float]:
@@ -239,7 +119,9 @@ def _inside(t_s: NDArray[np.float64], start_s: float, end_s: float, *, last: boo
     return (t_s >= start_s) & ((t_s < end_s) | last)
 
 
-def _shown(bounds: list[float], staged: Sequence[StagedFrame], t_s: NDArray[np.float64]) -> list[Scene]:
+def _shown(
+    bounds: list[float], staged: Sequence[StagedFrame], t_s: NDArray[np.float64], mixed: NDArray[np.bool_]
+) -> list[Scene]:
     scenes: list[Scene] = []
     for start_s, end_s in itertools.pairwise(bounds):
         inside = np.flatnonzero(_inside(t_s, start_s, end_s, last=end_s == bounds[-1]))
@@ -252,7 +134,7 @@ def _shown(bounds: list[float], staged: Sequence[StagedFrame], t_s: NDArray[np.f
             frame = staged[index]
             dull = frame.luma < BLACK_LUMA or frame.contrast < DULL_CONTRAST
             away = abs(frame.t_s - middle)
-            return dull, away > tolerance, frame.in_transition, away, index
+            return dull, away > tolerance, bool(mixed[index]), away, index
 
         scenes.append(Scene(start_s, end_s, min((int(i) for i in inside), key=rank)))
     return scenes

@@ -7,14 +7,19 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from lambdas.contracts import Chunk, ScanTier, SourceFacts
-from lambdas.detect.scenes import Glance, Shots
+from lambdas.detect.scenes import Glance, Shots, columns_of
 from lambdas.detect.tracks import Sighting, Track
+from lambdas.shots import FAINT_SHARE, changes_of_layout, stands_out
 
 STAGED_PER_MINUTE = 20
 """What a chunk stages at most, but for the one frame that every person and every scene needs."""
 _BLACK_LUMA = 0.06
 _FLAT_CONTRAST = 0.06
+_DOUBTFUL_CHANGE = 0.15
+"""Change of layout that may be a cut, if it is sudden."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,12 +154,20 @@ def thin(found: Sequence[Target]) -> list[Target]:
     return kept
 
 
-def doubtful_spans(glances: Sequence[Glance], threshold: float) -> list[tuple[int, int]]:
+def doubtful_spans(glances: Sequence[Glance], threshold: float, skipped: bool) -> list[tuple[int, int]]:
     """Pairs of neighbouring decoded frames between which a cut may lie, to be decoded fully: (before, after) PTS.
 
-    Frames between them were not decoded, so the score of a cut stands one or two frames late.
+    Where frames between them were `skipped`, the score of a cut stands one or two frames late; nothing is doubtful
+    otherwise. Motion that goes on, as of an unsteady camera, is no reason to decode everything twice.
     """
-    return [(before.pts, after.pts) for before, after in itertools.pairwise(glances) if after.score >= 0.6 * threshold]
+    if not skipped or len(glances) < 2:
+        return []
+    columns = columns_of(glances)
+    change = changes_of_layout(columns.layout.reshape(len(glances), -1, 3))
+    sudden = stands_out(columns.t_s, change, times=0.9, mean=1.3)
+    doubtful = (change >= _DOUBTFUL_CHANGE) & (columns.scores >= FAINT_SHARE * threshold) & sudden
+    doubtful |= columns.scores >= 0.6 * threshold
+    return [(glances[at - 1].pts, glances[at].pts) for at in np.flatnonzero(doubtful).tolist() if at > 0]
 
 
 def choose_staged(

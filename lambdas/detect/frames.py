@@ -41,6 +41,8 @@ SDR_WHITE_NITS = 203.0
 """Luminance of diffuse white in HDR video (ITU-R BT.2408)."""
 HDR_PEAK_NITS = 1000.0
 """Luminance that becomes full white."""
+BORDER_S = 0.16
+"""So near to a chunk's border every frame is decoded: four or five frames, so that a cut beside it is found exactly."""
 KNEE = 0.5
 """Share of diffuse white above which highlights are compressed."""
 
@@ -121,7 +123,8 @@ class ChunkReader:
     ) -> Iterator[Frame]:
         """The chunk's frames with start_pts <= pts < end_pts, in display order; None reaches to the chunk's border.
 
-        `all_frames=False` passes over frames that no other frame refers to, where the codec allows it;
+        `all_frames=False` passes over frames that no other frame refers to, where the codec allows it, but for those
+        within BORDER_S of the chunk's borders, which are compared across them;
         `loop_filter=False` is faster and good enough to detect, not to keep. One pass at a time.
         """
         lo = self.chunk.start_pts if start_pts is None else max(start_pts, self.chunk.start_pts)
@@ -137,19 +140,21 @@ class ChunkReader:
         all_frames = all_frames or door.reorders_without_pts
         waiting: list[int] = []
         packets = door.packets_from(decode_from)
-        door.decoder.skip_frame = "DEFAULT" if all_frames else "NONREF"
+        border = round(BORDER_S / self.source.time_base)
         sent = given = 0
         shown: list[tuple[int, int]] = []
         last = -OPEN_END
         step = 1
         past = False
         for packet in packets:
+            time = None if packet is None else packet_time(packet, holds_pts=door.holds_pts)
+            near = time is not None and not (lo + border <= time < hi - border)
+            door.decoder.skip_frame = "DEFAULT" if all_frames or near else "NONREF"
             try:
                 decoded = door.decoder.decode(packet)
             except av.error.FFmpegError:
                 # A damaged packet gives nothing; those after it may.
                 decoded = []
-            time = None if packet is None else packet_time(packet, holds_pts=door.holds_pts)
             if time is not None and door.reorders_without_pts:
                 heapq.heappush(waiting, time)
             if packet is not None and time is not None and lo <= time < hi and not packet.is_discard:

@@ -39,7 +39,7 @@ from lambdas.detect.packs import Pack, load_pack
 from lambdas.detect.pictures import Picture, pack_pictures
 from lambdas.detect.quality import is_strong
 from lambdas.detect.scan import Scan, scan, track_faces
-from lambdas.detect.scenes import Glance, Shots
+from lambdas.detect.scenes import Glance, Shots, columns_of
 from lambdas.detect.tracks import Sighting, Track, Tracker, embed_missing, faces_to_embed
 from lambdas.door import decode, log_for, open_bucket, services_named, variable
 from lambdas.errors import PackMismatch
@@ -65,7 +65,7 @@ def run(request: DetectRequest, staging: Store, pack: Path) -> DetectResponse:
         raise PackMismatch(f"run {plan.run_id} was planned for {plan.pack.name}, this worker has {models.facts.name}")
     _LOG.info("detect: run %s chunk %d begins", request.run_id, request.chunk)
     start = time.perf_counter()
-    pictures, columns, document = _work_through(plan, request.chunk, staging, models)
+    pictures, columns, document = work_through(plan, request.chunk, staging, models)
     staging.put(frames_key(request.run_id, request.chunk), pictures, content_type="application/x-tar")
     staging.put(detections_key(request.run_id, request.chunk), columns.to_bytes())
     document = document.model_copy(update={"seconds": {**document.seconds, "total": time.perf_counter() - start}})
@@ -110,7 +110,7 @@ def _loaded(pack: Path) -> Pack:
     return load_pack(pack)
 
 
-def _work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[bytes, Detections, ChunkDocument]:
+def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[bytes, Detections, ChunkDocument]:
     source, settings = plan.source, plan.settings
     chunk = plan.chunks[index]
     tier = settings.tier(source.duration_s)
@@ -136,7 +136,7 @@ def _work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple
             seen,
             moments(tracks, tier, seen.shots),
             wanted,
-            doubtful_spans(seen.glances, settings.scene_threshold),
+            doubtful_spans(seen.glances, settings.scene_threshold, seen.skipped),
             looker,
             newcomers,
             watch,
@@ -202,7 +202,7 @@ def _documents(
     watch: Stopwatch,
 ) -> tuple[bytes, Detections, ChunkDocument]:
     glances = refined(seen.glances, closer)
-    shots = Shots(glances, plan.settings.scene_threshold)
+    shots = Shots(glances, plan.settings)
     for track in tracks:
         embed_missing(faces_to_embed(track), looker.embed)
     minutes = (glances[-1].t_s - glances[0].t_s) / 60 if glances else 0.0
@@ -254,6 +254,7 @@ def _columns(
         scene_pts=np.array([one.pts for one in glances], np.int64),
         scene_scores=np.array([one.score for one in glances], np.float32),
         scene_luma=np.array([one.luma for one in glances], np.float32),
+        scene_layout=columns_of(glances).layout,
         staged_small=np.array([one.small for one in pictures], np.uint8).reshape(-1, 16, 16, 3),
         first_frame=seen.first_frame,
         last_frame=seen.last_frame,

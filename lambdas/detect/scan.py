@@ -30,6 +30,8 @@ class Scan:
     faces: list[tuple[float, list[Sighting]]]
     """Seconds and sightings of each look that saw anybody, ascending."""
     shots: Shots
+    skipped: bool
+    """Whether frames were left out, so that a cut may stand a frame or two late."""
     corrupt: int
     first_frame: NDArray[np.uint8]
     """(h, GLANCE_WIDTH, 3) the chunk's first decoded frame; h is 0 if there is none."""
@@ -83,13 +85,14 @@ def scan(
             seen = looker.look(frame, dense=False)
             if seen:
                 faces.append((t_s, seen))
-    shots = Shots(glances, settings.scene_threshold)
+    shots = Shots(glances, settings)
     for t_s, seen in faces:
         for sighting in seen:
             settle(sighting, shots.steadiness(t_s))
     nothing = np.zeros((0, GLANCE_WIDTH, 3), np.uint8)
     first, last = ends if ends else (nothing, nothing)
-    return Scan(glances, keyframes, faces, shots, corrupt, first, last)
+    skipped = len(glances) + corrupt < (reader.frame_count or 0)
+    return Scan(glances, keyframes, faces, shots, skipped, corrupt, first, last)
 
 
 def track_faces(seen: Scan, tracker: Tracker) -> list[Track]:

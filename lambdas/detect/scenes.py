@@ -1,13 +1,17 @@
-"""How much each frame differs from the one before, and what it looks like. Scores only: cluster decides cuts."""
+"""How much each frame differs from the one before, and what it looks like. Cuts are provisional: cluster decides."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scenedetect import ContentDetector, FrameTimecode
+
+from lambdas.contracts import Settings
+from lambdas.shots import LAYOUT_CELLS, Change, SceneColumns, find_changes
 
 GLANCE_WIDTH = 256
 """Width in pixels at which frames are compared; PySceneDetect's own downscaling aims at the same."""
@@ -27,6 +31,8 @@ class Glance:
     """Standard deviation of brightness over half the range, 0 to 1."""
     sharpness: float
     """0 to 1, see `sharpness`."""
+    layout: NDArray[np.uint8]
+    """(LAYOUT_CELLS, LAYOUT_CELLS, 3) BGR, the picture averaged down."""
 
 
 def glance_height(width: int, height: int) -> int:
@@ -37,16 +43,20 @@ def glance_height(width: int, height: int) -> int:
 class Shots:
     """What glances say about moments: how far the next change is and how much moves."""
 
-    def __init__(self, glances: list[Glance], threshold: float) -> None:
-        self._times = np.array([one.t_s for one in glances])
-        self._scores = np.array([one.score for one in glances])
-        self._threshold = threshold
-        self.cut_times: NDArray[np.float64] = self._times[self._scores >= threshold]
-        """(c,) seconds of the first frame after each provisional cut, ascending."""
+    def __init__(self, glances: Sequence[Glance], settings: Settings) -> None:
+        columns = columns_of(glances)
+        self._times = columns.t_s
+        self._scores = columns.scores
+        self._threshold = settings.scene_threshold
+        self.changes: list[Change] = find_changes(columns, settings)
+        """Provisional scene changes, ascending."""
+        self.cut_times: NDArray[np.float64] = np.array([change.at_s for change in self.changes])
+        """(c,) seconds at which a provisional scene begins: a cut's first frame, the middle of a transition."""
 
     def cut_distance_s(self, t_s: float) -> float:
-        """Seconds to the nearest provisional cut, infinite without one."""
-        return float(np.abs(self.cut_times - t_s).min()) if len(self.cut_times) else float("inf")
+        """Seconds to the nearest provisional cut or transition, 0 within one, infinite without any."""
+        away = [max(change.start_s - t_s, t_s - change.end_s, 0.0) for change in self.changes]
+        return min(away, default=float("inf"))
 
     def span(self, t_s: float) -> tuple[float, float]:
         """Provisional cuts before and after a moment; infinite where there is none."""
@@ -61,6 +71,16 @@ class Shots:
         low, high = np.searchsorted(self._times, (t_s - 0.12, t_s + 0.12))
         motion = float(self._scores[low:high].mean()) if high > low else 0.0
         return near * (1 - min(0.6, 0.6 * motion / self._threshold))
+
+
+def columns_of(glances: Sequence[Glance]) -> SceneColumns:
+    """The glances side by side."""
+    return SceneColumns(
+        t_s=np.array([one.t_s for one in glances], np.float64),
+        scores=np.array([one.score for one in glances], np.float64),
+        luma=np.array([one.luma for one in glances], np.float64),
+        layout=np.array([one.layout for one in glances], np.uint8).reshape(-1, LAYOUT_CELLS, LAYOUT_CELLS, 3),
+    )
 
 
 class SceneScorer(ContentDetector):  # type: ignore[misc]
@@ -87,6 +107,7 @@ def glance(pts: int, t_s: float, small: NDArray[np.uint8], score: float) -> Glan
         luma=float(mean[0, 0]) / 255,
         contrast=min(1.0, float(deviation[0, 0]) / 127.5),
         sharpness=sharpness(gray),
+        layout=cv2.resize(small, (LAYOUT_CELLS, LAYOUT_CELLS), interpolation=cv2.INTER_AREA),
     )
 
 

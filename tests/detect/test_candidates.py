@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from lambdas.contracts import OPEN_END, QUALITY_PARTS, Chunk, ScanTier, SourceFacts
+from lambdas.contracts import OPEN_END, QUALITY_PARTS, Chunk, ScanTier, Settings, SourceFacts
 from lambdas.detect.candidates import choose_staged, doubtful_spans, moments, nearest_good, targets
 from lambdas.detect.scenes import Glance, Shots
 from lambdas.detect.tracks import Sighting, Track
+from lambdas.shots import LAYOUT_CELLS
 
 SOURCE = SourceFacts(
     uri="clip.mp4",
@@ -32,6 +34,10 @@ SOURCE = SourceFacts(
 )
 
 
+def place(number: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(number).integers(0, 255, (LAYOUT_CELLS, LAYOUT_CELLS, 3)).astype(np.uint8)
+
+
 def glances(count: int, cuts: tuple[int, ...] = (), black: range = range(0)) -> list[Glance]:
     return [
         Glance(
@@ -41,6 +47,7 @@ def glances(count: int, cuts: tuple[int, ...] = (), black: range = range(0)) -> 
             luma=0.0 if index in black else 0.5,
             contrast=0.0 if index in black else 0.4,
             sharpness=0.5,
+            layout=place(sum(index >= cut for cut in cuts)),
         )
         for index in range(count)
     ]
@@ -61,17 +68,17 @@ def sighting(t_s: float, score: float) -> Sighting:
 
 
 def test_a_chunk_without_frames_wants_nothing() -> None:
-    assert targets([], Shots([], 27.0), SOURCE, chunk(), True, 3) == []
+    assert targets([], Shots([], Settings()), SOURCE, chunk(), True, 3) == []
 
 
 def test_a_single_frame_is_wanted_once() -> None:
     only = glances(1)
-    assert [one.pts for one in targets(only, Shots(only, 27.0), SOURCE, chunk(fallback=[0]), True, 3)] == [0]
+    assert [one.pts for one in targets(only, Shots(only, Settings()), SOURCE, chunk(fallback=[0]), True, 3)] == [0]
 
 
 def test_every_scene_gets_a_frame_near_its_middle() -> None:
     seen = glances(300, cuts=(100, 160))
-    found = targets(seen, Shots(seen, 27.0), SOURCE, chunk(), True, 3)
+    found = targets(seen, Shots(seen, Settings()), SOURCE, chunk(), True, 3)
     for low, high in ((0, 10), (10, 16), (16, 30)):
         middle = (low + high) / 2
         assert min(abs(one.t_s - middle) for one in found) <= max(0.5, (high - low) / 10)
@@ -80,26 +87,28 @@ def test_every_scene_gets_a_frame_near_its_middle() -> None:
 @pytest.mark.parametrize("other_part_s", [0.0, 5.0, 15.0, 29.0])
 def test_a_scene_that_goes_on_in_the_next_chunk_has_a_frame_near_its_later_middle(other_part_s: float) -> None:
     seen = glances(300)
-    found = targets(seen, Shots(seen, 27.0), SOURCE, chunk(), False, 1)
+    found = targets(seen, Shots(seen, Settings()), SOURCE, chunk(), False, 1)
     length = 30 + other_part_s
     assert min(abs(one.t_s - length / 2) for one in found) <= max(0.5, length / 10)
 
 
 def test_black_frames_are_passed_over_while_others_are_near() -> None:
     seen = glances(100, black=range(45, 55))
-    chosen = nearest_good(seen, Shots(seen, 27.0), 5.0, 1.0)
+    chosen = nearest_good(seen, Shots(seen, Settings()), 5.0, 1.0)
     assert chosen is not None
     assert chosen.luma > 0
 
 
 def test_only_spans_with_a_large_change_are_decoded_fully() -> None:
-    assert doubtful_spans(glances(50, cuts=(20,)), 27.0) == [(19, 20)]
+    assert doubtful_spans(glances(50, cuts=(20,)), 27.0, True) == [(19, 20)]
+    assert doubtful_spans(glances(50, cuts=(20,)), 27.0, False) == []
+    assert doubtful_spans([], 27.0, True) == []
 
 
 def test_moments_of_a_track_stay_inside_its_shot_and_apart() -> None:
     seen = glances(300, cuts=(100,))
     track = Track([sighting(10 + second, 0.5 + second / 100) for second in range(10)])
-    found = moments([track], ScanTier(), Shots(seen, 27.0))
+    found = moments([track], ScanTier(), Shots(seen, Settings()))
     assert len(found) == 3
     assert all(moment.low_s >= 10 for moment in found)
     assert np.diff([moment.t_s for moment in found]).min() >= 2

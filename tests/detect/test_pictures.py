@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
+from lambdas.contracts import Settings
 from lambdas.detect.pictures import pack_pictures, picture
 from lambdas.detect.scenes import Shots, sharpness
 
-NO_CUTS = Shots([], 27.0)
+NO_CUTS = Shots([], Settings())
 
 
 def noise(height: int, width: int) -> np.ndarray:

@@ -1,0 +1,500 @@
+"""Where one shot ends and the next begins, from what every looked-at frame was measured to be.
+
+Shared by detect, which needs it chunk by chunk to know what to keep, and cluster, which decides once over the whole
+video. Pure: no files, no pictures.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambdas.contracts import Settings
+
+LAYOUT_CELLS = 8
+"""A layout is the picture averaged down to this many cells across and down."""
+
+CUT_CHANGE = 0.45
+"""Change of layout (0 same, 1 unrelated) that makes a cut, however small the content value is."""
+CLEAR_CUT_CHANGE = 0.1
+"""The same where the content value reaches the threshold; between that and half of it what is asked rises."""
+FAINT_SHARE = 0.07
+"""Share of the content threshold below which nothing is a cut: noise between near-uniform pictures."""
+STANDS_OUT = 2.0
+"""A cut changes the layout so many times more than all frames around it but one; a thrown camera never does."""
+STANDS_OUT_OF_MEAN = 2.5
+CONTENT_STANDS_OUT = 1.8
+"""Where not all is different, content changes so many times more than in the frames around it (their median)."""
+AROUND_FRAMES = 3
+AROUND_S = 0.3
+"""Frames on either side that a cut is compared with, and how far away they may be."""
+COMES_BACK = 0.4
+"""Share of the change that remains, within the shortest scene, if it was a flash, a strobe or a passer-by."""
+
+BLACK_LUMA = 0.04
+"""Mean brightness below which a frame is black (PySceneDetect's ThresholdDetector takes 12 of 255)."""
+SAME_CHANGE = 0.35
+"""Change of layout below which the picture after a blank moment is the one before it."""
+BLANK_RELIEF = 1.5
+"""Standard deviation over the cells, in grey levels, below which a frame shows nothing."""
+DIP_SHARE = 0.15
+DIP_S = 0.6
+"""A frame with less than this share of the relief met within so long before and after it is as good as blank."""
+DROPOUT_S = 0.1
+"""Black for less than this, and the same brightness again, is a dropped picture, not a fade."""
+
+DISSOLVE_WINDOWS_S = (0.3, 0.5, 0.8, 1.2, 1.8, 2.6)
+"""Lengths tried; a longer dissolve is found by its middle part."""
+DISSOLVE_CHANGE = 0.35
+"""Change of layout between a dissolve's ends."""
+DISSOLVE_RESIDUE = 0.3
+"""Share of a frame within a dissolve that may be no mixture of its ends: what moved meanwhile."""
+DISSOLVE_STANDS_OUT = 1.2
+"""A dissolve changes the layout so many times more than as much time before and after it; going motion does not."""
+SIDE_S = 0.4
+"""At most so much time is looked at on either side; the next transition may be near."""
+DISSOLVE_CELLS = 0.6
+"""Share of cells that change in a dissolve; a title changes fewer."""
+ADAPTIVE_WINDOW = 2
+"""Frames before and after that AdaptiveDetector compares with (its `window_width`)."""
+ADAPTIVE_MIN_CONTENT = 15.0
+"""AdaptiveDetector's `min_content_val`."""
+FLASH_S = 0.3
+"""A brightening that is gone after so long is a flash, not a scene."""
+FLASH_RISE = 0.08
+"""Mean brightness by which a flash stands out from before and after."""
+SAME_LUMA = 0.05
+"""Mean brightness by which frames before and after a flash or dropout may differ."""
+_BLOCK = 4096
+"""Frames worked on at a time."""
+
+
+@dataclass(frozen=True)
+class SceneColumns:
+    """What compared frames (k) say, in order of time."""
+
+    t_s: NDArray[np.float64]
+    """(k,) seconds."""
+    scores: NDArray[np.float64]
+    """(k,) content value (0 to 255) against the frame before, 0 for the first."""
+    luma: NDArray[np.float64]
+    """(k,) mean brightness, 0 to 1."""
+    layout: NDArray[np.uint8]
+    """(k, LAYOUT_CELLS, LAYOUT_CELLS, 3) BGR, the picture averaged down."""
+
+
+@dataclass(frozen=True, order=True)
+class Change:
+    """From one scene to the next."""
+
+    start_s: float
+    """First frame of the new scene, or of the transition."""
+    end_s: float
+    """The same as `start_s` for a cut; first frame after a transition."""
+
+    @property
+    def at_s(self) -> float:
+        """Where the new scene begins: the cut, or the transition's middle."""
+        return (self.start_s + self.end_s) / 2
+
+
+def find_changes(columns: SceneColumns, settings: Settings) -> list[Change]:
+    """Scene changes by the detector that the settings name, ascending; none at the video's ends."""
+    if len(columns.t_s) < 2:
+        return []
+    if settings.scene_detector == "layout":
+        return layout_changes(columns, settings)
+    return [Change(at_s, at_s) for at_s in content_changes(columns, settings)]
+
+
+def layout_changes(columns: SceneColumns, settings: Settings) -> list[Change]:
+    """Scene changes by layout, at least `min_scene_s` apart.
+
+    - Cuts: the picture's layout changes at once, more than around it, and what was there does not come back within
+      `min_scene_s`. Layouts are compared by correlation, so light going on and off changes nothing.
+    - Fades: the picture goes blank (black, white, any colour) and another one, or the same, comes from there.
+    - Dissolves, and fades that are never quite blank: frames in between are mixtures of those before and after.
+    """
+    cells = columns.layout.reshape(len(columns.t_s), -1, 3)
+    relief = _relief(cells)
+    fades, faded = _fades(columns, cells, relief, settings.min_scene_s)
+    cuts = _cuts(columns, cells, faded, settings)
+    barriers = np.sort(np.array([cut.start_s for _, cut in cuts] + [at for fade in fades for at in _ends(fade)]))
+    gradual = _dissolves(columns, cells, barriers)
+    chosen = _clearest([*((math.inf, fade) for fade in fades), *cuts, *gradual], settings.min_scene_s)
+    return [change for _, change in chosen]
+
+
+def _clearest(found: Sequence[tuple[float, Change]], least_s: float) -> list[tuple[float, Change]]:
+    """Those that remain, ascending, when of any two that overlap or are closer than `least_s` the clearer is kept."""
+    kept: list[tuple[Change, float]] = []
+    for clear, change in sorted(found, key=lambda one: (-one[0], one[1])):
+        place = bisect.bisect(kept, (change, 0.0))
+        # Those kept are apart, so the nearest on either side are the only ones that can be in the way.
+        if all(_apart(change, other, least_s) for other, _ in kept[max(0, place - 1) : place + 1]):
+            kept.insert(place, (change, clear))
+    return [(clear, change) for change, clear in kept]
+
+
+def _ends(change: Change) -> tuple[float, float]:
+    return change.start_s, change.end_s
+
+
+def _apart(one: Change, other: Change, least_s: float) -> bool:
+    if one.start_s <= other.end_s and other.start_s <= one.end_s:
+        return False
+    return abs(one.at_s - other.at_s) >= least_s
+
+
+# layouts
+
+
+def _relief(cells: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(k,) standard deviation over the cells, grey levels."""
+    relief = np.empty(len(cells))
+    for low in range(0, len(cells), _BLOCK):
+        relief[low : low + _BLOCK] = cells[low : low + _BLOCK].mean(axis=2, dtype=np.float32).std(axis=1)
+    return relief
+
+
+def _centred(a: NDArray[np.float32], *others: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Pictures (n, cells, 3) less their mean in each channel, the black bars that the first and last share left out."""
+    last = others[-1]
+    lit = ((a.max(axis=2) > 8) | (last.max(axis=2) > 8))[..., None]
+    lit |= lit.sum(axis=1, keepdims=True) < a.shape[1] // 4
+    count = lit.sum(axis=1, keepdims=True)
+    done = []
+    for picture in (a, *others):
+        shown = np.where(lit, picture, 0)
+        done.append(np.where(lit, shown - shown.sum(axis=1, keepdims=True) / count, 0).astype(np.float32))
+    return done
+
+
+def layout_change(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(n,) how differently pictures (n, cells, 3) are laid out: 0 the same but for light, 1 unrelated, at most 2.
+
+    One less the correlation over cells, of each colour channel by its weight. Two blank pictures are the same.
+    """
+    change = np.empty(len(a))
+    for low in range(0, len(a), _BLOCK):
+        one, two = _centred(a[low : low + _BLOCK].astype(np.float32), b[low : low + _BLOCK].astype(np.float32))
+        change[low : low + _BLOCK] = _unlikeness(one, two)
+    return change
+
+
+def _unlikeness(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float64]:
+    weight = np.sqrt((one * one).sum(axis=1) * (two * two).sum(axis=1)).sum(axis=1)
+    floor = one.shape[1] * 0.5  # under a grey level of relief there is no layout to speak of
+    return np.asarray(np.where(weight < floor, 0.0, 1 - (one * two).sum(axis=(1, 2)) / np.maximum(weight, floor)))
+
+
+def changes_of_layout(cells: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(k,) change of layout of each frame against the one before, 0 for the first."""
+    return np.concatenate([[0.0], layout_change(cells[:-1], cells[1:])]) if len(cells) else np.zeros(0)
+
+
+# fades
+
+
+def _fades(
+    columns: SceneColumns, cells: NDArray[np.uint8], relief: NDArray[np.float64], least_s: float
+) -> tuple[list[Change], NDArray[np.bool_]]:
+    """Fades through blank, and (k,) the frames that belong to blank stretches or follow one."""
+    blank = (columns.luma < BLACK_LUMA) | (relief < BLANK_RELIEF) | _dips(columns.t_s, relief)
+    edges = np.flatnonzero(np.diff(np.r_[False, blank, False].astype(np.int8)))
+    faded = np.zeros(len(blank), bool)
+    found = []
+    for first, after in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        faded[first : after + 1] = True
+        if first == 0 or after == len(blank):
+            continue
+        start, end = _ramp(relief, columns.t_s, first, -1), _ramp(relief, columns.t_s, after - 1, 1)
+        faded[start + 1 : end + 1] = True
+        gap_s = columns.t_s[after] - columns.t_s[first]
+        # What is back so soon was never gone: a dropped picture, a blink, a strobe.
+        same = layout_change(cells[[start, first - 1]], cells[[end, after]]).min() < SAME_CHANGE
+        if gap_s >= least_s or not same:
+            # Its middle is that of the blank stretch, wherever the ramps begin.
+            middle = (columns.t_s[first] + columns.t_s[after]) / 2
+            reach = min(middle - columns.t_s[start], columns.t_s[end] - middle)
+            found.append(Change(float(middle - reach), float(middle + reach)))
+    return found, faded
+
+
+def _dips(t_s: NDArray[np.float64], relief: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(k,) frames next to blank between others that are not: the bottom of a fade that turns at once."""
+    low, high = (np.searchsorted(t_s, t_s + reach) for reach in (-DIP_S, DIP_S))
+    found = np.zeros(len(t_s), bool)
+    for at in np.flatnonzero(relief < DIP_SHARE * relief.max(initial=0.0)).tolist():
+        sides = relief[low[at] : at].max(initial=0.0), relief[at + 1 : high[at]].max(initial=0.0)
+        found[at] = relief[at] < DIP_SHARE * min(sides)
+    return found
+
+
+def _ramp(relief: NDArray[np.float64], t_s: NDArray[np.float64], blank: int, step: int) -> int:
+    """The frame where a fade out of (`step` 1) or into (-1) a blank frame is complete: relief grows no more."""
+    here = blank + step
+    best = here
+    while 0 <= here < len(relief) and abs(t_s[here] - t_s[blank]) <= 2.0 and relief[here] >= 0.97 * relief[best]:
+        if relief[here] > 1.02 * relief[best]:
+            best = here
+        elif abs(t_s[here] - t_s[best]) > 0.15:
+            break
+        here += step
+    return best
+
+
+# cuts
+
+
+def stands_out(
+    t_s: NDArray[np.float64], change: NDArray[np.float64], times: float = STANDS_OUT, mean: float = STANDS_OUT_OF_MEAN
+) -> NDArray[np.bool_]:
+    """(k,) frames that change more than those around them: than all but one by `times`, than their mean by `mean`."""
+    around = _around(t_s, change)
+    known = np.isfinite(around)
+    filled = np.where(known, around, 0.0)
+    second = np.sort(filled, axis=1)[:, -2]
+    average = filled.sum(axis=1) / np.maximum(1, known.sum(axis=1))
+    return np.asarray((change >= times * second) & (change >= mean * average))
+
+
+def _around(t_s: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(k, 2 * AROUND_FRAMES) values of the frames around each, NaN where there is none within AROUND_S."""
+    k = len(t_s)
+    around = np.full((k, 2 * AROUND_FRAMES), np.nan)
+    for place, shift in enumerate(s for s in range(-AROUND_FRAMES, AROUND_FRAMES + 1) if s):
+        here = np.arange(max(0, -shift), max(0, min(k, k - shift)))
+        near = here[np.abs(t_s[here + shift] - t_s[here]) <= AROUND_S]
+        around[near, place] = values[near + shift]
+    return around
+
+
+def _cuts(
+    columns: SceneColumns,
+    cells: NDArray[np.uint8],
+    faded: NDArray[np.bool_],
+    settings: Settings,
+) -> list[tuple[float, Change]]:
+    """Cuts and how clear each is."""
+    t_s, scores = columns.t_s, columns.scores
+    change = changes_of_layout(cells)
+    threshold = settings.scene_threshold
+    asked = np.interp(scores, [0.5 * threshold, threshold], [CUT_CHANGE, CLEAR_CUT_CHANGE])
+    typical = np.nanmedian(_around(t_s, scores), axis=1)
+    lone = (change >= 2 * CUT_CHANGE) | ~(scores < CONTENT_STANDS_OUT * typical)
+    likely = (change >= asked) & (scores >= FAINT_SHARE * threshold) & stands_out(t_s, change) & lone & ~faded
+    found = []
+    for at in np.flatnonzero(likely).tolist():
+        if not _comes_back(t_s, cells, at, change[at], settings.min_scene_s):
+            clear = min(1.5, change[at]) + min(1.0, scores[at] / 100)
+            found.append((float(clear), Change(float(t_s[at]), float(t_s[at]))))
+    return found
+
+
+def _comes_back(t_s: NDArray[np.float64], cells: NDArray[np.uint8], at: int, change: float, within_s: float) -> bool:
+    """Whether the picture before `at` is seen again soon after, or that at `at` was seen shortly before."""
+    after = np.arange(at + 1, np.searchsorted(t_s, t_s[at] + within_s + 1e-6))
+    before = np.arange(np.searchsorted(t_s, t_s[at] - within_s - 1e-6), at - 1)
+    gone = layout_change(np.broadcast_to(cells[at - 1], (len(after), *cells.shape[1:])), cells[after])
+    new = layout_change(np.broadcast_to(cells[at], (len(before), *cells.shape[1:])), cells[before])
+    return bool(np.concatenate([gone, new, [np.inf]]).min() < COMES_BACK * change)
+
+
+# dissolves
+
+
+def _dissolves(
+    columns: SceneColumns, cells: NDArray[np.uint8], barriers: NDArray[np.float64]
+) -> list[tuple[float, Change]]:
+    """Dissolves and how clear each is, none across a barrier (seconds, ascending)."""
+    t_s = columns.t_s
+    found = []
+    for window_s in DISSOLVE_WINDOWS_S:
+        half = window_s / 2
+        low, high = _nearest(t_s, t_s - half), _nearest(t_s, t_s + half)
+        first, third = _nearest(t_s, t_s - half / 2), _nearest(t_s, t_s + half / 2)
+        number = np.arange(len(t_s))
+        usable = (np.abs(t_s - t_s[low] - half) < 0.25 * half) & (np.abs(t_s[high] - t_s - half) < 0.25 * half)
+        usable &= (low < first) & (first < number) & (number < third) & (third < high)
+        usable &= np.searchsorted(barriers, t_s[low], "right") == np.searchsorted(barriers, t_s[high], "right")
+        # The first frame of each eighth of a window is enough: a dissolve's middle needs no hitting to the frame.
+        usable &= np.diff(np.floor(t_s / max(0.04, window_s / 8) + 1e-6), prepend=-1.0) > 0
+        middles = np.flatnonzero(usable)
+        for start in range(0, len(middles), _BLOCK):
+            here = middles[start : start + _BLOCK]
+            rough = np.abs(cells[low[here]].astype(np.int16) - cells[high[here]]).mean(axis=(1, 2), dtype=np.float32)
+            here = here[rough >= BLANK_RELIEF]
+            here = here[layout_change(cells[low[here]], cells[high[here]]) >= DISSOLVE_CHANGE]
+            clear = _mixed(*(cells[rows[here]] for rows in (low, first, number, third, high)))
+            for row in np.flatnonzero(clear > 0):
+                at = here[row]
+                if not _steady_around(t_s, cells, int(low[at]), int(high[at]), barriers):
+                    continue
+                found.append((float(clear[row]), Change(float(t_s[low[at]]), float(t_s[high[at]]))))
+    return _clearest(found, 0.0)
+
+
+def _steady_around(
+    t_s: NDArray[np.float64], cells: NDArray[np.uint8], low: int, high: int, barriers: NDArray[np.float64]
+) -> bool:
+    """Whether the layout changes less in about as much time before frame `low` and after `high` than between them."""
+    length_s = min(SIDE_S, t_s[high] - t_s[low])
+    before, after = _nearest(t_s, np.array([t_s[low] - length_s, t_s[high] + length_s]))
+    # Not beyond the shots at either side.
+    first = np.searchsorted(barriers, t_s[low], "right")
+    if first > 0:
+        before = max(before, np.searchsorted(t_s, barriers[first - 1]))
+    if first < len(barriers):
+        after = min(after, np.searchsorted(t_s, barriers[first]) - 1)
+    ends = cells[[before, low, high]], cells[[low, high, after]]
+    earlier, within, later = layout_change(*ends)
+    return bool(within >= DISSOLVE_STANDS_OUT * max(earlier, later))
+
+
+def _nearest(t_s: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
+    right = np.clip(np.searchsorted(t_s, wanted), 1, len(t_s) - 1)
+    return np.asarray(np.where(wanted - t_s[right - 1] <= t_s[right] - wanted, right - 1, right))
+
+
+def _mixed(*pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(n,) how clearly the three inner ones of five pictures (n, cells, 3) lead from the first to the last, 0 not."""
+    a, *inner, b = _centred(*(picture.astype(np.float32) for picture in pictures))
+    change = _unlikeness(a, b)
+    aa, bb, ab = (np.asarray((x * y).sum(axis=(1, 2)), np.float64) for x, y in ((a, a), (b, b), (a, b)))
+    room = np.maximum(aa * bb - ab * ab, 1e-3 * aa * bb + 1e-6)
+    scale = np.sqrt(np.maximum(1e-6, np.minimum(aa, bb)))
+    shares, residue = [], np.zeros(len(a))
+    for m in inner:
+        am, bm, mm = (np.asarray((x * m).sum(axis=(1, 2)), np.float64) for x in (a, b, m))
+        of_a, of_b = (am * bb - bm * ab) / room, (bm * aa - am * ab) / room
+        rest = np.sqrt(np.maximum(0, mm - of_a * am - of_b * bm))
+        residue = np.maximum(residue, rest / scale)
+        shares.append((of_a, of_b))
+    (a1, b1), (a2, b2), (a3, b3) = shares
+    moves = (a1 - b1 > 0.15) & (np.abs(a2 - b2) < 0.4) & (b3 - a3 > 0.15)
+    whole = (np.minimum(np.minimum(a1 + b1, a2 + b2), a3 + b3) > 0.75) & (np.maximum(a2 + b2, 0) < 1.25)
+    step = np.sqrt(((a - b) ** 2).sum(axis=2))
+    typical = np.sqrt((aa + bb) / a.shape[1])
+    cells = (step > 0.3 * typical[:, None]).mean(axis=1)
+    enough = np.minimum(aa, bb) > a.shape[1] * BLANK_RELIEF**2
+    good = (
+        moves & whole & enough & (change >= DISSOLVE_CHANGE) & (residue < DISSOLVE_RESIDUE) & (cells > DISSOLVE_CELLS)
+    )
+    return np.asarray(np.where(good, np.minimum(1.0, change) * (1 - residue), 0.0))
+
+
+# by content value
+
+
+def content_changes(columns: SceneColumns, settings: Settings) -> list[float]:
+    """Content or adaptive cuts as PySceneDetect finds them, seconds, without flashes, and with one cut in the middle of
+    every black stretch instead of those at its ends.
+    """
+    runs = _black_runs(columns)
+    dropped = _flash_frames(columns)
+    middles: list[float] = []
+    for first, last in runs:
+        # The frame after the run differs from black too; its score belongs to the fade.
+        dropped[first : last + 2] = True
+        if first > 0 and last + 1 < len(columns.t_s) and not _is_dropout(columns, first, last):
+            middles.append(float(columns.t_s[first] + columns.t_s[last + 1]) / 2)
+    scores = np.where(dropped, 0.0, columns.scores)
+    if settings.scene_detector == "content":
+        cuts = content_cuts(columns.t_s, scores, settings.scene_threshold, settings.min_scene_s)
+    else:
+        cuts = adaptive_cuts(columns.t_s, scores, settings.adaptive_ratio, settings.min_scene_s)
+    fades: list[float] = []
+    for middle in middles:
+        if not fades or middle - fades[-1] >= settings.min_scene_s:
+            fades.append(middle)
+    kept = [cut for cut in cuts if all(abs(cut - fade) >= settings.min_scene_s for fade in fades)]
+    return sorted(kept + fades)
+
+
+def content_cuts(
+    t_s: NDArray[np.float64], scores: NDArray[np.float64], threshold: float, min_scene_s: float
+) -> list[float]:
+    """The cuts ContentDetector gives with its FlashFilter in MERGE mode, from scores alone.
+
+    The filter is followed event by event, because only frames at or above the threshold, and the first quiet frame
+    after each, can change its state: one pass over 10 hours takes milliseconds.
+    """
+    above = np.flatnonzero(scores >= threshold)
+    if min_scene_s <= 0:
+        return [float(t) for t in t_s[above]]
+    cuts: list[float] = []
+    last_above = float(t_s[0])
+    merge_enabled = False
+    merge_start: float | None = None
+    for event, frame in enumerate(above):
+        t = float(t_s[frame])
+        long_enough = t - last_above >= min_scene_s
+        last_above = t
+        if merge_start is None:
+            if long_enough:
+                merge_enabled = True
+                cuts.append(t)
+            elif merge_enabled:
+                merge_start = t
+        if merge_start is not None and last_above - merge_start >= min_scene_s:
+            # Merging ends with the last quiet frame before the next event, if quiet has lasted long enough by then.
+            following = int(above[event + 1]) if event + 1 < len(above) else len(t_s)
+            if following - 1 > frame and t_s[following - 1] - last_above >= min_scene_s:
+                cuts.append(last_above)
+                merge_start = None
+    return cuts
+
+
+def adaptive_cuts(
+    t_s: NDArray[np.float64], scores: NDArray[np.float64], ratio: float, min_scene_s: float
+) -> list[float]:
+    """The cuts AdaptiveDetector gives, from scores alone: score over the mean of its neighbours."""
+    width = ADAPTIVE_WINDOW
+    if len(scores) < 2 * width + 1:
+        return []
+    windows = np.lib.stride_tricks.sliding_window_view(scores, 2 * width + 1)
+    target = windows[:, width]
+    around = (windows.sum(axis=1) - target) / (2 * width)
+    still = np.abs(around) < 1e-5
+    ratios = np.where(still, 255.0, np.minimum(target / np.where(still, 1.0, around), 255.0))
+    cuts: list[float] = []
+    last = float(t_s[0])
+    for frame in np.flatnonzero((ratios >= ratio) & (target >= ADAPTIVE_MIN_CONTENT)) + width:
+        t = float(t_s[frame])
+        if t - last >= min_scene_s:
+            cuts.append(t)
+            last = t
+    return cuts
+
+
+def _black_runs(columns: SceneColumns) -> list[tuple[int, int]]:
+    """First and last frame (inclusive) of each black stretch."""
+    black = np.r_[False, columns.luma < BLACK_LUMA, False]
+    edges = np.flatnonzero(np.diff(black.astype(np.int8)))
+    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _is_dropout(columns: SceneColumns, first: int, last: int) -> bool:
+    gap_s = columns.t_s[last + 1] - columns.t_s[first]
+    return bool(gap_s < DROPOUT_S and abs(columns.luma[last + 1] - columns.luma[first - 1]) < SAME_LUMA)
+
+
+def _flash_frames(columns: SceneColumns) -> NDArray[np.bool_]:
+    """(k,) frames whose change is a flash: up and, within FLASH_S, back to the brightness before."""
+    flash = np.zeros(len(columns.t_s), bool)
+    luma = columns.luma
+    for up in np.flatnonzero(np.r_[False, np.diff(luma) > FLASH_RISE]):
+        if flash[up]:
+            continue
+        before = luma[up - 1]
+        end = int(np.searchsorted(columns.t_s, columns.t_s[up] + FLASH_S + 1e-6, side="right"))
+        back = np.flatnonzero(np.abs(luma[up + 1 : end] - before) < SAME_LUMA)
+        if len(back):
+            flash[up : up + 2 + int(back[0])] = True
+    return flash

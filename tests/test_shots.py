@@ -1,0 +1,221 @@
+"""Scene changes from what frames were measured to be: by layout, and by content as PySceneDetect itself finds them."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scenedetect import AdaptiveDetector, ContentDetector, FrameTimecode
+
+from lambdas.contracts import Settings
+from lambdas.shots import (
+    LAYOUT_CELLS,
+    Change,
+    SceneColumns,
+    adaptive_cuts,
+    content_cuts,
+    find_changes,
+    layout_change,
+)
+
+FPS = 25
+DETECTORS = ("layout", "content", "adaptive")
+
+
+def place(number: int) -> NDArray[np.float64]:
+    """One place's layout, 0 to 1."""
+    return np.random.default_rng(number).uniform(0, 1, (LAYOUT_CELLS, LAYOUT_CELLS, 3))
+
+
+def columns(seconds: float, cuts: list[float], luma: dict[tuple[float, float], float] | None = None) -> SceneColumns:
+    """A new place after each cut; brightness 0.5 but in the half-open spans of `luma`."""
+    t_s = np.arange(round(seconds * FPS)) / FPS
+    brightness = np.full(len(t_s), 0.5)
+    for (start, end), value in (luma or {}).items():
+        brightness[(t_s >= start - 1e-9) & (t_s < end - 1e-9)] = value
+    scores = np.full(len(t_s), 2.0) + 85 * np.abs(np.diff(brightness, prepend=brightness[:1]))
+    for cut in cuts:
+        scores[round(cut * FPS)] = 60.0
+    shots = np.searchsorted(cuts, t_s + 1e-9, side="right")
+    layout = np.array([place(shot) for shot in range(len(cuts) + 1)])[shots] * 2 * brightness[:, None, None, None]
+    return SceneColumns(t_s, scores, brightness, np.clip(255 * layout, 0, 255).astype(np.uint8))
+
+
+def shown(layout: NDArray[np.float64], scores: NDArray[np.float64] | None = None) -> SceneColumns:
+    """Frames (k, 8, 8, 3) 0 to 1 as columns, content from how much they differ."""
+    steps = np.abs(np.diff(layout, axis=0, prepend=layout[:1])).mean(axis=(1, 2, 3))
+    return SceneColumns(
+        np.arange(len(layout)) / FPS,
+        170 * steps if scores is None else scores,
+        layout.mean(axis=(1, 2, 3)),
+        np.clip(255 * layout, 0, 255).astype(np.uint8),
+    )
+
+
+def find_cuts(columns: SceneColumns, settings: Settings) -> list[float]:
+    return [change.at_s for change in find_changes(columns, settings)]
+
+
+class ScoredContent(ContentDetector):
+    """PySceneDetect's detector, given scores instead of pictures."""
+
+    def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: NDArray[np.uint8]) -> float:
+        return float(frame_img[0])
+
+
+class ScoredAdaptive(AdaptiveDetector):
+    def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: NDArray[np.uint8]) -> float:
+        return float(frame_img[0])
+
+
+def by_pyscenedetect(detector: ContentDetector, scores: NDArray[np.float64]) -> list[float]:
+    found: list[float] = []
+    for i, score in enumerate(scores):
+        found += [cut.frame_num / FPS for cut in detector.process_frame(FrameTimecode(i, fps=float(FPS)), [score])]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("chance", [0.01, 0.05, 0.2])
+def test_content_cuts_are_those_of_pyscenedetect(seed: int, chance: float) -> None:
+    rng = np.random.default_rng(seed)
+    scores = np.where(rng.random(1500) < chance, rng.uniform(20, 80, 1500), rng.uniform(0, 5, 1500))
+    expected = by_pyscenedetect(ScoredContent(threshold=27.0, min_scene_len=0.62), scores)
+    assert content_cuts(np.arange(1500) / FPS, scores, 27.0, 0.62) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_adaptive_cuts_are_those_of_pyscenedetect(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = np.where(rng.random(1500) < 0.05, rng.uniform(10, 80, 1500), rng.uniform(0, 8, 1500))
+    scores[700:720] = 0.0
+    scores[710] = 40.0
+    expected = by_pyscenedetect(ScoredAdaptive(adaptive_threshold=3.0, min_scene_len=0.62), scores)
+    assert adaptive_cuts(np.arange(1500) / FPS, scores, 3.0, 0.62) == pytest.approx(expected)
+
+
+def test_without_frames_there_are_no_cuts() -> None:
+    nothing = np.zeros(0)
+    none = SceneColumns(nothing, nothing, nothing, np.zeros((0, 8, 8, 3), np.uint8))
+    for detector in DETECTORS:
+        assert find_cuts(none, Settings(scene_detector=detector)) == []
+
+
+def test_a_single_frame_has_no_cuts() -> None:
+    one = SceneColumns(np.zeros(1), np.zeros(1), np.full(1, 0.5), np.zeros((1, 8, 8, 3), np.uint8))
+    for detector in DETECTORS:
+        assert find_cuts(one, Settings(scene_detector=detector)) == []
+
+
+def test_hard_cuts_are_found_to_the_frame() -> None:
+    assert find_cuts(columns(20, [4.0, 9.48, 15.0]), Settings()) == pytest.approx([4.0, 9.48, 15.0])
+
+
+def test_the_threshold_is_a_setting() -> None:
+    assert find_cuts(columns(20, [4.0]), Settings(scene_detector="content", scene_threshold=61.0)) == []
+
+
+def test_cuts_closer_than_a_scene_may_be_short_are_one() -> None:
+    assert find_cuts(columns(20, [4.0, 4.4, 15.0]), Settings(min_scene_s=0.6)) == pytest.approx([4.0, 15.0])
+
+
+@pytest.mark.parametrize("length_s", [0.04, 0.12, 0.28])
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_a_flash_is_not_a_scene(length_s: float, detector: str) -> None:
+    flashing = columns(20, [15.0], {(5.0, 5.0 + length_s): 0.95})
+    assert find_cuts(flashing, Settings(scene_detector=detector)) == pytest.approx([15.0])
+
+
+def test_a_bright_shot_is_a_scene() -> None:
+    assert find_cuts(columns(20, [], {(5.0, 7.0): 0.95}), Settings(scene_detector="content")) == pytest.approx(
+        [5.0, 7.0]
+    )
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_a_fade_through_black_is_one_cut_in_its_middle(detector: str) -> None:
+    ramp = {(9.0 + i / FPS, 9.0 + (i + 1) / FPS): 0.5 * (1 - i / 25) for i in range(25)}
+    ramp |= {(10.0, 11.0): 0.0}
+    ramp |= {(11.0 + i / FPS, 11.0 + (i + 1) / FPS): 0.5 * i / 25 for i in range(25)}
+    assert find_cuts(columns(20, [], ramp), Settings(scene_detector=detector)) == pytest.approx([10.5], abs=0.1)
+
+
+def test_hard_cuts_to_and_from_black_are_one_cut() -> None:
+    assert find_cuts(columns(20, [], {(10.0, 11.0): 0.0}), Settings()) == pytest.approx([10.5], abs=0.05)
+
+
+def test_black_at_the_ends_and_a_dropped_picture_are_no_cuts() -> None:
+    dark = {(0.0, 1.0): 0.0, (10.0, 10.04): 0.0, (19.0, 20.0): 0.0}
+    assert find_cuts(columns(20, [], dark), Settings()) == []
+
+
+def test_light_that_changes_for_good_is_no_scene() -> None:
+    assert find_cuts(columns(20, [], {(5.0, 7.0): 0.65, (9.0, 12.0): 0.3}), Settings()) == []
+
+
+def test_a_cut_between_pale_pictures_is_found() -> None:
+    layout = 0.5 + 0.08 * (np.concatenate([np.repeat(place(n)[None], 50, axis=0) for n in (1, 2)]) - 0.5)
+    assert find_cuts(shown(layout), Settings()) == [2.0]
+
+
+def test_noise_on_a_blank_wall_is_no_scene() -> None:
+    noise = np.random.default_rng(0).normal(0.5, 0.004, (200, 8, 8, 3))
+    assert find_cuts(shown(noise), Settings()) == []
+
+
+@pytest.mark.parametrize("seconds", [0.4, 0.8, 1.6, 2.4])
+def test_a_dissolve_is_one_change_in_its_middle(seconds: float) -> None:
+    t_s = np.arange(8 * FPS) / FPS
+    share = np.clip((t_s - (4 - seconds / 2)) / seconds, 0, 1)[:, None, None, None]
+    found = find_changes(shown(place(1) * (1 - share) + place(2) * share), Settings())
+    assert [change.at_s for change in found] == [pytest.approx(4.0, abs=0.1 + seconds / 10)]
+    assert found[0].end_s > found[0].start_s
+
+
+def test_a_title_fading_in_is_no_scene() -> None:
+    t_s = np.arange(8 * FPS) / FPS
+    share = np.clip(np.minimum(t_s - 3, 6 - t_s) / 0.5, 0, 1)[:, None, None, None]
+    title = np.zeros((8, 8, 1))
+    title[3:5, 1:7] = 1.0
+    assert find_cuts(shown(place(1) * (1 - share * title) + share * title), Settings()) == []
+
+
+def test_a_thrown_camera_is_no_scene() -> None:
+    wide = np.random.default_rng(3).uniform(0, 1, (8, 64, 3))
+    wide = np.stack([np.roll(wide, shift, axis=1) for shift in range(4)]).mean(axis=0)
+    left = np.concatenate([np.zeros(40), np.linspace(0, 40, 9), np.full(40, 40)])
+    layout = [np.roll(wide, -int(at), axis=1)[:, :8] for at in left]
+    assert find_cuts(shown(np.array(layout)), Settings()) == []
+
+
+def test_strobing_to_black_is_no_scene() -> None:
+    dark = {(5 + n * 0.24, 5 + n * 0.24 + 0.12): 0.0 for n in range(8)}
+    assert find_cuts(columns(20, [15.0], dark), Settings()) == pytest.approx([15.0])
+
+
+def test_black_bars_do_not_make_pictures_alike() -> None:
+    one, two = (np.where(np.arange(8)[None, :, None] % 7 < 2, 0, 255 * place(n)).astype(np.uint8) for n in (1, 2))
+    bare = layout_change((255 * place(1)).astype(np.uint8).reshape(1, 64, 3), one.reshape(1, 64, 3))
+    assert layout_change(one.reshape(1, 64, 3), two.reshape(1, 64, 3))[0] > 0.6
+    assert bare[0] > 0
+
+
+def test_changes_are_ordered_and_at_least_a_scene_apart() -> None:
+    rng = np.random.default_rng(5)
+    cuts = np.sort(rng.uniform(1, 59, 60)).round(2).tolist()
+    found = find_changes(columns(60, cuts), Settings(min_scene_s=0.6))
+    assert found == sorted(found)
+    assert np.diff([change.at_s for change in found]).min() >= 0.6
+
+
+def test_ten_hours_take_less_than_a_minute() -> None:
+    hour = columns(3600, np.arange(5, 3600, 7.0).tolist())
+    started = time.process_time()
+    assert len(find_changes(hour, Settings())) == 514
+    assert time.process_time() - started < 6
+
+
+def test_a_change_lies_in_the_middle_of_its_span() -> None:
+    assert Change(1.0, 2.0).at_s == 1.5
