@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import (
+    FACE_FLAGS,
     QUALITY_PARTS,
     ChunkDocument,
     Detections,
@@ -27,10 +28,10 @@ from lambdas.contracts import (
 from lambdas.detect.candidates import STAGED_PER_MINUTE, Target, choose_staged, doubtful_spans, moments, targets
 from lambdas.detect.closer import Closer, fetch, look_closer, refined
 from lambdas.detect.frames import ChunkReader
-from lambdas.detect.looks import Looker, Stopwatch
+from lambdas.detect.looks import Looker, Stopwatch, compare, usual
 from lambdas.detect.packs import Pack, load_pack
 from lambdas.detect.pictures import Picture, pack_pictures
-from lambdas.detect.quality import is_strong
+from lambdas.detect.quality import flags, is_strong
 from lambdas.detect.scan import Scan, scan, track_faces
 from lambdas.detect.scenes import Glance, Shots
 from lambdas.detect.tracks import Sighting, Track, Tracker, embed_missing, faces_to_embed
@@ -89,6 +90,8 @@ def _work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple
     with ChunkReader(location, name, source, chunk) as reader:
         seen = scan(reader, source, settings, tier, looker, watch)
         tracks = track_faces(seen, Tracker(looker.embed, distances, max_gap_s=2.5 * tier.period_s))
+        for track in tracks:
+            _compare_with_usual(track)
         last = index == len(plan.chunks) - 1
         wanted = targets(seen.glances, seen.shots, source, chunk, last, settings.min_scenes)
         newcomers = Tracker(looker.embed, distances, max_gap_s=4 * tier.dense_step_s)
@@ -106,6 +109,8 @@ def _work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple
             watch,
         )
         _join_dense(closer)
+        for track in tracks:
+            _compare_with_usual(track)
         late = [track for track in newcomers.finish() if len(track.sightings) >= _NEWCOMER_SIGHTINGS]
         fetch(reader, source, seen, [_best(track).pts for track in late], closer, watch)
         tracks += late
@@ -123,6 +128,12 @@ def _join_dense(closer: Closer) -> None:
                 sighting.embedding = before.embedding
             by_pts[sighting.pts] = sighting
         track.sightings = [by_pts[pts] for pts in sorted(by_pts)]
+
+
+def _compare_with_usual(track: Track) -> None:
+    level = usual(track)
+    for sighting in track.sightings:
+        compare(sighting, level)
 
 
 def _best(track: Track) -> Sighting:
@@ -185,6 +196,10 @@ def _documents(
     return tar, columns, document
 
 
+def _flag_bits(sighting: Sighting) -> int:
+    return sum(1 << FACE_FLAGS.index(flag) for flag in flags(sighting.quality, sighting.brightness))
+
+
 def _columns(
     tracks: Sequence[Track], glances: Sequence[Glance], pictures: Sequence[Picture], seen: Scan, dimensions: int
 ) -> Detections:
@@ -202,6 +217,7 @@ def _columns(
         landmarks=np.array([one.landmarks for one in sightings], np.float32).reshape(-1, 5, 2),
         quality=np.array([one.quality for one in sightings], np.float32).reshape(-1, len(QUALITY_PARTS)),
         scores=np.array([one.score for one in sightings], np.float32),
+        flags=np.array([_flag_bits(one) for one in sightings], np.uint16),
         tracks=np.array([number for _, number in rows], np.int32),
         staged=np.array([place.get(one.pts, -1) for one in sightings], np.int32),
         dense=np.array([one.dense for one in sightings], np.bool_),
