@@ -138,7 +138,7 @@ def _look(
         )
         assigned = {column: here[row] for row, column in best_pairs(overlap, _SAME_FACE_OVERLAP)}
     for column, sighting in enumerate(sightings):
-        settle(sighting, seen.shots.steadiness(t_s))
+        settle(sighting, min(seen.shots.steadiness(t_s), seen.blends.clearness(t_s)))
         track = assigned.get(column)
         if track is None:
             continue

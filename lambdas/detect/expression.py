@@ -46,7 +46,7 @@ class Expression:
     """What the networks say of one face."""
 
     opening: float
-    """Height of the eyes over their width, both eyes' mean drawn to the less open one: about 0 closed, 0.2 to 0.4."""
+    """Height of the eyes over their width, the less open one counting more: about 0 closed, 0.2 to 0.4."""
     in_view: float
     """Logit of a face being there: above 36 for a face in full view, below 30 with eyes or mouth hidden."""
 
@@ -68,7 +68,7 @@ class ExpressionReader:
         crop = aligned_crop(image, landmarks, _FACE, _MESH_SIDE)
         in_view = _run(self._mesh, crop, "conv2d_30")
         openings = self._openings(image, landmarks)
-        return Expression(0.5 * min(openings) + 0.5 * max(openings), float(in_view.ravel()[0]))
+        return Expression(0.65 * min(openings) + 0.35 * max(openings), float(in_view.ravel()[0]))
 
     def _openings(self, image: Image, landmarks: Floats) -> list[float]:
         face = aligned_crop(image, landmarks, _EYES, _EYES_SIDE)

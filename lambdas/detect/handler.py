@@ -25,7 +25,15 @@ from lambdas.contracts import (
     frames_key,
     plan_key,
 )
-from lambdas.detect.candidates import STAGED_PER_MINUTE, Target, choose_staged, doubtful_spans, moments, targets
+from lambdas.detect.candidates import (
+    STAGED_PER_MINUTE,
+    Target,
+    choose_staged,
+    doubtful_spans,
+    further_moments,
+    moments,
+    targets,
+)
 from lambdas.detect.closer import Closer, fetch, look_closer, refined
 from lambdas.detect.frames import ChunkReader
 from lambdas.detect.looks import Looker, Stopwatch, compare, usual
@@ -39,6 +47,8 @@ from lambdas.errors import PackMismatch
 from lambdas.staging import Store, get_document, source_location
 
 _LOG = logging.getLogger(__name__)
+_FURTHER_LOOKS = 6
+"""Moments that are looked at again, at most, for each person of whom no clean face was found."""
 _NEWCOMER_SIGHTINGS = 3
 """A face that only the dense look saw counts from so many sightings on: fewer are mostly false alarms."""
 
@@ -94,6 +104,7 @@ def _work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple
             _compare_with_usual(track)
         last = index == len(plan.chunks) - 1
         wanted = targets(seen.glances, seen.shots, source, chunk, last, settings.min_scenes)
+        looked = moments(tracks, tier, seen.shots)
         newcomers = Tracker(looker.embed, distances, max_gap_s=4 * tier.dense_step_s)
         closer = look_closer(
             reader,
@@ -101,7 +112,7 @@ def _work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple
             settings,
             tier,
             seen,
-            moments(tracks, tier, seen.shots),
+            looked,
             wanted,
             doubtful_spans(seen.glances, settings.scene_threshold),
             looker,
@@ -111,6 +122,23 @@ def _work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple
         _join_dense(closer)
         for track in tracks:
             _compare_with_usual(track)
+        for track in tracks:
+            embed_missing(faces_to_embed(track), looker.embed)
+        again = [
+            moment
+            for members in _people(tracks, distances)
+            if tier.dense_looks and not any(_shows_clean(track, closer) for track in members)
+            for moment in further_moments(members, looked, tier, seen.shots, _FURTHER_LOOKS)
+        ]
+        if again:
+            again.sort(key=lambda moment: moment.t_s)
+            # Faces of nobody looked for were met by the first look already.
+            nobody = Tracker(looker.embed, distances, max_gap_s=4 * tier.dense_step_s)
+            more = look_closer(reader, source, settings, tier, seen, again, [], [], looker, nobody, watch)
+            _join_dense(more)
+            for track in tracks:
+                _compare_with_usual(track)
+            closer.pictures.update(more.pictures)
         late = [track for track in newcomers.finish() if len(track.sightings) >= _NEWCOMER_SIGHTINGS]
         fetch(reader, source, seen, [_best(track).pts for track in late], closer, watch)
         tracks += late
@@ -134,6 +162,14 @@ def _compare_with_usual(track: Track) -> None:
     level = usual(track)
     for sighting in track.sightings:
         compare(sighting, level)
+
+
+def _shows_clean(track: Track, closer: Closer) -> bool:
+    """Whether a frame is kept in which the face is fit to be published."""
+    return any(
+        sighting.pts in closer.pictures and not flags(sighting.quality, sighting.brightness)
+        for sighting in track.sightings
+    )
 
 
 def _best(track: Track) -> Sighting:

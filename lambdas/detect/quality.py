@@ -116,11 +116,12 @@ def compare_with_usual(parts: NDArray[np.float32], expression: Expression, usual
 
 
 def usual_expression(expressions: Sequence[Expression]) -> Expression:
-    """The upper quartile of at least one: what spoils a face only lowers both."""
-    return Expression(
-        opening=float(np.percentile([one.opening for one in expressions], 75)),
-        in_view=float(np.percentile([one.in_view for one in expressions], 75)),
-    )
+    """How one person mostly is while nothing spoils the face, from at least one sighting.
+
+    What spoils it only lowers both numbers, so a high percentile is taken: most of the sightings may be spoilt.
+    """
+    opening, in_view = np.percentile([(one.opening, one.in_view) for one in expressions], 85, axis=0)
+    return Expression(float(opening), float(in_view))
 
 
 def flags(parts: NDArray[np.float32], brightness: float) -> list[str]:

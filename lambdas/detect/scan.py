@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import ScanTier, Settings, SourceFacts
+from lambdas.detect.blends import Blends, sliver
 from lambdas.detect.frames import ChunkReader
 from lambdas.detect.looks import Looker, Stopwatch, settle
 from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, Shots, glance, glance_height
@@ -30,6 +31,7 @@ class Scan:
     faces: list[tuple[float, list[Sighting]]]
     """Seconds and sightings of each look that saw anybody, ascending."""
     shots: Shots
+    blends: Blends
     corrupt: int
     first_frame: NDArray[np.uint8]
     """(h, GLANCE_WIDTH, 3) the chunk's first decoded frame; h is 0 if there is none."""
@@ -46,6 +48,7 @@ def scan(
     height = glance_height(source.width, source.height)
     scorer = SceneScorer()
     glances: list[Glance] = []
+    slivers: list[NDArray[np.uint8]] = []
     keyframes: list[int] = []
     faces: list[tuple[float, list[Sighting]]] = []
     ends: list[NDArray[np.uint8]] = []
@@ -68,6 +71,7 @@ def scan(
             small = frame.bgr(GLANCE_WIDTH, height)
             value = scorer.score(small)
             glances.append(glance(frame.pts, t_s, small, value))
+            slivers.append(sliver(small))
         ends = [ends[0], small] if ends else [small, small]
         if next_grid is None:
             next_grid = math.ceil(t_s / tier.period_s - 1e-6)
@@ -84,12 +88,13 @@ def scan(
             if seen:
                 faces.append((t_s, seen))
     shots = Shots(glances, settings.scene_threshold)
+    blends = Blends([one.t_s for one in glances], slivers)
     for t_s, seen in faces:
         for sighting in seen:
-            settle(sighting, shots.steadiness(t_s))
+            settle(sighting, min(shots.steadiness(t_s), blends.clearness(t_s)))
     nothing = np.zeros((0, GLANCE_WIDTH, 3), np.uint8)
     first, last = ends if ends else (nothing, nothing)
-    return Scan(glances, keyframes, faces, shots, corrupt, first, last)
+    return Scan(glances, keyframes, faces, shots, blends, corrupt, first, last)
 
 
 def track_faces(seen: Scan, tracker: Tracker) -> list[Track]:
