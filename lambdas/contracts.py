@@ -462,6 +462,19 @@ QUALITY_PARTS = (
 )
 """Parts of a face's score, each from 0 (worst) to 1 (best)."""
 
+FACE_FLAGS = (
+    "side_face",
+    "blurry",
+    "too_dark",
+    "too_bright",
+    "eyes_closed",
+    "cut_off",
+    "too_small",
+    "covered",
+    "in_transition",
+)
+"""What a person would say is wrong with the picture of a face."""
+
 
 class StagedFrame(Contract):
     """A full-resolution frame kept in the chunk's tar; its place in the list is its number in `Detections.staged`."""
@@ -516,6 +529,8 @@ class Detections:
     """(n, len(QUALITY_PARTS)) each 0 to 1."""
     scores: NDArray[np.float32]
     """(n,) the parts in one number, 0 to 1."""
+    flags: NDArray[np.uint16]
+    """(n,) bit i is set where FACE_FLAGS[i] holds."""
     tracks: NDArray[np.int32]
     """(n,) track number within the chunk, from 0."""
     staged: NDArray[np.int32]
@@ -651,6 +666,8 @@ class FaceInFrame(Contract):
     score: float
     quality: dict[str, float]
     """Each of QUALITY_PARTS."""
+    flags: list[str]
+    """Those of FACE_FLAGS that hold; empty for a clean face."""
 
 
 class PersonTrack(Contract):

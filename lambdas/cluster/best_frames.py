@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lambdas.cluster.footage import Footage
 from lambdas.cluster.identities import Identities, Tracks
-from lambdas.contracts import QUALITY_PARTS, FaceInFrame, PersonTrack
+from lambdas.contracts import FACE_FLAGS, QUALITY_PARTS, FaceInFrame, PersonTrack
 
 APART_S = 2.0
 """Alternatives are so far apart from one another and from the best frame, where the person is there long enough."""
@@ -179,4 +179,5 @@ def _face(footage: Footage, staged: int, chunk: int, row: int) -> FaceInFrame:
         landmarks=[(round(float(x) * across, 2), round(float(y) * down, 2)) for x, y in columns.landmarks[row]],
         score=round(float(columns.scores[row]), 4),
         quality={part: round(float(value), 4) for part, value in zip(QUALITY_PARTS, columns.quality[row], strict=True)},
+        flags=[flag for bit, flag in enumerate(FACE_FLAGS) if int(columns.flags[row]) >> bit & 1],
     )

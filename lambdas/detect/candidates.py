@@ -35,27 +35,46 @@ class Moment:
 
 
 def moments(tracks: Sequence[Track], tier: ScanTier, shots: Shots) -> list[Moment]:
-    """Each track's best sightings that lie far enough apart to be different moments, in time order."""
+    """Each track's best sightings, in time order: first those that lie so far apart that they are different moments,
+    then, in tracks too short for that, any whose looks do not overlap."""
     found = []
     for track in tracks:
         chosen: list[Sighting] = []
-        for sighting in sorted(track.sightings, key=lambda one: -one.score):
-            if len(chosen) >= max(1, tier.dense_looks):
-                break
-            apart = 2 * tier.dense_radius_s + tier.period_s
-            if all(abs(sighting.t_s - other.t_s) >= apart - 1e-6 for other in chosen):
-                chosen.append(sighting)
-        for sighting in chosen:
-            low, high = shots.span(sighting.t_s)
-            found.append(
-                Moment(
-                    track,
-                    sighting.pts,
-                    sighting.t_s,
-                    max(low, sighting.t_s - tier.dense_radius_s),
-                    min(high, sighting.t_s + tier.dense_radius_s),
-                )
-            )
+        best_first = sorted(track.sightings, key=lambda one: -one.score)
+        for apart in (2 * tier.dense_radius_s + tier.period_s, 2 * tier.dense_radius_s):
+            for sighting in best_first:
+                if len(chosen) >= max(1, tier.dense_looks):
+                    break
+                if all(abs(sighting.t_s - other.t_s) >= max(apart, 1e-3) - 1e-6 for other in chosen):
+                    chosen.append(sighting)
+        found += [_moment(track, sighting, tier, shots) for sighting in chosen]
+    return sorted(found, key=lambda moment: moment.t_s)
+
+
+def _moment(track: Track, sighting: Sighting, tier: ScanTier, shots: Shots) -> Moment:
+    low, high = shots.span(sighting.t_s)
+    low, high = max(low, sighting.t_s - tier.dense_radius_s), min(high, sighting.t_s + tier.dense_radius_s)
+    return Moment(track, sighting.pts, sighting.t_s, low, high)
+
+
+def further_moments(
+    tracks: Sequence[Track], looked: Sequence[Moment], tier: ScanTier, shots: Shots, most: int
+) -> list[Moment]:
+    """Up to `most` moments of one person that no look of `looked` covered, best first chosen, in time order.
+
+    For somebody whose looks so far met closed eyes, blur or a hand each time.
+    """
+    spans = {track: [(one.low_s, one.high_s) for one in looked if one.track is track] for track in tracks}
+    found: list[Moment] = []
+    rest = [(sighting, track) for track in tracks for sighting in track.sightings if not sighting.dense]
+    for sighting, track in sorted(rest, key=lambda one: -one[0].score):
+        if len(found) >= most:
+            break
+        if any(low <= sighting.t_s < high for low, high in spans[track]):
+            continue
+        moment = _moment(track, sighting, tier, shots)
+        spans[track].append((moment.low_s, moment.high_s))
+        found.append(moment)
     return sorted(found, key=lambda moment: moment.t_s)
 
 

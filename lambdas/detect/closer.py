@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from lambdas.contracts import ScanTier, Settings, SourceFacts
 from lambdas.detect.candidates import Moment, Target
 from lambdas.detect.frames import ChunkReader, Frame
-from lambdas.detect.looks import Looker, Stopwatch, settle
+from lambdas.detect.expression import Expression
+from lambdas.detect.looks import Looker, Stopwatch, compare, settle, usual
 from lambdas.detect.pictures import Picture, picture
 from lambdas.detect.scan import Scan
 from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, glance, glance_height
@@ -70,6 +71,7 @@ def look_closer(
     next_look_s = float("-inf")
     height = glance_height(source.width, source.height)
     tracks = list(dict.fromkeys(moment.track for moment in moments))
+    levels = {track: usual(track) for track in tracks}
 
     def close(one: _Open) -> None:
         if one.best is not None and one.image is not None and one.best.pts not in found.pictures:
@@ -106,7 +108,7 @@ def look_closer(
         exact = any(one.moment.pts == frame.pts for one in active)
         if tier.dense_looks and active and (t_s >= next_look_s or exact):
             next_look_s = t_s + tier.dense_step_s - 1e-6
-            _look(frame, t_s, tracks, active, found, looker, newcomers, seen)
+            _look(frame, t_s, levels, active, found, looker, newcomers, seen)
     for one in active:
         close(one)
     return found
@@ -115,7 +117,7 @@ def look_closer(
 def _look(
     frame: Frame,
     t_s: float,
-    tracks: Sequence[Track],
+    levels: Mapping[Track, Expression],
     active: Sequence[_Open],
     found: Closer,
     looker: Looker,
@@ -128,7 +130,7 @@ def _look(
         return
     low_s, high_s = seen.shots.span(t_s)
     # A track's shot, not its first and last sighting, bounds where its face may be met.
-    here = [track for track in tracks if low_s <= track.start_s < high_s]
+    here = [track for track in levels if low_s <= track.start_s < high_s]
     assigned: dict[int, Track] = {}
     if here:
         overlap = overlaps(
@@ -136,10 +138,11 @@ def _look(
         )
         assigned = {column: here[row] for row, column in best_pairs(overlap, _SAME_FACE_OVERLAP)}
     for column, sighting in enumerate(sightings):
-        settle(sighting, seen.shots.steadiness(t_s))
+        settle(sighting, min(seen.shots.steadiness(t_s), seen.blends.clearness(t_s)))
         track = assigned.get(column)
         if track is None:
             continue
+        compare(sighting, levels[track])
         found.dense.append((track, sighting))
         for one in active:
             if one.moment.track is track and (one.best is None or sighting.score > one.best.score):

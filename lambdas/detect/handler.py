@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import (
+    FACE_FLAGS,
     QUALITY_PARTS,
     Chunk,
     ChunkDocument,
@@ -31,13 +32,21 @@ from lambdas.contracts import (
     frames_key,
     plan_key,
 )
-from lambdas.detect.candidates import STAGED_PER_MINUTE, Target, choose_staged, doubtful_spans, moments, targets
+from lambdas.detect.candidates import (
+    STAGED_PER_MINUTE,
+    Target,
+    choose_staged,
+    doubtful_spans,
+    further_moments,
+    moments,
+    targets,
+)
 from lambdas.detect.closer import Closer, fetch, look_closer, refined
 from lambdas.detect.frames import ChunkReader
-from lambdas.detect.looks import Looker, Stopwatch
+from lambdas.detect.looks import Looker, Stopwatch, compare, usual
 from lambdas.detect.packs import Pack, load_pack
 from lambdas.detect.pictures import Picture, pack_pictures
-from lambdas.detect.quality import is_strong
+from lambdas.detect.quality import flags, is_strong
 from lambdas.detect.scan import Scan, scan, track_faces
 from lambdas.detect.scenes import Glance, Shots, columns_of
 from lambdas.detect.tracks import Sighting, Track, Tracker, embed_missing, faces_to_embed
@@ -47,6 +56,8 @@ from lambdas.staging import Store, get_document, put_document, source_location
 from lambdas.video import reaching
 
 _LOG = logging.getLogger(__name__)
+_FURTHER_LOOKS = 6
+"""Moments that are looked at again, at most, for each person of whom no clean face was found."""
 _NEWCOMER_SIGHTINGS = 3
 """A face that only the dense look saw counts from so many sightings on: fewer are mostly false alarms."""
 
@@ -125,8 +136,11 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
     with ChunkReader(location, name, source, chunk) as reader:
         seen = scan(reader, source, settings, tier, looker, watch)
         tracks = track_faces(seen, Tracker(looker.embed, distances, max_gap_s=2.5 * tier.period_s))
+        for track in tracks:
+            _compare_with_usual(track)
         last = index == len(plan.chunks) - 1
         wanted = targets(seen.glances, seen.shots, source, chunk, last, settings.min_scenes)
+        looked = moments(tracks, tier, seen.shots)
         newcomers = Tracker(looker.embed, distances, max_gap_s=4 * tier.dense_step_s)
         closer = look_closer(
             reader,
@@ -134,7 +148,7 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
             settings,
             tier,
             seen,
-            moments(tracks, tier, seen.shots),
+            looked,
             wanted,
             doubtful_spans(seen.glances, settings.scene_threshold, seen.skipped),
             looker,
@@ -142,6 +156,25 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
             watch,
         )
         _join_dense(closer)
+        for track in tracks:
+            _compare_with_usual(track)
+        for track in tracks:
+            embed_missing(faces_to_embed(track), looker.embed)
+        again = [
+            moment
+            for members in _people(tracks, distances)
+            if tier.dense_looks and not any(_shows_clean(track, closer) for track in members)
+            for moment in further_moments(members, looked, tier, seen.shots, _FURTHER_LOOKS)
+        ]
+        if again:
+            again.sort(key=lambda moment: moment.t_s)
+            # Faces of nobody looked for were met by the first look already.
+            nobody = Tracker(looker.embed, distances, max_gap_s=4 * tier.dense_step_s)
+            more = look_closer(reader, source, settings, tier, seen, again, [], [], looker, nobody, watch)
+            _join_dense(more)
+            for track in tracks:
+                _compare_with_usual(track)
+            closer.pictures.update(more.pictures)
         late = [track for track in newcomers.finish() if len(track.sightings) >= _NEWCOMER_SIGHTINGS]
         fetch(reader, source, seen, [_best(track).pts for track in late], closer, watch)
         tracks += late
@@ -166,6 +199,20 @@ def _join_dense(closer: Closer) -> None:
                 sighting.embedding = before.embedding
             by_pts[sighting.pts] = sighting
         track.sightings = [by_pts[pts] for pts in sorted(by_pts)]
+
+
+def _compare_with_usual(track: Track) -> None:
+    level = usual(track)
+    for sighting in track.sightings:
+        compare(sighting, level)
+
+
+def _shows_clean(track: Track, closer: Closer) -> bool:
+    """Whether a frame is kept in which the face is fit to be published."""
+    return any(
+        sighting.pts in closer.pictures and not flags(sighting.quality, sighting.brightness)
+        for sighting in track.sightings
+    )
 
 
 def _best(track: Track) -> Sighting:
@@ -228,6 +275,10 @@ def _documents(
     return tar, columns, document
 
 
+def _flag_bits(sighting: Sighting) -> int:
+    return sum(1 << FACE_FLAGS.index(flag) for flag in flags(sighting.quality, sighting.brightness))
+
+
 def _columns(
     tracks: Sequence[Track], glances: Sequence[Glance], pictures: Sequence[Picture], seen: Scan, dimensions: int
 ) -> Detections:
@@ -245,6 +296,7 @@ def _columns(
         landmarks=np.array([one.landmarks for one in sightings], np.float32).reshape(-1, 5, 2),
         quality=np.array([one.quality for one in sightings], np.float32).reshape(-1, len(QUALITY_PARTS)),
         scores=np.array([one.score for one in sightings], np.float32),
+        flags=np.array([_flag_bits(one) for one in sightings], np.uint16),
         tracks=np.array([number for _, number in rows], np.int32),
         staged=np.array([place.get(one.pts, -1) for one in sightings], np.int32),
         dense=np.array([one.dense for one in sightings], np.bool_),

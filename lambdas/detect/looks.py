@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import QUALITY_PARTS, Settings, SourceFacts
+from lambdas.detect.expression import UNREAD, Expression, ExpressionReader, expression_reader
 from lambdas.detect.faces import Detector, Embedder
 from lambdas.detect.frames import Frame
-from lambdas.detect.quality import quality_parts, score
-from lambdas.detect.tracks import Sighting
+from lambdas.detect.quality import compare_with_usual, quality_parts, score, usual_expression
+from lambdas.detect.tracks import Sighting, Track
 
 _STEADY = QUALITY_PARTS.index("steady")
+_READABLE_PX = 24
+"""Smaller faces have eyes of five pixels: open or not, they look the same."""
 
 
 @dataclass
@@ -47,6 +50,7 @@ class Looker:
         self._settings = settings
         self._watch = watch
         self._size = detector.input_size(source.width, source.height)
+        self._reader: ExpressionReader | None = None
         self.dimensions = embedder.size
         self.looked = 0
 
@@ -92,12 +96,36 @@ class Looker:
         dense: bool,
     ) -> Sighting:
         others = np.delete(boxes, row, axis=0)
-        parts = quality_parts(full, boxes[row], landmarks, float(confidence), others=others, steady=1.0)
+        with self._watch.step("read"):
+            expression = self._read(full, landmarks, boxes[row])
+        parts, brightness = quality_parts(
+            full, boxes[row], landmarks, float(confidence), others=others, steady=1.0, expression=expression
+        )
         crop = self._embedder.align(full, landmarks, boxes[row])
-        return Sighting(pts, t_s, boxes[row], landmarks, parts, score(parts), crop, dense)
+        return Sighting(
+            pts, t_s, boxes[row], landmarks, parts, score(parts), crop, expression, brightness, dense=dense
+        )
+
+    def _read(self, full: NDArray[np.uint8], landmarks: NDArray[np.float32], box: NDArray[np.float32]) -> Expression:
+        if min(box[2] - box[0], box[3] - box[1]) < _READABLE_PX:
+            return UNREAD
+        if self._reader is None:
+            self._reader = expression_reader()
+        return self._reader.read(full, landmarks)
 
 
 def settle(sighting: Sighting, steadiness: float) -> None:
     """Sets how steady the moment is, known only once the frames around it were seen."""
     sighting.quality[_STEADY] = steadiness
+    sighting.score = score(sighting.quality)
+
+
+def usual(track: Track) -> Expression:
+    """How this track's face mostly is."""
+    return usual_expression([sighting.expression for sighting in track.sightings])
+
+
+def compare(sighting: Sighting, with_usual: Expression) -> None:
+    """Marks a face down where it falls behind what is usual for the person: half closed eyes, a hand before it."""
+    compare_with_usual(sighting.quality, sighting.expression, with_usual)
     sighting.score = score(sighting.quality)

