@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy import spoil
 from benchmarks.accuracy.clips import FILM, Image, data_folder, film_takes, models_folder, write
-from benchmarks.accuracy.table import Part, Table, Verdict
+from benchmarks.accuracy.table import Part, Verdict
 from lambdas.cluster import handler as cluster
 from lambdas.contracts import (
     ClusterRequest,
     DetectRequest,
     Plan,
-    Selection,
     SelectedPerson,
+    Selection,
     Settings,
     SplitRequest,
     plan_key,
@@ -58,7 +58,11 @@ EYES_CLOSED = {
 }
 """Seconds of the film, half-open, in which the person of the take that begins there shuts an eye at least by half;
 written down by looking at every second frame."""
-OTHERWISE_POOR = {"15.04": ((16.2, 17.3), (17.85, 18.1)), "37.08": ((38.72, 39.12),), "49.08": ((50.4, 50.8), (52.2, 52.5))}
+OTHERWISE_POOR = {
+    "15.04": ((16.2, 17.3), (17.85, 18.1)),
+    "37.08": ((38.72, 39.12),),
+    "49.08": ((50.4, 50.8), (52.2, 52.5)),
+}
 """Smeared by the person's own movement, or eyes cast down; looked for in the same way."""
 LEFT_OUT = ("11.04", "77.12")
 """Takes of a woman who keeps her eyes down or shut nearly all the time."""
@@ -231,7 +235,7 @@ def judge(trial: Trial, folder: Path) -> Outcome:
     """Runs the stages over the trial's clip and looks where the chosen frames lie."""
     video = folder / "trial.mp4"
     write(video, iter(trial.images), FPS, gop=25, crf=18)
-    plan, selection = _run(video, folder / "staging")
+    _, selection = _run(video, folder / "staging")
     person = _person(selection, np.flatnonzero(trial.clean) / FPS)
     times = [] if person is None else [one.frame.t_s for one in (person.best, *person.alternatives)]
     numbers = [min(len(trial.images) - 1, round(time * FPS)) for time in times]
@@ -285,7 +289,9 @@ def reference_choice(images: Sequence[Image]) -> int | None:
         found = detector.detect(images[number], 0.5)
         for box, landmarks, confidence in zip(found.boxes, found.landmarks, found.confidence, strict=True):
             left, right, nose = landmarks[0], landmarks[1], landmarks[2]
-            pose = 1 - min(1.0, abs(float((left + right)[0] / 2 - nose[0])) / max(1.0, abs(float(right[0] - left[0])) / 2))
+            pose = 1 - min(
+                1.0, abs(float((left + right)[0] / 2 - nose[0])) / max(1.0, abs(float(right[0] - left[0])) / 2)
+            )
             worth = float(confidence) * pose * float(np.prod(box[2:] - box[:2])) ** 0.5
             if worth > best:
                 best, chosen = worth, int(number)
@@ -354,7 +360,7 @@ HOW = """
 each, 60 to 78% of the frames are spoilt in blocks of up to 1.1 s, with a strength drawn per block; one or two windows
 stay clean. *Real closed eyes* puts the person's own closed-eye frames there; which frames of the film those are was
 written down by eye, and such frames never count as clean. Clean frames carry a light blemish (soft and dim) that grows
-with the distance from one of them: its strength is the ranking that the percentile is taken from (a frame's percentile is
-the share of the clean ones that are no better). Cross-fades run from one other person to a second, without blemish.
+with the distance from one of them: its strength is the ranking that the percentile is taken from (a frame's percentile
+is the share of the clean ones that are no better). Cross-fades run from one other person to a second, without blemish.
 The usual way beside it: a look once a second, the frame with the largest confidence x pose x size.
 """

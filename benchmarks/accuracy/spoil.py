@@ -139,9 +139,7 @@ def painted_eyes(rng: Rng) -> Spoil:
         mask = np.zeros(image.shape[:2], np.uint8)
         centre = face.landmarks[:2].mean(axis=0)
         reach = face.eye_distance
-        corners = cv2.boxPoints(
-            (tuple(map(float, centre)), (1.8 * reach, 2 * tall * reach), face.tilt_degrees)
-        )
+        corners = cv2.boxPoints((tuple(map(float, centre)), (1.8 * reach, 2 * tall * reach), face.tilt_degrees))
         cv2.fillConvexPoly(mask, np.round(corners).astype(np.int32), 255)
         paint = (np.full(3, 12.0), np.full(3, 128.0), face.skin(image))[int(colour)]
         return _painted(image, mask, paint, face)
@@ -233,7 +231,9 @@ def compression(rng: Rng) -> Spoil:
         height, width = image.shape[:2]
         small = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
         _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        return _image(cv2.resize(cv2.imdecode(data, cv2.IMREAD_COLOR), (width, height), interpolation=cv2.INTER_NEAREST))
+        return _image(
+            cv2.resize(cv2.imdecode(data, cv2.IMREAD_COLOR), (width, height), interpolation=cv2.INTER_NEAREST)
+        )
 
     return spoil
 
@@ -300,7 +300,9 @@ def _painted(image: Image, mask: NDArray[np.uint8], colour: NDArray[np.float64],
     return _clipped(image * (1 - soft) + (colour * shade + grain) * soft)
 
 
-def _ellipse(mask: NDArray[np.uint8], centre: NDArray[np.float32], half_width: float, half_height: float, lean: float) -> None:
+def _ellipse(
+    mask: NDArray[np.uint8], centre: NDArray[np.float32], half_width: float, half_height: float, lean: float
+) -> None:
     cv2.ellipse(mask, _point(centre), (max(1, round(half_width)), max(1, round(half_height))), lean, 0, 360, 255, -1)
 
 

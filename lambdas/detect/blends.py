@@ -14,7 +14,7 @@ _REACHES_S = (0.12, 0.24, 0.4)
 _CHANGE = 10.0
 """Mean change (0 to 255) between the neighbours from which there is something to mix; most cross-fades reach 20."""
 _MIXED, _MOVED = 0.15, 0.28
-"""Distance of a frame from the straight line between its neighbours, as a share of their distance: a linear mixture lies
+"""Distance of a frame from the straight line between its neighbours, as a share of theirs: a linear mixture lies
 on it (compression leaves 0.02 to 0.1), movement does not (0.35 to 0.5)."""
 
 

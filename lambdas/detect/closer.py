@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from lambdas.contracts import ScanTier, Settings, SourceFacts
 from lambdas.detect.candidates import Moment, Target
-from lambdas.detect.frames import ChunkReader, Frame
 from lambdas.detect.expression import Expression
+from lambdas.detect.frames import ChunkReader, Frame
 from lambdas.detect.looks import Looker, Stopwatch, compare, settle, usual
 from lambdas.detect.pictures import Picture, picture
 from lambdas.detect.scan import Scan

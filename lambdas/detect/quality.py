@@ -82,7 +82,9 @@ def quality_parts(
     `image` (h, w, 3) BGR, `box` (4,) xyxy and `landmarks` (5, 2) in its pixels, `others` (k, 4) the boxes of the
     other faces in it, `steady` 0 to 1 from the frame's neighbours.
     """
-    gray = np.asarray(cv2.cvtColor(aligned_crop(image, landmarks, ARCFACE_TEMPLATE, _SIZE), cv2.COLOR_BGR2GRAY), np.uint8)
+    gray = np.asarray(
+        cv2.cvtColor(aligned_crop(image, landmarks, ARCFACE_TEMPLATE, _SIZE), cv2.COLOR_BGR2GRAY), np.uint8
+    )
     height, width = image.shape[:2]
     parts = {
         "confidence": confidence_part(confidence),

@@ -305,9 +305,7 @@ class Stack:
         self.cloud, self.assets, self.name = cloud, assets, name
         self.template: dict[str, Any] = json.loads((assets / f"{name}.template.json").read_text())
         described = json.loads((assets / f"{name}.assets.json").read_text())
-        self.images: dict[str, Any] = {
-            tag: image["source"] for tag, image in described.get("dockerImages", {}).items()
-        }
+        self.images: dict[str, Any] = {tag: image["source"] for tag, image in described.get("dockerImages", {}).items()}
         self._files = described["files"]
         self.outputs: dict[str, str] = {}
 
@@ -338,9 +336,7 @@ class Stack:
             # moto's CloudFormation leaves these out.
             bucket, properties = self.physical(logical_id), resource["Properties"]
             if "VersioningConfiguration" in properties:
-                s3.put_bucket_versioning(
-                    Bucket=bucket, VersioningConfiguration=properties["VersioningConfiguration"]
-                )
+                s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=properties["VersioningConfiguration"])
             if properties.get("NotificationConfiguration", {}).get("EventBridgeConfiguration", {}):
                 assert properties["NotificationConfiguration"]["EventBridgeConfiguration"]["EventBridgeEnabled"]
                 s3.put_bucket_notification_configuration(
@@ -429,21 +425,23 @@ class Stack:
     def states(self, arn: str) -> list[str]:
         """Names of the states an execution entered, in order."""
         history = boto3.client("stepfunctions").get_execution_history(executionArn=arn)["events"]
-        return [
-            event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event
-        ]
+        return [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
 
     def row(self, key: str) -> dict[str, Any]:
         """The ledger's item, as plain values; empty if there is none."""
-        item = boto3.client("dynamodb").get_item(
-            TableName=self.outputs["LedgerName"], Key={"run_id": {"S": key}}
-        ).get("Item", {})
+        item = (
+            boto3.client("dynamodb")
+            .get_item(TableName=self.outputs["LedgerName"], Key={"run_id": {"S": key}})
+            .get("Item", {})
+        )
         return {name: int(value["N"]) if "N" in value else next(iter(value.values())) for name, value in item.items()}
 
     def keys(self, bucket: str, prefix: str = "") -> list[str]:
         """Keys in `Source`, `Staging` or `Published`."""
-        pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(
-            Bucket=self.outputs[f"{bucket}BucketName"], Prefix=prefix
+        pages = (
+            boto3.client("s3")
+            .get_paginator("list_objects_v2")
+            .paginate(Bucket=self.outputs[f"{bucket}BucketName"], Prefix=prefix)
         )
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
@@ -474,7 +472,9 @@ class Stack:
                 "util": _Util(),
                 "context": {"responseOverride": override},
             }
-            return json.loads(airspeed.Template(template.replace("#$", "${sign}$")).merge(names)), override.get("status")
+            return json.loads(airspeed.Template(template.replace("#$", "${sign}$")).merge(names)), override.get(
+                "status"
+            )
 
         asked, _ = rendered(integration["RequestTemplates"]["application/json"], body)
         client = boto3.client({"states": "stepfunctions"}.get(service, service))
@@ -491,9 +491,7 @@ class Stack:
         last = [one["PathPart"] for one in self.resources("AWS::ApiGateway::Resource")]
         parameter = next(part for part in last if part.startswith("{"))[1:-1]
         parameters = {parameter: parts[1]} if len(parts) == 2 else {}
-        found = next(
-            one for one in self.resources("AWS::ApiGateway::Method") if one["HttpMethod"] == method
-        )
+        found = next(one for one in self.resources("AWS::ApiGateway::Method") if one["HttpMethod"] == method)
         return found, parameters
 
 

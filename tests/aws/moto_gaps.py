@@ -226,9 +226,7 @@ def _jobs_run_outside(patch: pytest.MonkeyPatch, outside: Outside) -> None:
     ) -> Any:
         from moto.batch.models import batch_backends
 
-        made = JobQueue(
-            resource_name, "1", "ENABLED", [], [], None, batch_backends[account_id][region_name], {}
-        )
+        made = JobQueue(resource_name, "1", "ENABLED", [], [], None, batch_backends[account_id][region_name], {})
         batch_backends[account_id][region_name]._job_queues[made.arn] = made
         return made
 
@@ -386,9 +384,7 @@ def _http_invoke(patch: pytest.MonkeyPatch, outside: Outside) -> None:
                 env=env,
                 error_name=CustomErrorName(error),
                 event_type=HistoryEventType.TaskFailed,
-                event_details=EventDetails(
-                    taskFailedEventDetails=TaskFailedEventDetails(error=error, cause=ex.body)
-                ),
+                event_details=EventDetails(taskFailedEventDetails=TaskFailedEventDetails(error=error, cause=ex.body)),
             )
 
         def _eval_service_task(

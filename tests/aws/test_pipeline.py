@@ -266,9 +266,9 @@ def test_a_chunk_that_never_works_fails_the_run_and_the_next_start_does_only_wha
     assert "error" not in row
     starts = [
         line
-        for line in cloud.functions.log(
-            next(name for name in main.function_names() if "DetectFunction" in name)
-        ).read_text().splitlines()
+        for line in cloud.functions.log(next(name for name in main.function_names() if "DetectFunction" in name))
+        .read_text()
+        .splitlines()
         if run in line and "begins" in line
     ]
     # Asked for all chunks again, only the missing one was worked on: 2, then 1 + 3 retries, then 1.
