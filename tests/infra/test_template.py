@@ -321,6 +321,11 @@ def test_every_alarm_tells_somebody(template: Template) -> None:
         assert what in described
 
 
+def test_alarms_may_publish_to_their_topic(template: Template) -> None:
+    policies = json.dumps(of_type(template, "AWS::SNS::TopicPolicy"))
+    assert '"Service": "cloudwatch.amazonaws.com"' in policies
+
+
 def test_a_stuck_gpu_queue_raises_an_alarm(full: Template) -> None:
     assert any("GpuQueueBlocked" in id for id in of_type(full, "AWS::CloudWatch::Alarm"))
 
