@@ -144,7 +144,7 @@ class Notifications(Construct):
                 event=events.RuleTargetInput.from_object(
                     {
                         field: events.EventField.from_path(f"$.detail.{field}")
-                        for field in ("source", "run_id", "execution_arn", "error", "cause", "stage")
+                        for field in ("video", "run_id", "execution_arn", "error", "cause", "stage")
                     }
                 ),
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -321,8 +322,23 @@ def test_every_alarm_tells_somebody(template: Template) -> None:
         assert what in described
 
 
+def test_alarms_may_publish_to_their_topic(template: Template) -> None:
+    policies = json.dumps(of_type(template, "AWS::SNS::TopicPolicy"))
+    assert '"Service": "cloudwatch.amazonaws.com"' in policies
+
+
 def test_a_stuck_gpu_queue_raises_an_alarm(full: Template) -> None:
     assert any("GpuQueueBlocked" in id for id in of_type(full, "AWS::CloudWatch::Alarm"))
+
+
+def test_every_variable_a_function_reads_is_set(full: Template) -> None:
+    optional = {"GALLERY_BUCKET", "GALLERY_KEY"}
+    for name in (*STAGES, "recorder"):
+        code = (ROOT / "lambdas" / name / "handler.py").read_text()
+        read = set(re.findall(r'(?:_variable|variable|number|document)\((?:environ, )?"([A-Z_]+)"', code))
+        function = of_type(full, "AWS::Lambda::Function")[f"{name.capitalize()}Function"]
+        assert read - optional <= set(function["Environment"]["Variables"]), name
+        assert read or name == "cluster", name
 
 
 def test_the_recorder_hears_of_failures_timeouts_and_aborts_of_this_machine(plain: Template) -> None:
@@ -388,11 +404,13 @@ def test_the_webhook_hears_of_both_endings(full: Template) -> None:
     assert rule["EventBusName"] == {"Ref": next(iter(of_type(full, "AWS::Events::EventBus")))}
 
 
-def test_failures_go_to_the_databases_errors(full: Template) -> None:
+def test_failures_go_to_the_databases_errors_with_what_the_recorder_tells(full: Template) -> None:
+    recorder = (ROOT / "lambdas" / "recorder" / "handler.py").read_text()
+    assert all(f'"{field}":' in recorder for field in ("video", "run_id", "execution_arn", "error", "cause", "stage"))
     (rule,) = [r for id, r in of_type(full, "AWS::Events::Rule").items() if id.startswith("NotificationsErrorsRule")]
     assert rule["EventPattern"]["detail-type"] == ["Video Failed"]
     assert set(rule["Targets"][0]["InputTransformer"]["InputPathsMap"].values()) == {
-        f"$.detail.{field}" for field in ("source", "run_id", "execution_arn", "error", "cause", "stage")
+        f"$.detail.{field}" for field in ("video", "run_id", "execution_arn", "error", "cause", "stage")
     }
 
 
