@@ -44,6 +44,7 @@ WITH_GPU: dict[str, Any] = {
     "stack": "WithGpu",
     "gpu": True,
     "gpu_from_s": 0,
+    "runs_in_flight": 1,
     "webhook_url": "",
     "webhook_secret": "",
     "database_url": "https://project.example.co/rest/v1",
@@ -90,10 +91,7 @@ def deploy(cloud: Cloud, context: dict[str, Any], pack: Path, folder: Path) -> S
     """Synthesizes the app as the CDK CLI would, and deploys what came out."""
     from infra.app import build
 
-    if os.environ.get("DEVSYNTH"):
-        folder = Path(os.environ["DEVSYNTH"]) / context["stack"]
-    if not (folder / "manifest.json").exists():
-        build({**context, "pack": str(pack)}, str(folder)).synth()
+    build({**context, "pack": str(pack)}, str(folder)).synth()
     return cloud.deploy(folder, context["stack"])
 
 

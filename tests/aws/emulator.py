@@ -271,7 +271,7 @@ class Cloud:
         """An EventBridge Pipe from a queue to a state machine: hands over an array of one message, then deletes it."""
         queues, machines = boto3.client("sqs"), boto3.client("stepfunctions")
         url = queues.get_queue_url(QueueName=pipe["Source"].rpartition(":")[2])["QueueUrl"]
-        while not self._stop_pipes.wait(0.1):
+        while not self._stop_pipes.wait(0.5):
             for message in queues.receive_message(QueueUrl=url, MaxNumberOfMessages=1).get("Messages", []):
                 handed = [
                     {
@@ -534,7 +534,7 @@ def wait_for(look: Callable[[], Any], enough: Callable[[Any], bool], timeout_s: 
             return seen
         if time.monotonic() > give_up:
             raise TimeoutError(f"after {timeout_s:.0f} s: {seen}")
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 def _secret(text: str) -> str:
