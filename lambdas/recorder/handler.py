@@ -39,7 +39,7 @@ def handler(event: dict[str, Any], context: object) -> None:
     noted = ledger.get_item(TableName=table, Key=execution_row, ConsistentRead=True).get("Item", {})
     run_id, video = noted.get("run", {}).get("S", ""), noted.get("source", {}).get("S", "")
     error, cause, stage = _reason(arn, status)
-    if run_id and stage:
+    if run_id:
         error, cause = _workers_reason(bucket, run_id, detail.get("startDate"), error, cause)
     LOG.info(json.dumps({"run_id": run_id, "execution": name, "status": status, "error": error, "stage": stage}))
 

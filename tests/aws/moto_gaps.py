@@ -118,17 +118,10 @@ Deny would refuse everything.
 """
 
 
-def _name(kind: str) -> str:
-    return kind.replace("::", "")
-
-
-class _Models:
-    """Subclasses of CloudFormationModel register themselves by being defined."""
-
-    made = [
-        type(_name(kind), (Model,), {"cloudformation_type": staticmethod(lambda kind=kind: kind)})
-        for kind in UNKNOWN_TYPES
-    ]
+MODELS = [
+    type(kind.replace("::", ""), (Model,), {"cloudformation_type": staticmethod(lambda kind=kind: kind)})
+    for kind in UNKNOWN_TYPES
+]
 
 
 def fill(patch: pytest.MonkeyPatch, outside: Outside) -> None:
@@ -154,7 +147,7 @@ def _register_models(patch: pytest.MonkeyPatch) -> None:
     """The list of models is made of direct subclasses only, and cached."""
     from moto.cloudformation import parsing
 
-    known = {kind.cloudformation_type(): kind for kind in [*CloudFormationModel.__subclasses__(), *_Models.made]}
+    known = {kind.cloudformation_type(): kind for kind in [*CloudFormationModel.__subclasses__(), *MODELS]}
     patch.setattr(parsing, "get_model_map", lambda: known)
     patch.setattr(parsing, "get_model_list", lambda: list(known.values()))
 

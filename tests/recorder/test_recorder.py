@@ -1,0 +1,169 @@
+"""The recorder against moto: what it writes, and what it leaves alone. tests/aws runs it behind its rule."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from lambdas.contracts import Failure, batch_error_key, failure_key
+from lambdas.recorder import handler as recorder
+
+TABLE, STAGING, RUN = "ledger", "staging-bucket", "0123456789abcdef"
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    from moto import mock_aws
+
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "testing"),
+        ("AWS_SECRET_ACCESS_KEY", "testing"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("LEDGER_TABLE", TABLE),
+        ("STAGING_BUCKET", STAGING),
+        ("EVENT_BUS", "default"),
+        ("EVENT_SOURCE", "talent-frames"),
+    ):
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "TURNS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
+        boto3.client("dynamodb").create_table(
+            TableName=TABLE,
+            AttributeDefinitions=[{"AttributeName": "run_id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "run_id", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        boto3.client("s3").create_bucket(Bucket=STAGING)
+        queue = boto3.client("sqs").create_queue(QueueName="told")["QueueUrl"]
+        arn = boto3.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+        events = boto3.client("events")
+        events.put_rule(Name="told", EventPattern=json.dumps({"source": ["talent-frames"]}))
+        events.put_targets(Rule="told", Targets=[{"Id": "queue", "Arn": arn["QueueArn"]}])
+        yield
+
+
+def failing(error: str, cause: str = "it broke") -> dict[str, Any]:
+    """The event of an execution that ended in this error."""
+    machines = boto3.client("stepfunctions")
+    definition = {"StartAt": "Nothing", "States": {"Nothing": {"Type": "Fail", "Error": error, "Cause": cause}}}
+    machine = machines.create_state_machine(
+        name=f"machine-{time.monotonic_ns()}",
+        definition=json.dumps(definition),
+        roleArn="arn:aws:iam::123456789012:role/r",
+    )["stateMachineArn"]
+    arn = machines.start_execution(stateMachineArn=machine, name="run-1", input="{}")["executionArn"]
+    give_up = time.monotonic() + 10
+    while machines.describe_execution(executionArn=arn)["status"] == "RUNNING" and time.monotonic() < give_up:
+        time.sleep(0.02)
+    return {
+        "detail": {
+            "executionArn": arn,
+            "name": "run-1",
+            "status": "FAILED",
+            "startDate": int(time.time() * 1000) - 5000,
+            "input": json.dumps({"bucket": "source", "key": "a.mp4"}),
+        }
+    }
+
+
+def claimed(arn: str, status: str = "RUNNING") -> None:
+    ledger = boto3.client("dynamodb")
+    ledger.put_item(TableName=TABLE, Item={"run_id": {"S": RUN}, "status": {"S": status}, "execution_arn": {"S": arn}})
+    ledger.put_item(
+        TableName=TABLE,
+        Item={"run_id": {"S": "execution#run-1"}, "run": {"S": RUN}, "source": {"S": "source/a.mp4"}},
+    )
+
+
+def row(key: str = RUN) -> dict[str, str]:
+    item = boto3.client("dynamodb").get_item(TableName=TABLE, Key={"run_id": {"S": key}}).get("Item", {})
+    return {name: next(iter(value.values())) for name, value in item.items()}
+
+
+def told() -> list[dict[str, Any]]:
+    queue = boto3.client("sqs").get_queue_url(QueueName="told")["QueueUrl"]
+    found = boto3.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    return [json.loads(message["Body"])["detail"] for message in found]
+
+
+def test_a_failure_is_written_and_told(account: None) -> None:
+    event = failing("UnreadableVideo", json.dumps({"errorMessage": "a.mp4: no video", "stackTrace": ["..."]}))
+    claimed(event["detail"]["executionArn"])
+    recorder.handler(event, None)
+    found = row()
+    assert (found["status"], found["error"], found["cause"]) == ("FAILED", "UnreadableVideo", "a.mp4: no video")
+    assert row("execution#run-1")["status"] == "FAILED"
+    (detail,) = told()
+    assert (detail["run_id"], detail["video"], detail["error"]) == (RUN, "source/a.mp4", "UnreadableVideo")
+
+
+def test_a_failure_before_the_claim_is_told_by_the_video_announced(account: None) -> None:
+    recorder.handler(failing("SourceMissing"), None)
+    (detail,) = told()
+    assert (detail["run_id"], detail["video"], detail["error"]) == ("", "source/a.mp4", "SourceMissing")
+    assert row() == {}
+
+
+@pytest.mark.parametrize("holder, status", [("arn:another", "RUNNING"), ("arn:another", "DONE"), ("", "DONE")], ids=str)
+def test_a_run_that_is_anothers_or_done_is_left_alone(account: None, holder: str, status: str) -> None:
+    event = failing("States.Timeout")
+    claimed(holder or event["detail"]["executionArn"], status)
+    before = row()
+    recorder.handler(event, None)
+    assert row() == before
+    assert told() == []
+
+
+def test_recording_twice_changes_nothing(account: None) -> None:
+    event = failing("UnreadableVideo")
+    claimed(event["detail"]["executionArn"])
+    recorder.handler(event, None)
+    first = row()
+    recorder.handler(event, None)
+    assert {**row(), "finished_at": ""} == {**first, "finished_at": ""}
+
+
+@pytest.mark.parametrize("key", [failure_key(RUN, 3), batch_error_key(RUN)])
+def test_the_states_own_error_gives_way_to_what_a_worker_met(account: None, key: str) -> None:
+    event = failing("BadInput", "see batch_error.json")
+    claimed(event["detail"]["executionArn"])
+    note = Failure(error="SourceChanged", cause="a.mp4 was overwritten").model_dump_json()
+    boto3.client("s3").put_object(Bucket=STAGING, Key=key, Body=note)
+    recorder.handler(event, None)
+    assert (row()["error"], row()["cause"]) == ("SourceChanged", "a.mp4 was overwritten")
+
+
+def test_a_note_of_an_earlier_execution_says_nothing(account: None) -> None:
+    event = failing("BadInput", "see batch_error.json")
+    claimed(event["detail"]["executionArn"])
+    event["detail"]["startDate"] += 60_000
+    boto3.client("s3").put_object(
+        Bucket=STAGING, Key=failure_key(RUN, 3), Body=Failure(error="Old", cause="old").model_dump_json()
+    )
+    recorder.handler(event, None)
+    assert row()["error"] == "BadInput"
+
+
+def test_the_turn_is_given_back(account: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURNS_KEY", "turns")
+    event = failing("UnreadableVideo")
+    arn = event["detail"]["executionArn"]
+    claimed(arn)
+    boto3.client("dynamodb").put_item(
+        TableName=TABLE, Item={"run_id": {"S": "turns"}, "holders": {"SS": [arn, "arn:another"]}}
+    )
+    recorder.handler(event, None)
+    assert row("turns")["holders"] == ["arn:another"]
+
+
+@pytest.mark.parametrize("name", ["LEDGER_TABLE", "STAGING_BUCKET", "EVENT_BUS", "EVENT_SOURCE"])
+def test_a_variable_that_is_missing_is_named(account: None, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delenv(name)
+    with pytest.raises(KeyError, match=name):
+        recorder.handler({"detail": {}}, None)
