@@ -241,7 +241,7 @@ def judge(trial: Trial, folder: Path) -> Outcome:
     video = folder / "trial.mp4"
     write(video, iter(trial.images), FPS, gop=25, crf=18)
     plan, selection = _run(video, folder / "staging")
-    person = _person(selection, np.flatnonzero(trial.clean) / FPS)
+    person = _person(selection, np.flatnonzero(trial.clean) / FPS, trial.kind)
     times = [] if person is None else [one.frame.t_s for one in (person.best, *person.alternatives)]
     numbers = [min(len(trial.images) - 1, round(time * FPS)) for time in times]
     reference = reference_choice(trial.images)
@@ -269,11 +269,14 @@ def _run(video: Path, root: Path) -> tuple[Plan, Selection]:
     return plan, get_document(staging, selection_key(response.run_id), Selection)
 
 
-def _person(selection: Selection, times: NDArray[np.float64]) -> SelectedPerson | None:
-    """Who is on screen at these moments; of several the one who is seen least besides.
+def _person(selection: Selection, times: NDArray[np.float64], kind: str) -> SelectedPerson | None:
+    """Whom the trial is about.
 
-    What is spoilt may pass for somebody else, and cross-fades show other people: they are not judged.
+    Cross-fades show two others: of those on screen at these moments it is the one least seen besides. Otherwise there is
+    one person alone, and where what is spoilt passed for somebody else, the one whose face came out best.
     """
+    if kind != FADED:
+        return max(selection.people, key=lambda person: person.best.score, default=None)
 
     def met(person: SelectedPerson) -> float:
         return float(np.mean([any(track.start_s <= t < track.end_s for track in person.tracks) for t in times]))
