@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy import spoil
 from benchmarks.accuracy.clips import FILM, Image, data_folder, film_takes, models_folder, write
-from benchmarks.accuracy.table import Part, Verdict
+from benchmarks.accuracy.table import Part, Table, Verdict
 from lambdas.cluster import handler as cluster
 from lambdas.contracts import (
     ClusterRequest,
     DetectRequest,
     Plan,
-    SelectedPerson,
     Selection,
+    SelectedPerson,
     Settings,
     SplitRequest,
     plan_key,
@@ -45,25 +45,33 @@ FRAMES = 40
 FADE = (5, 13)
 """Frames of a cross-fade, 0.4 to 1 s."""
 
-EYES_CLOSED = {
+EYES_SHUT = {
+    "0": ((2.64, 2.72),),
+    "7.0": ((10.72, 10.84),),
+    "21.08": ((24.24, 24.32),),
+    "25.08": ((26.32, 26.52),),
+    "33.08": ((33.5, 33.54), (34.7, 34.84), (35.5, 35.54)),
+    "37.08": ((40.56, 41.0),),
+    "41.08": ((41.6, 41.84),),
+    "64.08": ((65.42, 65.54),),
+    "68.08": ((68.3, 68.56),),
+}
+"""Seconds of the film in which the person of the take that begins there has both eyes shut, written down by looking at
+every second frame."""
+POOR = {
     "0": ((2.56, 2.84),),
     "7.0": ((10.64, 10.96),),
+    "15.04": ((16.2, 17.3), (17.85, 18.1)),
     "21.08": ((24.16, 24.44),),
     "25.08": ((25.96, 26.64),),
     "33.08": ((33.44, 33.6), (34.64, 34.96), (35.44, 35.6)),
-    "37.08": ((39.6, 41.08),),
+    "37.08": ((38.72, 39.12), (39.6, 41.08)),
     "41.08": ((41.36, 41.96),),
+    "49.08": ((50.4, 50.8), (52.2, 52.5)),
     "64.08": ((65.36, 65.68),),
     "68.08": ((68.24, 68.64), (71.68, 72.08)),
 }
-"""Seconds of the film, half-open, in which the person of the take that begins there shuts an eye at least by half;
-written down by looking at every second frame."""
-OTHERWISE_POOR = {
-    "15.04": ((16.2, 17.3), (17.85, 18.1)),
-    "37.08": ((38.72, 39.12),),
-    "49.08": ((50.4, 50.8), (52.2, 52.5)),
-}
-"""Smeared by the person's own movement, or eyes cast down; looked for in the same way."""
+"""The same for all that nobody would publish: eyes closed, half closed or cast down, smears; never used as clean."""
 LEFT_OUT = ("11.04", "77.12")
 """Takes of a woman who keeps her eyes down or shut nearly all the time."""
 
@@ -145,10 +153,7 @@ def cast(data: Path) -> list[Take]:
         if not shown:
             continue
         times = np.array([time for time, _, _ in shown])
-        spans = EYES_CLOSED.get(name, ())
-        poor = _within(times, spans) | _within(times, OTHERWISE_POOR.get(name, ()))
-        # Lids take a frame or two to fall: the spans' ends are neither open nor closed.
-        closed = _within(times, [(low + 0.08, max(low + 0.12, high - 0.12)) for low, high in spans])
+        poor, closed = _within(times, POOR.get(name, ())), _within(times, EYES_SHUT.get(name, ()))
         images, faces = [one for _, one, _ in shown], [face for _, _, face in shown]
         takes.append(
             Take(
@@ -162,7 +167,7 @@ def cast(data: Path) -> list[Take]:
 
 
 def _written(start_s: float) -> str:
-    names = {**EYES_CLOSED, **OTHERWISE_POOR}.keys() | set(LEFT_OUT)
+    names = EYES_SHUT.keys() | POOR.keys() | set(LEFT_OUT)
     return next((name for name in names if 0 <= start_s - float(name) < 0.5), f"{start_s:.2f}")
 
 
@@ -236,7 +241,7 @@ def judge(trial: Trial, folder: Path) -> Outcome:
     video = folder / "trial.mp4"
     write(video, iter(trial.images), FPS, gop=25, crf=18)
     _, selection = _run(video, folder / "staging")
-    person = _person(selection, np.flatnonzero(trial.clean) / FPS)
+    person = _person(selection, np.flatnonzero(trial.clean) / FPS, trial.kind)
     times = [] if person is None else [one.frame.t_s for one in (person.best, *person.alternatives)]
     numbers = [min(len(trial.images) - 1, round(time * FPS)) for time in times]
     reference = reference_choice(trial.images)
@@ -264,13 +269,20 @@ def _run(video: Path, root: Path) -> tuple[Plan, Selection]:
     return plan, get_document(staging, selection_key(response.run_id), Selection)
 
 
-def _person(selection: Selection, times: NDArray[np.float64]) -> SelectedPerson | None:
-    """Who is on screen at most of these moments."""
+def _person(selection: Selection, times: NDArray[np.float64], kind: str) -> SelectedPerson | None:
+    """Whom the trial is about.
 
-    def met(person: SelectedPerson) -> int:
-        return sum(any(track.start_s <= time < track.end_s for track in person.tracks) for time in times)
+    Cross-fades show two others: of those on screen at these moments it is the one least seen besides. Otherwise there is
+    one person alone, and where what is spoilt passed for somebody else, the one whose face came out best.
+    """
+    if kind != FADED:
+        return max(selection.people, key=lambda person: person.best.score, default=None)
 
-    return max(selection.people, key=met, default=None)
+    def met(person: SelectedPerson) -> float:
+        return float(np.mean([any(track.start_s <= t < track.end_s for track in person.tracks) for t in times]))
+
+    there = [person for person in selection.people if met(person) >= 0.6] or selection.people
+    return max(there, key=lambda person: met(person) / max(person.screen_time_s, 0.1), default=None)
 
 
 def _percentile(trial: Trial, number: int) -> float:
@@ -289,9 +301,7 @@ def reference_choice(images: Sequence[Image]) -> int | None:
         found = detector.detect(images[number], 0.5)
         for box, landmarks, confidence in zip(found.boxes, found.landmarks, found.confidence, strict=True):
             left, right, nose = landmarks[0], landmarks[1], landmarks[2]
-            pose = 1 - min(
-                1.0, abs(float((left + right)[0] / 2 - nose[0])) / max(1.0, abs(float(right[0] - left[0])) / 2)
-            )
+            pose = 1 - min(1.0, abs(float((left + right)[0] / 2 - nose[0])) / max(1.0, abs(float(right[0] - left[0])) / 2))
             worth = float(confidence) * pose * float(np.prod(box[2:] - box[:2])) ** 0.5
             if worth > best:
                 best, chosen = worth, int(number)
@@ -360,7 +370,7 @@ HOW = """
 each, 60 to 78% of the frames are spoilt in blocks of up to 1.1 s, with a strength drawn per block; one or two windows
 stay clean. *Real closed eyes* puts the person's own closed-eye frames there; which frames of the film those are was
 written down by eye, and such frames never count as clean. Clean frames carry a light blemish (soft and dim) that grows
-with the distance from one of them: its strength is the ranking that the percentile is taken from (a frame's percentile
-is the share of the clean ones that are no better). Cross-fades run from one other person to a second, without blemish.
+with the distance from one of them: its strength is the ranking that the percentile is taken from (a frame's percentile is
+the share of the clean ones that are no better). Cross-fades run from one other person to a second, without blemish.
 The usual way beside it: a look once a second, the frame with the largest confidence x pose x size.
 """

@@ -99,33 +99,26 @@ def overexposure(rng: Rng) -> Spoil:
 
 
 def closed_eyes(rng: Rng) -> Spoil:
-    """The skin between eye and brow drawn down over the eyes, a line of lashes below it."""
-    shade = rng.uniform(0.35, 0.6)
+    """Lids in the colours around the eyes, a line of lashes at their lower edge."""
+    shade, lashes_at = rng.uniform(0.4, 0.65), rng.uniform(0.05, 0.09)
 
     def spoil(image: Image, face: Face) -> Image:
-        result = image.astype(np.float32)
         reach = face.eye_distance
-        height, width = image.shape[:2]
-        ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
+        mask = np.zeros(image.shape[:2], np.uint8)
         tilt = np.radians(face.tilt_degrees)
+        down_side = np.array([-np.sin(tilt), np.cos(tilt)], np.float32)
+        for eye in face.landmarks[:2]:
+            cv2.ellipse(
+                mask, _point(eye - 0.01 * reach * down_side), (round(0.3 * reach), max(2, round(0.15 * reach))),
+                face.tilt_degrees, 0, 360, 255, -1,
+            )  # fmt: skip
+        result = cv2.inpaint(image, mask, 3, cv2.INPAINT_TELEA).astype(np.float32)
+        ys, xs = np.mgrid[0 : image.shape[0], 0 : image.shape[1]].astype(np.float32)
         for x, y in face.landmarks[:2]:
-            across = ((xs - x) * np.cos(tilt) + (ys - y) * np.sin(tilt)) / (0.3 * reach)
+            across = ((xs - x) * np.cos(tilt) + (ys - y) * np.sin(tilt)) / (0.27 * reach)
             down = (-(xs - x) * np.sin(tilt) + (ys - y) * np.cos(tilt)) / reach
-            # From the crease (-0.12) to the lower lid (0.1) the thin strip at the crease is stretched.
-            strip = -0.15 + 0.25 * (down + 0.15) / 0.26
-            shift = np.where((down > -0.15) & (down < 0.11), (strip * 0.16 - 0.11 - down) * reach, 0)
-            inside = np.clip(1.3 - np.abs(across), 0, 0.3) / 0.3 * np.clip((0.14 - np.abs(down + 0.02)) / 0.03, 0, 1)
-            lid = cv2.remap(
-                result,
-                (xs - shift * np.sin(tilt)).astype(np.float32),
-                (ys + shift * np.cos(tilt)).astype(np.float32),
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-            lid = cv2.GaussianBlur(lid, (0, 0), max(0.5, 0.012 * reach))
-            lashes = np.exp(-(((down - 0.07 + 0.05 * across**2) / 0.018) ** 2)) * np.clip(1.05 - np.abs(across), 0, 1)
-            lid = lid * (1 - shade * lashes[..., None])
-            result = result * (1 - inside[..., None]) + lid * inside[..., None]
+            line = np.exp(-(((down - lashes_at + 0.05 * across**2) / 0.022) ** 2)) * np.clip(1.05 - np.abs(across), 0, 1)
+            result *= 1 - shade * line[..., None]
         return _clipped(result)
 
     return spoil
@@ -254,11 +247,13 @@ KINDS: dict[str, Callable[[Rng], Spoil]] = {
 
 
 def slight(image: Image, face: Face, strength: float) -> Image:
-    """A light blemish, none at 0: at 1 somewhat soft and dim, but still fit to be shown."""
+    """A light blemish, none at 0: at 1 somewhat soft, but still fit to be shown.
+
+    Light is left as it is: dimmed more and more, pictures would be a fade.
+    """
     if strength <= 0:
         return image
-    soft = cv2.GaussianBlur(image, (0, 0), 0.2 + 0.013 * strength * face.width)
-    return _clipped(np.asarray(soft, np.float64) * (1 - 0.3 * strength))
+    return _image(cv2.GaussianBlur(image, (0, 0), 0.2 + 0.013 * strength * face.width))
 
 
 def mixed(first: Image, second: Image, share: float) -> Image:

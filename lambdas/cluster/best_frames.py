@@ -138,7 +138,7 @@ def choose_faces(footage: Footage, presence: Presence, cuts: Sequence[float], al
     """The best frame first, then up to `alternatives` from other moments, best first; empty if none was staged.
 
     Other moments are other shots first, then the same shot at least two seconds away (less where there is no more),
-    and never a picture that looks the same or is much worse than the best.
+    and never a picture that looks the same, is much worse than the best or has a flaw that the best has not.
     """
     shown: list[tuple[float, int, int, int]] = []
     for chunk, row in presence.sightings:
@@ -152,7 +152,8 @@ def choose_faces(footage: Footage, presence: Presence, cuts: Sequence[float], al
     chosen = [shown[0]]
     times = {staged: footage.staged[staged].t_s for _, staged, _, _ in shown}
     shot = {staged: bisect.bisect_right(cuts, time) for staged, time in times.items()}
-    worth = [face for face in shown if face[0] <= WORTH_SHOWING * shown[0][0]]
+    flaws = {face: int(footage.detections[face[2]].flags[face[3]]) for face in shown}
+    worth = [face for face in shown if face[0] <= WORTH_SHOWING * shown[0][0] and not flaws[face] & ~flaws[shown[0]]]
     for apart_s, other_shot in ((APART_S, True), (APART_S, False), (APART_AT_LEAST_S, False)):
         for face in worth:
             if len(chosen) > alternatives:

@@ -21,6 +21,9 @@ from lambdas.detect.tracks import Sighting, Track, Tracker, best_pairs, overlaps
 _SAME_FACE_OVERLAP = 0.3
 """IoU from which a dense sighting is the track's face at that moment; steps are a tenth of a second."""
 
+_SAME_PLACE_OVERLAP = 0.5
+"""The same for a face that was given to another track."""
+
 
 @dataclass
 class Closer:
@@ -137,18 +140,26 @@ def _look(
             np.stack([track.box_at(t_s) for track in here]), np.stack([sighting.box for sighting in sightings])
         )
         assigned = {column: here[row] for row, column in best_pairs(overlap, _SAME_FACE_OVERLAP)}
+    seen_as: dict[Track, Sighting] = {}
     for column, sighting in enumerate(sightings):
         settle(sighting, min(seen.shots.steadiness(t_s), seen.blends.clearness(t_s)))
         track = assigned.get(column)
-        if track is None:
-            continue
-        compare(sighting, levels[track])
-        found.dense.append((track, sighting))
-        for one in active:
-            if one.moment.track is track and (one.best is None or sighting.score > one.best.score):
-                one.best = sighting
-                one.image = frame.bgr()
+        if track is not None:
+            compare(sighting, levels[track])
+            found.dense.append((track, sighting))
+            seen_as[track] = sighting
+    for one in active:
+        best = seen_as.get(one.moment.track) or _in_place(one.moment.track, t_s, sightings)
+        if best is not None and (one.best is None or best.score > one.best.score):
+            one.best = best
+            one.image = frame.bgr()
     newcomers.add(t_s, [sighting for column, sighting in enumerate(sightings) if column not in assigned])
+
+
+def _in_place(track: Track, t_s: float, sightings: Sequence[Sighting]) -> Sighting | None:
+    """The face where the track's is expected: a track torn by something in front goes on as another one."""
+    overlap = overlaps(track.box_at(t_s)[None], np.stack([sighting.box for sighting in sightings]))[0]
+    return sightings[int(overlap.argmax())] if overlap.max() >= _SAME_PLACE_OVERLAP else None
 
 
 def fetch(

@@ -90,7 +90,7 @@ def quality_parts(
         "confidence": confidence_part(confidence),
         "frontal": frontal_part(landmarks),
         "size": size_part(box),
-        "sharpness": sharpness_part(gray),
+        "sharpness": sharpness_part(gray) * unbroken_part(gray, _tilt(landmarks)),
         "exposure": exposure_part(gray),
         "eyes_open": eyes_open_part(expression.opening),
         "inside": inside_part(box, width, height),
@@ -166,7 +166,7 @@ def frontal_part(landmarks: NDArray[np.float32]) -> float:
     turn = abs(float((nose - eyes) @ across)) / (0.5 * max(eye_span, 0.8 * length))
     narrow = min(1.0, eye_span / (0.8 * length))
     nod = abs(float((nose - eyes) @ down) / length - 0.52) / 0.35
-    tilt = abs(float(np.arctan2(right[1] - left[1], right[0] - left[0])))
+    tilt = abs(_tilt(landmarks))
     return float(max(0.0, 1 - turn**1.5) * narrow * max(0.0, 1 - nod**2) * max(0.3, 1 - (tilt / 0.9) ** 2))
 
 
@@ -179,6 +179,30 @@ def size_part(box: NDArray[np.float32]) -> float:
 def sharpness_part(gray: NDArray[np.uint8]) -> float:
     """Of the (112, 112) aligned face without its rim."""
     return (sharpness(gray[16:104, 16:96]) - 0.25) / 0.4
+
+
+def unbroken_part(gray: NDArray[np.uint8], tilt: float) -> float:
+    """1 for a picture as the camera saw it, 0 for one that heavy compression broke into blocks, which look sharp.
+
+    `gray` is the (112, 112) aligned face that was turned by `tilt` radians. Blocks have edges along the rows and
+    columns of the original: from 0.27 of all gradient in clean faces their share rises to 0.4 at JPEG quality 6 and 0.6
+    at 3.
+    """
+    face = gray[16:104, 16:96]
+    across, down = cv2.Sobel(face, cv2.CV_32F, 1, 0), cv2.Sobel(face, cv2.CV_32F, 0, 1)
+    strength = np.hypot(across, down)
+    total = float(strength.sum())
+    if total < strength.size:
+        return 1.0
+    angle = np.mod(np.degrees(np.arctan2(down, across)) + np.degrees(tilt), 90)
+    share = float(strength[(angle < 8) | (angle > 82)].sum()) / total
+    return min(1.0, max(0.0, (0.52 - share) / 0.18))
+
+
+def _tilt(landmarks: NDArray[np.float32]) -> float:
+    """Radians by which the line between the eyes falls to the right."""
+    across = landmarks[1] - landmarks[0]
+    return float(np.arctan2(across[1], across[0]))
 
 
 def exposure_part(gray: NDArray[np.uint8]) -> float:

@@ -82,7 +82,6 @@ class _Done:
 
     placements: dict[str, images.Placement] = field(default_factory=dict)
     shown: dict[str, report.Shown] = field(default_factory=dict)
-    brightness: dict[str, float] = field(default_factory=dict)
 
 
 def run(request: PublishRequest, staging: Store, published: Store) -> PublishResponse:
@@ -114,7 +113,7 @@ def run(request: PublishRequest, staging: Store, published: Store) -> PublishRes
         text = names.list_names([(keys.person(person.id, person.name), person) for person in selection.people])
     published.put(request.prefix + keys.names, text.encode(), content_type="text/plain; charset=utf-8")
     manifest = _manifest(plan, selection, keys, files, done, len(jobs), time.perf_counter() - started)
-    page = report.render(manifest, keys, done.shown, done.brightness)
+    page = report.render(manifest, keys, done.shown)
     published.put(request.prefix + keys.report, page.encode(), content_type="text/html; charset=utf-8")
 
     manifest_key = request.prefix + keys.manifest
@@ -218,7 +217,6 @@ def _publish_frames(jobs: list[_FrameJob], plan: Plan, prefix: str, staging: Sto
                 part = future.result()
                 whole.placements.update(part.placements)
                 whole.shown.update(part.shown)
-                whole.brightness.update(part.brightness)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -254,7 +252,6 @@ def _publish_frame(job: _FrameJob, plan: Plan, prefix: str, staging: Store, publ
         if face.published:
             data = images.encode(square, FACE_QUALITY)
             published.put(prefix + face.name, data, content_type="image/jpeg")
-            done.brightness[face.name] = images.brightness(frame, face.box)
         done.shown[face.name] = report.Shown.of(square, report.FACE_PX)
     return done
 
@@ -373,6 +370,7 @@ def _face_frame(face: FaceInFrame, file: str, done: _Done) -> manifests.FaceFram
         box=(left, top, right, bottom),
         score=_share(face.score),
         quality=manifests.Quality(**{part: _share(face.quality[part]) for part in QUALITY_PARTS}),
+        flags=face.flags,
         landmarks=[(round(x, 1), round(y, 1)) for x, y in points],
     )
 

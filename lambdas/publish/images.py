@@ -162,14 +162,6 @@ def shrink(image: Image, longest: int) -> Image:
     return resize(image, max(round(width * scale), 1), max(round(height * scale), 1))
 
 
-def brightness(frame: Image, box: Box) -> float:
-    """Mean brightness of a face, 0 to 1; of the whole frame where the box lies outside."""
-    height, width = frame.shape[:2]
-    x0, y0, x1, y1 = (round(edge) for edge in _clipped(box, width, height))
-    face = frame[y0:y1, x0:x1]
-    return float(cv2.cvtColor(face if face.size else frame, cv2.COLOR_BGR2GRAY).mean()) / 255
-
-
 def decode(jpeg: bytes) -> Image | None:
     """The picture; None where the bytes are no picture."""
     if not jpeg:

@@ -61,6 +61,20 @@ class Models(Entry):
     """Of the pack's files."""
 
 
+Flag = Literal[
+    "side_face",
+    "blurry",
+    "too_dark",
+    "too_bright",
+    "eyes_closed",
+    "cut_off",
+    "too_small",
+    "covered",
+    "in_transition",
+]
+"""The contracts' FACE_FLAGS."""
+
+
 class Quality(Entry):
     """Parts of a face's score, each from 0 (worst) to 1 (best)."""
 
@@ -71,7 +85,7 @@ class Quality(Entry):
     size: Share
     """Large enough."""
     sharpness: Share
-    """In focus and not smeared."""
+    """In focus, not smeared and not broken into blocks by compression."""
     exposure: Share
     """Neither too dark nor too bright."""
     eyes_open: Share
@@ -97,6 +111,8 @@ class FaceFrame(Entry):
     score: Share
     """How good a picture of this face it is."""
     quality: Quality
+    flags: list[Flag]
+    """What is wrong with it in a person's words; empty for a clean picture."""
     landmarks: list[tuple[float, float]]
     """Left eye, right eye, nose, left and right mouth corner as seen in the picture; x, y in pixels of `file`."""
 

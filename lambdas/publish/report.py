@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote
@@ -21,25 +21,33 @@ FACE_PX = 144
 PICTURE_QUALITY = 74
 PICTURE_BYTES = 1_900_000
 """Of JPEG in a report; base64 makes 2.5 MB of it. Pictures beyond it are named, not shown."""
-WEAK = 0.4
-"""A part of the score below this is pointed out."""
-DARK = 0.45
-"""A badly exposed face whose mean brightness is below this is too dark, else too bright."""
 TICKS = 8
 """At most so many times are written under the timeline."""
 
 PARTS = {
-    "confidence": ("Face certainty", "uncertain face"),
-    "frontal": ("Facing the camera", "side face"),
-    "size": ("Size", "too small"),
-    "sharpness": ("Sharpness", "blurry"),
-    "exposure": ("Exposure", "badly lit"),
-    "eyes_open": ("Eyes open", "eyes closed"),
-    "inside": ("Inside the frame", "cut off"),
-    "unobstructed": ("Nothing in front", "covered"),
-    "steady": ("Away from cuts", "next to a cut"),
+    "confidence": "Face certainty",
+    "frontal": "Facing the camera",
+    "size": "Size",
+    "sharpness": "Sharpness",
+    "exposure": "Exposure",
+    "eyes_open": "Eyes open",
+    "inside": "Inside the frame",
+    "unobstructed": "Nothing in front",
+    "steady": "Away from cuts",
 }
-"""Of each of the contracts' quality parts: what the bar says, what the flag says when it is weak."""
+"""What the bar of each of the contracts' quality parts says."""
+_FLAGGED_BY = {
+    "side_face": "frontal",
+    "blurry": "sharpness",
+    "too_dark": "exposure",
+    "too_bright": "exposure",
+    "eyes_closed": "eyes_open",
+    "cut_off": "inside",
+    "too_small": "size",
+    "covered": "unobstructed",
+    "in_transition": "steady",
+}
+"""The part whose bar is marked for each flag."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +99,8 @@ def brief_name(index: int) -> str:
     return f"//brief/{index}"
 
 
-def render(manifest: Manifest, keys: Keys, shown: Mapping[str, Shown], brightness: Mapping[str, float]) -> str:
-    """The page. `shown` holds its pictures by file, `brightness` (0 to 1) the light on each thumbnail's face."""
+def render(manifest: Manifest, keys: Keys, shown: Mapping[str, Shown]) -> str:
+    """The page. `shown` holds its pictures by file."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("lambdas.publish", ""),
         autoescape=True,
@@ -115,9 +123,8 @@ def render(manifest: Manifest, keys: Keys, shown: Mapping[str, Shown], brightnes
         link=link,
         label=label,
         hue=hue,
-        flags=_flagger(brightness),
-        parts={part: wording[0] for part, wording in PARTS.items()},
-        weak=WEAK,
+        parts=PARTS,
+        weak_parts=weak_parts,
         ticks=ticks(manifest.source.duration_s),
         spoken=spoken_tracks,
         brief_name=brief_name,
@@ -192,17 +199,9 @@ def spoken_tracks(person: Person) -> str:
     return ", ".join(told) + (f" and {more} more times" if more else "")
 
 
-def _flagger(brightness: Mapping[str, float]) -> Callable[[Person], list[str]]:
-    def flags(person: Person) -> list[str]:
-        weak = []
-        for part, (_, flag) in PARTS.items():
-            if getattr(person.best_frame.quality, part) < WEAK:
-                if part == "exposure" and person.thumbnail in brightness:
-                    flag = "too dark" if brightness[person.thumbnail] < DARK else "too bright"
-                weak.append(flag)
-        return weak
-
-    return flags
+def weak_parts(frame: FaceFrame) -> set[str]:
+    """The parts of its quality that the picture is flagged for."""
+    return {_FLAGGED_BY[flag] for flag in frame.flags}
 
 
 def marker(frame: FaceFrame, picture: Shown) -> str:

@@ -213,6 +213,7 @@ class Video:
             landmarks=np.zeros((n, 5, 2), np.float32),
             quality=np.full((n, len(QUALITY_PARTS)), 0.5, np.float32),
             scores=scores,
+            flags=np.zeros(n, np.uint16),
             tracks=np.array([track for _, track, *_ in rows], np.int32),
             staged=np.array([staged_at.get(t, -1) if a.staged else -1 for t, _, _, a in rows], np.int32),
             dense=np.array([dense for *_, dense, _ in rows], bool),

@@ -71,6 +71,10 @@ def astronaut(width: int, height: int) -> tuple[Image, Box]:
     return frame, (left + 177 * scale, top + 67 * scale, left + 272 * scale, top + 190 * scale)
 
 
+FLAGS = {"frontal": "side_face", "sharpness": "blurry", "eyes_open": "eyes_closed"}
+"""Flags of some of the quality parts."""
+
+
 class DrawnRun:
     """A plan, a selection and the frames they speak of, put together bit by bit, then written to staging."""
 
@@ -112,6 +116,7 @@ class DrawnRun:
             landmarks=[middle] * 5,
             score=0.8,
             quality={part: quality.get(part, 0.9) for part in QUALITY_PARTS},
+            flags=[flag for part, flag in FLAGS.items() if quality.get(part, 0.9) < 0.4],
         )
 
     def person(self, best: FaceInFrame, *alternatives: FaceInFrame, name: str | None = None) -> None:

@@ -167,14 +167,6 @@ def test_the_astronauts_thumbnail_is_her_face():
     assert match.max() > 0.5
 
 
-def test_brightness_is_that_of_the_face():
-    frame = np.zeros((100, 100, 3), np.uint8)
-    frame[20:40, 20:40] = 255
-    assert images.brightness(frame, (20, 20, 40, 40)) == pytest.approx(1)
-    assert images.brightness(frame, (50, 50, 90, 90)) == 0
-    assert images.brightness(frame, (200, 200, 300, 300)) == pytest.approx(0.04)
-
-
 @pytest.mark.parametrize("data", [b"", b"not a picture", b"\xff\xd8\xff"])
 def test_bytes_that_are_no_picture_decode_to_none(data):
     assert images.decode(data) is None

@@ -319,13 +319,17 @@ def test_the_report_says_what_is_weak_about_a_frame(staging, published):
     assert "<li>eyes closed</li>" not in page
 
 
-@pytest.mark.parametrize(("shade", "flag"), [(10, "too dark"), (240, "too bright")])
-def test_a_badly_exposed_face_is_called_dark_or_bright(staging, published, shade, flag):
+def test_the_manifest_holds_the_flags_of_every_face(staging, published):
     run = DrawnRun(640, 360)
-    run.person(run.face(drawn_frame(640, 360, shade=shade), (100.0, 100.0, 200.0, 220.0), exposure=0.1))
+    box = (100.0, 100.0, 200.0, 220.0)
+    clean, dark = (run.face(drawn_frame(640, 360, shade=shade), box) for shade in (120, 10))
+    run.person(dark.model_copy(update={"flags": ["too_dark", "eyes_closed"]}), clean)
     run.write(staging)
     handler.run(REQUEST, staging, published)
-    assert f"<li>{flag}</li>" in published.get("report.html").decode()
+    person = json.loads(published.get("manifest.json"))["people"][0]
+    assert person["best_frame"]["flags"] == ["too_dark", "eyes_closed"]
+    assert person["alternatives"][0]["flags"] == []
+    assert "<li>too dark</li>" in published.get("report.html").decode()
 
 
 def test_a_report_of_hundreds_of_noisy_pictures_stays_small(staging, published):
