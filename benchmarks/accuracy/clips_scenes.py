@@ -518,10 +518,10 @@ def slow_and_fast(videos: Path, path: Path) -> Clip:
     return reel.close()
 
 
-def everything(videos: Path, path: Path) -> Clip:
+def everything(videos: Path, path: Path, seed: int = 15) -> Clip:
     """All of it by chance, over a minute, with keyframes every two seconds."""
-    reel, rng = Reel(path, keyframes=50), np.random.default_rng(15)
-    for number, shot in zip(range(30), mixture(videos, 15, 3.4), strict=False):
+    reel, rng = Reel(path, keyframes=50), np.random.default_rng(seed)
+    for number, shot in zip(range(30), mixture(videos, seed, 3.4), strict=False):
         shot = shot[: int(rng.integers(55, 85))]
         spoil = int(rng.integers(0, 7))
         if spoil == 0:
@@ -542,11 +542,16 @@ def everything(videos: Path, path: Path) -> Clip:
     return reel.close()
 
 
+def unseen(videos: Path, path: Path) -> Clip:
+    """Another throw of the same dice, made after every threshold was settled."""
+    return everything(videos, path, seed=1016)
+
+
 MAKERS: dict[str, Callable[[Path, Path], Clip]] = {
     maker.__name__: maker
     for maker in (
         hard_cuts, scenecut_keyframes, variable_rate, low_contrast, fades, dissolves, dissolves_in_motion, flashes,
-        strobes, whip_pans, handheld, passers_by, no_changes, slow_and_fast, everything,
+        strobes, whip_pans, handheld, passers_by, no_changes, slow_and_fast, everything, unseen,
     )
 }  # fmt: skip
 
