@@ -25,6 +25,8 @@ CLEAR_CUT_CHANGE = 0.1
 """The same where the content value reaches the threshold; between that and half of it what is asked rises."""
 FAINT_SHARE = 0.07
 """Share of the content threshold below which nothing is a cut: noise between near-uniform pictures."""
+DARK_LUMA = 0.12
+"""Mean brightness below which content values are not believed."""
 STANDS_OUT = 2.0
 """A cut changes the layout so many times more than all frames around it but one; a thrown camera never does."""
 STANDS_OUT_OF_MEAN = 2.5
@@ -210,11 +212,11 @@ def _fades(
     faded = np.zeros(len(blank), bool)
     found = []
     for first, after in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-        faded[first : after + 1] = True
+        start = _ramp(relief, columns.t_s, first, -1) if first > 0 else 0
+        end = _ramp(relief, columns.t_s, after - 1, 1) if after < len(blank) else after - 1
+        faded[start + 1 : max(end, min(after, len(blank) - 1)) + 1] = True
         if first == 0 or after == len(blank):
             continue
-        start, end = _ramp(relief, columns.t_s, first, -1), _ramp(relief, columns.t_s, after - 1, 1)
-        faded[start + 1 : end + 1] = True
         gap_s = columns.t_s[after] - columns.t_s[first]
         # What is back so soon was never gone: a dropped picture, a blink, a strobe.
         same = layout_change(cells[[start, first - 1]], cells[[end, after]]).min() < SAME_CHANGE
@@ -240,7 +242,7 @@ def _ramp(relief: NDArray[np.float64], t_s: NDArray[np.float64], blank: int, ste
     """The frame where a fade out of (`step` 1) or into (-1) a blank frame is complete: relief grows no more."""
     here = blank + step
     best = here
-    while 0 <= here < len(relief) and abs(t_s[here] - t_s[blank]) <= 2.0 and relief[here] >= 0.97 * relief[best]:
+    while 0 <= here < len(relief) and abs(t_s[here] - t_s[blank]) <= 2.0 and relief[here] >= 0.85 * relief[best]:
         if relief[here] > 1.02 * relief[best]:
             best = here
         elif abs(t_s[here] - t_s[best]) > 0.15:
@@ -286,6 +288,8 @@ def _cuts(
     change = changes_of_layout(cells)
     threshold = settings.scene_threshold
     asked = np.interp(scores, [0.5 * threshold, threshold], [CUT_CHANGE, CLEAR_CUT_CHANGE])
+    # In the dark hue is noise, and content values with it.
+    asked[columns.luma < DARK_LUMA] = CUT_CHANGE
     typical = np.nanmedian(_around(t_s, scores), axis=1)
     lone = (change >= 2 * CUT_CHANGE) | ~(scores < CONTENT_STANDS_OUT * typical)
     likely = (change >= asked) & (scores >= FAINT_SHARE * threshold) & stands_out(t_s, change) & lone & ~faded

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from lambdas.cluster.footage import read_footage
 from lambdas.cluster.handler import select
+from lambdas.cluster.scenes import join_columns
 from lambdas.contracts import (
-    Detections,
     Distances,
     PackFacts,
     Plan,
@@ -26,6 +26,7 @@ from lambdas.contracts import (
 from lambdas.detect.faces import Detector, Embedder, FaceDetections
 from lambdas.detect.handler import work_through
 from lambdas.detect.packs import Pack
+from lambdas.shots import Change, find_changes
 from lambdas.split import handler as split
 from lambdas.staging import DirectoryStaging, get_document
 
@@ -87,6 +88,7 @@ def process(video: Path, folder: Path, settings: Settings) -> tuple[Plan, Select
     return plan, select(plan, read_footage(plan, staging), None), staging
 
 
-def columns_of_run(plan: Plan, staging: DirectoryStaging) -> list[Detections]:
-    """Every chunk's columns."""
-    return [Detections.from_bytes(staging.get(detections_key(plan.run_id, chunk.index))) for chunk in plan.chunks]
+def changes_of(plan: Plan, staging: DirectoryStaging) -> list[Change]:
+    """The scene changes that a run found."""
+    footage = read_footage(plan, staging)
+    return find_changes(join_columns(footage.detections, footage.border_scores, plan.source), plan.settings)

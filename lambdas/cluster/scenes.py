@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scenedetect import ContentDetector, FrameTimecode
 
-from lambdas.contracts import Detections, SourceFacts, StagedFrame
-from lambdas.shots import BLACK_LUMA, LAYOUT_CELLS, Change, SceneColumns
+from lambdas.contracts import Detections, Settings, SourceFacts, StagedFrame
+from lambdas.shots import BLACK_LUMA, LAYOUT_CELLS, Change, SceneColumns, find_changes
 
 DIFFERENT_SIZE_SCORE = 255.0
 """Score across a border where the picture changes its shape: nothing to compare, so the largest there is."""
@@ -57,6 +57,11 @@ def join_columns(chunks: Sequence[Detections], border_scores: Sequence[float], s
     return SceneColumns(
         np.asarray(t_s, np.float64), np.concatenate(scores), np.concatenate(luma), np.concatenate(layout)
     )
+
+
+def find_cuts(columns: SceneColumns, settings: Settings) -> list[float]:
+    """Seconds at which a new scene begins, ascending; a transition's middle."""
+    return [change.at_s for change in find_changes(columns, settings)]
 
 
 @dataclass(frozen=True)

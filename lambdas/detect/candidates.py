@@ -17,7 +17,13 @@ from lambdas.shots import FAINT_SHARE, changes_of_layout, stands_out
 STAGED_PER_MINUTE = 20
 """What a chunk stages at most, but for the one frame that every person and every scene needs."""
 _BLACK_LUMA = 0.06
+_WHITE_LUMA = 0.97
 _FLAT_CONTRAST = 0.06
+_UNLIKE = 8.0
+"""Mean difference of two layouts, grey levels, from which frames are not near-duplicates."""
+_APART_S = 0.05
+_CLEAR_S = 0.12
+"""Seconds from the nearest cut or transition of a frame that is staged for its own sake."""
 _DOUBTFUL_CHANGE = 0.15
 """Change of layout that may be a cut, if it is sudden."""
 
@@ -140,13 +146,66 @@ def targets(
             # Within 0.5 s or a tenth of the scene, less what the final cuts may still move.
             tolerance = max(0.4, 0.08 * length) if share == 0.5 else max(0.4, 0.05 * length)
             want(low + share * length, min(tolerance, 0.25 * length), "scene", within)
+    windows = [(source.seconds(low), source.seconds(high)) for low, high in chunk.representative_windows]
+    part_s = min((high - low for low, high in windows), default=math.inf)
+    if len(glances) <= 2 * len(windows):
+        # A video of hardly more frames than are wanted gives all it has.
+        return [Target(one.pts, one.t_s, one.t_s, 0.0, "whole") for one in glances]
     for pts in chunk.fallback_pts if len(borders) - 1 < min_scenes else ():
-        want(source.seconds(pts), 0.5, "whole", glances)
-    for low_pts, high_pts in chunk.representative_windows:
-        low, high = source.seconds(low_pts), source.seconds(high_pts)
-        middle = (low + high) / 2
-        want(middle, min(4.0, 0.4 * (high - low)), "whole", glances)
-    return sorted(thin(found), key=lambda target: target.pts)
+        want(source.seconds(pts), min(0.5, 0.4 * part_s), "whole", glances)
+    for low, high in windows:
+        want((low + high) / 2, min(4.0, 0.4 * (high - low)), "whole", glances)
+    kept = thin(found)
+    kept += others(glances, shots, kept, len(windows))
+    return sorted(kept, key=lambda target: target.pts)
+
+
+def others(glances: Sequence[Glance], shots: Shots, kept: Sequence[Target], windows: int) -> list[Target]:
+    """Frames unlike all those kept, for targets that show nothing or the same as another; at most one per window.
+
+    So a lively or bright moment of a still or black video has frames to choose from. Instead of one that shows nothing
+    any other will do.
+    """
+    by_pts = {one.pts: one for one in glances}
+    seen = [by_pts[target.pts].layout.astype(np.float32) for target in kept if _presentable(by_pts[target.pts])]
+    distinct = 0
+    for place, layout in enumerate(seen):
+        distinct += all(np.abs(layout - before).mean() >= _UNLIKE for before in seen[:place])
+    spare = min(windows, len(kept) - distinct)
+    bare = len(kept) - len(seen)
+    able = _able(glances, shots) if spare else []
+    if not able:
+        return []
+    layouts = np.array([one.layout for one in able], np.float32)
+    times = np.array([one.t_s for one in able])
+    away = np.full(len(able), 255.0)
+    for layout in seen:
+        away = np.minimum(away, np.abs(layouts - layout).mean(axis=(1, 2, 3)))
+    found: list[Target] = []
+    for number in range(spare):
+        # Among frames as unlike as can be, the sharper; a frame next to one found adds nothing but its noise.
+        best = int(np.argmax(away * np.array([0.5 + fitness(one) for one in able])))
+        if away[best] < (_UNLIKE if number >= bare else 1e-6):
+            break
+        found.append(Target(able[best].pts, able[best].t_s, able[best].t_s, 0.0, "whole"))
+        away = np.minimum(away, np.abs(layouts - layouts[best]).mean(axis=(1, 2, 3)))
+        away[np.abs(times - times[best]) < _APART_S] = 0.0
+    return found
+
+
+def _able(glances: Sequence[Glance], shots: Shots) -> list[Glance]:
+    """Frames that can be shown: something to see, no change near, not on the way from or to black."""
+    able = [one for one in glances if _presentable(one) and shots.cut_distance_s(one.t_s) > _CLEAR_S]
+    if not able:
+        return []
+    shot = np.searchsorted(shots.cut_times, [one.t_s for one in able], side="right")
+    contrast = np.array([one.contrast for one in able])
+    usual = {int(number): float(np.median(contrast[shot == number])) for number in np.unique(shot)}
+    return [one for one, number in zip(able, shot, strict=True) if one.contrast >= 0.6 * usual[int(number)]]
+
+
+def _presentable(one: Glance) -> bool:
+    return _BLACK_LUMA < one.luma < _WHITE_LUMA and one.contrast > _FLAT_CONTRAST
 
 
 def _scene_shares(open_before: bool, open_after: bool) -> tuple[float, ...]:

@@ -20,6 +20,10 @@ _AFTER_CUT_S = 0.2
 the scan period would be missed by the regular grid."""
 
 
+_TINY_S = 2.0
+"""Of so short a video every frame may be wanted."""
+
+
 @dataclass
 class Scan:
     """What the first pass saw."""
@@ -57,7 +61,7 @@ def scan(
     corrupt = 0
     next_grid: int | None = None
     extra_s = math.inf
-    frames = reader.frames(all_frames=False, loop_filter=False)
+    frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S, loop_filter=False)
     while True:
         with watch.step("decode"):
             frame = next(frames, None)
