@@ -101,11 +101,12 @@ _NARROW: dict[str, tuple[int, int]] = {
 """Columns of the film that hold the picture, where they are not 280 to 1000: the rest is black."""
 _PORTRAIT = Take("lp_d13", "videos/portrait_rotated.mp4", 0.2, 11.5, (0, 100, 720, 1180), (189, 337, 559, 848))
 """The film has four seconds of the same person."""
+# The woman of both clips is the same one, in the same blouse.
 _SMALL = (
-    Take("walk_left", "videos/intel_walkpause.mp4", 1.0, 3.3, (0, 20, 185, 240), (58, 80, 108, 148)),
+    Take("intel_woman", "videos/intel_walkpause.mp4", 1.0, 3.3, (0, 20, 185, 240), (58, 80, 108, 148)),
     Take("walk_middle", "videos/intel_walkpause.mp4", 1.0, 3.3, (140, 20, 300, 200), (199, 67, 256, 136)),
     Take("walk_right", "videos/intel_walkpause.mp4", 1.0, 3.3, (280, 40, 480, 260), (346, 99, 399, 167)),
-    Take("tilt_left", "videos/intel_headpose_fm.mp4", 0.1, 4.5, (0, 20, 230, 260), (32, 91, 102, 161)),
+    Take("intel_woman", "videos/intel_headpose_fm.mp4", 0.1, 4.5, (0, 20, 230, 260), (32, 91, 102, 161)),
     Take("tilt_right", "videos/intel_headpose_fm.mp4", 0.1, 4.5, (240, 10, 480, 250), (297, 63, 369, 143)),
 )
 
@@ -125,7 +126,7 @@ def film_takes(data: Path) -> list[Take]:
 
 
 def takes(data: Path) -> dict[str, list[Take]]:
-    """Every filmed person's takes, longest first: 17 of the film and 5 others."""
+    """Every filmed person's takes, longest first: 17 of the film and 4 others."""
     found: dict[str, list[Take]] = {}
     for take in (*film_takes(data), _PORTRAIT, *_SMALL):
         found.setdefault(take.person, []).append(take)
@@ -270,7 +271,7 @@ def write(
     rate = Fraction(fps).limit_denominator(1001)
     written = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     # One encoder thread: with more, the bits depend on their number.
-    options = {"crf": str(crf), "preset": "veryfast", "threads": "1", "x264-params": f"keyint={gop}:scenecut=0"}
+    options = {"crf": str(crf), "preset": "superfast", "threads": "1", "x264-params": f"keyint={gop}:scenecut=0"}
     try:
         with av.open(str(written), "w", options={"movflags": "+faststart", "fflags": "+bitexact"}) as container:
             stream = None
@@ -306,9 +307,9 @@ def frames(clip: Clip, data: Path) -> Iterator[Image]:
 
 
 class Reel:
-    """Pictures of takes, decoded when asked for; the last few takes are kept."""
+    """Pictures of takes, decoded when asked for; those of the last few takes are kept."""
 
-    KEPT = 6
+    KEPT_BYTES = 500_000_000
 
     def __init__(self, data: Path) -> None:
         self._data = data
@@ -331,7 +332,7 @@ class Reel:
         key = (take, size)
         if key not in self._kept:
             self._kept[key] = self._decode(take, size)
-            while len(self._kept) > self.KEPT:
+            while len(self._kept) > 1 and self._bytes() > self.KEPT_BYTES:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         times, images = self._kept[key]
@@ -340,6 +341,9 @@ class Reel:
         at = times[0] + (phase if phase <= length else 2 * length - phase)
         index = int(np.searchsorted(times, at + 1e-6, side="right")) - 1
         return images[max(0, index)]
+
+    def _bytes(self) -> int:
+        return sum(image.nbytes for _, images in self._kept.values() for image in images)
 
     def _decode(self, take: Take, size: tuple[int, int]) -> tuple[list[float], list[Image]]:
         times: list[float] = []
