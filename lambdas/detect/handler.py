@@ -33,7 +33,7 @@ from lambdas.detect.pictures import Picture, pack_pictures
 from lambdas.detect.quality import is_strong
 from lambdas.detect.scan import Scan, scan, track_faces
 from lambdas.detect.scenes import Glance, Shots
-from lambdas.detect.tracks import Sighting, Track, Tracker, embed_missing, faces_to_embed
+from lambdas.detect.tracks import Sighting, Track, Tracker, embed_missing, faces_to_embed, keep_own
 from lambdas.errors import PackMismatch
 from lambdas.staging import Store, get_document, source_location
 
@@ -105,11 +105,42 @@ def _work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple
             newcomers,
             watch,
         )
+        strangers = Tracker(looker.embed, distances, max_gap_s=4 * tier.dense_step_s)
+        robbed = _return_strays(closer, strangers, looker, distances, 2.5 * tier.period_s)
         _join_dense(closer)
-        late = [track for track in newcomers.finish() if len(track.sightings) >= _NEWCOMER_SIGHTINGS]
-        fetch(reader, source, seen, [_best(track).pts for track in late], closer, watch)
+        late = [
+            track
+            for tracker in (newcomers, strangers)
+            for track in tracker.finish()
+            if len(track.sightings) >= _NEWCOMER_SIGHTINGS
+        ]
+        fetch(reader, source, seen, [_best(track).pts for track in (*late, *robbed)], closer, watch)
         tracks += late
     return _documents(plan, index, seen, closer, tracks, wanted, looker, distances, reader, watch)
+
+
+def _return_strays(
+    closer: Closer, strangers: Tracker, looker: Looker, distances: Distances, max_gap_s: float
+) -> list[Track]:
+    """Hands dense sightings that were met where a track's face was expected, but show someone else, to `strangers`.
+
+    Returns the tracks that had some: another frame may be their best.
+    """
+    dense: list[tuple[Track, Sighting]] = []
+    strays: dict[int, list[Sighting]] = {}
+    robbed: list[Track] = []
+    for track in dict.fromkeys(track for track, _ in closer.dense):
+        met = [sighting for owner, sighting in closer.dense if owner is track]
+        own, others = keep_own(track, met, looker.embed, distances, max_gap_s)
+        dense += [(track, sighting) for sighting in own]
+        for sighting in others:
+            strays.setdefault(sighting.pts, []).append(sighting)
+        if others:
+            robbed.append(track)
+    closer.dense = dense
+    for _, ones in sorted(strays.items()):
+        strangers.add(ones[0].t_s, ones)
+    return robbed
 
 
 def _join_dense(closer: Closer) -> None:
