@@ -1,0 +1,1 @@
+"""Measurements of the whole: run them with `python -m benchmarks.<name>`."""

@@ -10,7 +10,7 @@ import re
 import zipfile
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -462,7 +462,7 @@ QUALITY_PARTS = (
 )
 """Parts of a face's score, each from 0 (worst) to 1 (best)."""
 
-FACE_FLAGS = (
+FaceFlag = Literal[
     "side_face",
     "blurry",
     "too_dark",
@@ -472,8 +472,9 @@ FACE_FLAGS = (
     "too_small",
     "covered",
     "in_transition",
-)
+]
 """What a person would say is wrong with the picture of a face."""
+FACE_FLAGS: tuple[FaceFlag, ...] = get_args(FaceFlag)
 
 
 class StagedFrame(Contract):
@@ -666,7 +667,7 @@ class FaceInFrame(Contract):
     score: float
     quality: dict[str, float]
     """Each of QUALITY_PARTS."""
-    flags: list[str]
+    flags: list[FaceFlag]
     """Those of FACE_FLAGS that hold; empty for a clean face."""
 
 

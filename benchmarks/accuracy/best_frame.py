@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy import spoil
 from benchmarks.accuracy.clips import FILM, Image, data_folder, film_takes, models_folder, write
-from benchmarks.accuracy.table import Part, Table, Verdict
+from benchmarks.accuracy.table import Part, Verdict
 from lambdas.cluster import handler as cluster
 from lambdas.contracts import (
     ClusterRequest,
     DetectRequest,
     Plan,
-    Selection,
     SelectedPerson,
+    Selection,
     Settings,
     SplitRequest,
     plan_key,
@@ -272,8 +272,8 @@ def _run(video: Path, root: Path) -> tuple[Plan, Selection]:
 def _person(selection: Selection, times: NDArray[np.float64], kind: str) -> SelectedPerson | None:
     """Whom the trial is about.
 
-    Cross-fades show two others: of those on screen at these moments it is the one least seen besides. Otherwise there is
-    one person alone, and where what is spoilt passed for somebody else, the one whose face came out best.
+    Cross-fades show two others: of those on screen at these moments it is the one least seen besides. Otherwise there
+    is one person alone, and where what is spoilt passed for somebody else, the one whose face came out best.
     """
     if kind != FADED:
         return max(selection.people, key=lambda person: person.best.score, default=None)
@@ -301,7 +301,9 @@ def reference_choice(images: Sequence[Image]) -> int | None:
         found = detector.detect(images[number], 0.5)
         for box, landmarks, confidence in zip(found.boxes, found.landmarks, found.confidence, strict=True):
             left, right, nose = landmarks[0], landmarks[1], landmarks[2]
-            pose = 1 - min(1.0, abs(float((left + right)[0] / 2 - nose[0])) / max(1.0, abs(float(right[0] - left[0])) / 2))
+            pose = 1 - min(
+                1.0, abs(float((left + right)[0] / 2 - nose[0])) / max(1.0, abs(float(right[0] - left[0])) / 2)
+            )
             worth = float(confidence) * pose * float(np.prod(box[2:] - box[:2])) ** 0.5
             if worth > best:
                 best, chosen = worth, int(number)
@@ -370,7 +372,7 @@ HOW = """
 each, 60 to 78% of the frames are spoilt in blocks of up to 1.1 s, with a strength drawn per block; one or two windows
 stay clean. *Real closed eyes* puts the person's own closed-eye frames there; which frames of the film those are was
 written down by eye, and such frames never count as clean. Clean frames carry a light blemish (soft and dim) that grows
-with the distance from one of them: its strength is the ranking that the percentile is taken from (a frame's percentile is
-the share of the clean ones that are no better). Cross-fades run from one other person to a second, without blemish.
+with the distance from one of them: its strength is the ranking that the percentile is taken from (a frame's percentile
+is the share of the clean ones that are no better). Cross-fades run from one other person to a second, without blemish.
 The usual way beside it: a look once a second, the frame with the largest confidence x pose x size.
 """

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lambdas.cluster.best_frames import Presence, choose_faces, presences
 from lambdas.cluster.footage import Footage, read_footage
 from lambdas.cluster.gallery import Naming, check_gallery, name_people
-from lambdas.cluster.identities import Identities, gather_tracks, identify, link_across_borders, suggest_merges
+from lambdas.cluster.identities import Identities, Tracks, gather_tracks, identify, link_across_borders, suggest_merges
 from lambdas.cluster.representatives import choose_representatives, weigh_frames
 from lambdas.cluster.scenes import choose_scenes, in_transition, join_columns
 from lambdas.contracts import (
@@ -137,10 +137,10 @@ def select(plan: Plan, footage: Footage, gallery: Gallery | None) -> Selection:
     )
 
 
-def _people(
-    plan: Plan, footage: Footage, gallery: Gallery | None, cuts: Sequence[float], period_s: float
-) -> tuple[list[SelectedPerson], list[BriefAppearance], list[SuggestedMerge]]:
+def who_is_who(plan: Plan, footage: Footage, cuts: Sequence[float]) -> tuple[Tracks, Identities]:
+    """The tracks of all chunks and the identity of each."""
     settings, distances = plan.settings, plan.pack.distances
+    period_s = settings.tier(plan.source.duration_s).period_s
     tracks = gather_tracks(footage.detections)
     links = link_across_borders(
         tracks,
@@ -149,7 +149,14 @@ def _people(
         period_s / float(plan.source.time_base),
         distances.strict,
     )
-    identities = identify(tracks, links, distances, settings.same_person_distance)
+    return tracks, identify(tracks, links, distances, settings.same_person_distance)
+
+
+def _people(
+    plan: Plan, footage: Footage, gallery: Gallery | None, cuts: Sequence[float], period_s: float
+) -> tuple[list[SelectedPerson], list[BriefAppearance], list[SuggestedMerge]]:
+    settings, distances = plan.settings, plan.pack.distances
+    tracks, identities = who_is_who(plan, footage, cuts)
     people: list[tuple[Presence, list[FaceInFrame]]] = []
     brief: list[BriefAppearance] = []
     for presence in presences(footage, tracks, identities, cuts, period_s):

@@ -49,7 +49,7 @@ from lambdas.detect.pictures import Picture, pack_pictures
 from lambdas.detect.quality import flags, is_strong
 from lambdas.detect.scan import Scan, scan, track_faces
 from lambdas.detect.scenes import Glance, Shots, columns_of
-from lambdas.detect.tracks import Sighting, Track, Tracker, embed_missing, faces_to_embed
+from lambdas.detect.tracks import Sighting, Track, Tracker, embed_missing, faces_to_embed, keep_own
 from lambdas.door import decode, log_for, open_bucket, services_named, variable
 from lambdas.errors import PackMismatch
 from lambdas.staging import Store, get_document, put_document, source_location
@@ -133,6 +133,10 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
     watch = Stopwatch()
     with watch.step("models"):
         looker = Looker(models.detector, models.embedder, source, settings, watch)
+
+    def dense_tracker() -> Tracker:
+        return Tracker(looker.embed, distances, max_gap_s=4 * tier.dense_step_s)
+
     with ChunkReader(location, name, source, chunk) as reader:
         seen = scan(reader, source, settings, tier, looker, watch)
         tracks = track_faces(seen, Tracker(looker.embed, distances, max_gap_s=2.5 * tier.period_s))
@@ -141,7 +145,7 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
         last = index == len(plan.chunks) - 1
         wanted = targets(seen.glances, seen.shots, source, chunk, last, settings.min_scenes)
         looked = moments(tracks, tier, seen.shots)
-        newcomers = Tracker(looker.embed, distances, max_gap_s=4 * tier.dense_step_s)
+        newcomers = dense_tracker()
         closer = look_closer(
             reader,
             source,
@@ -155,6 +159,8 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
             newcomers,
             watch,
         )
+        strangers = dense_tracker()
+        robbed = _return_strays(closer, strangers, looker, distances, 2.5 * tier.period_s)
         _join_dense(closer)
         for track in tracks:
             _compare_with_usual(track)
@@ -168,15 +174,20 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
         ]
         if again:
             again.sort(key=lambda moment: moment.t_s)
-            # Faces of nobody looked for were met by the first look already.
-            nobody = Tracker(looker.embed, distances, max_gap_s=4 * tier.dense_step_s)
-            more = look_closer(reader, source, settings, tier, seen, again, [], [], looker, nobody, watch)
+            # Faces of nobody looked for were met by the first look already: their tracks are let go.
+            more = look_closer(reader, source, settings, tier, seen, again, [], [], looker, dense_tracker(), watch)
+            robbed += _return_strays(more, dense_tracker(), looker, distances, 2.5 * tier.period_s)
             _join_dense(more)
             for track in tracks:
                 _compare_with_usual(track)
             closer.pictures.update(more.pictures)
-        late = [track for track in newcomers.finish() if len(track.sightings) >= _NEWCOMER_SIGHTINGS]
-        fetch(reader, source, seen, [_best(track).pts for track in late], closer, watch)
+        late = [
+            track
+            for tracker in (newcomers, strangers)
+            for track in tracker.finish()
+            if len(track.sightings) >= _NEWCOMER_SIGHTINGS
+        ]
+        fetch(reader, source, seen, [_best(track).pts for track in (*late, *robbed)], closer, watch)
         tracks += late
     return _documents(plan, index, seen, closer, tracks, wanted, looker, distances, reader, watch)
 
@@ -186,6 +197,30 @@ def location_of(plan: Plan, chunk: Chunk, staging: Store) -> str:
     if chunk.segment_key:
         return staging.location(chunk.segment_key)
     return source_location(plan.source.uri, version_id=plan.source.version_id, etag=plan.source.etag)
+
+
+def _return_strays(
+    closer: Closer, strangers: Tracker, looker: Looker, distances: Distances, max_gap_s: float
+) -> list[Track]:
+    """Hands dense sightings that were met where a track's face was expected, but show someone else, to `strangers`.
+
+    Returns the tracks that had some: another frame may be their best.
+    """
+    dense: list[tuple[Track, Sighting]] = []
+    strays: dict[int, list[Sighting]] = {}
+    robbed: list[Track] = []
+    for track in dict.fromkeys(track for track, _ in closer.dense):
+        met = [sighting for owner, sighting in closer.dense if owner is track]
+        own, others = keep_own(track, met, looker.embed, distances, max_gap_s)
+        dense += [(track, sighting) for sighting in own]
+        for sighting in others:
+            strays.setdefault(sighting.pts, []).append(sighting)
+        if others:
+            robbed.append(track)
+    closer.dense = dense
+    for _, ones in sorted(strays.items()):
+        strangers.add(ones[0].t_s, ones)
+    return robbed
 
 
 def _join_dense(closer: Closer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +16,11 @@ Crops = Sequence[NDArray[np.uint8]]
 Embed = Callable[[Crops], NDArray[np.float32]]
 
 SURE_OVERLAP = 0.5
-"""IoU from which two boxes that overlap nothing else are one face without asking the embedder."""
+"""IoU from which two boxes that overlap nothing else may be one face without asking the embedder."""
+SURE_ALIKE = 0.93
+"""Correlation of two aligned faces from which they are one face in one light without asking the embedder. Of faces of
+one shot it passes 70% a tenth of a second apart and 45% a second apart, of 14,546 pairs of strangers less than 0.1%,
+most of them in the dark."""
 FACES_PER_TRACK = 5
 """Embedded faces of a track: its best, spread over its time."""
 
@@ -152,7 +157,8 @@ class Tracker:
         for row, column in np.argwhere(possible):
             alone = possible[row].sum() == 1 and possible[:, column].sum() == 1
             if alone and overlap[row, column] >= SURE_OVERLAP:
-                gain[row, column] = 2
+                if self._goes_on(self._open[row].last, sightings[column]):
+                    gain[row, column] = 2
                 continue
             distance = self._distance(self._open[row].last, sightings[column])
             # Closer faces in the picture may differ a little more: pose and light change between looks.
@@ -160,10 +166,75 @@ class Tracker:
                 gain[row, column] = 1 + near[row, column] - distance
         return {column: self._open[row] for row, column in best_pairs(gain, 0.0)}
 
+    def _goes_on(self, before: Sighting, now: Sighting) -> bool:
+        """Whether a face that stayed where it was is still the same one: a cut may have been overlooked."""
+        if likeness(before, now) >= SURE_ALIKE:
+            return True
+        return self._distance(before, now) <= clearly_apart(self._distances)
+
     def _distance(self, first: Sighting, second: Sighting) -> float:
         embed_missing([first, second], self._embed)
         assert first.embedding is not None and second.embedding is not None
         return 1 - float(first.embedding @ second.embedding)
+
+
+def likeness(first: Sighting, second: Sighting) -> float:
+    """Correlation of the middle of two aligned faces, -1 to 1: how much they are the same picture."""
+    return float(_pattern(first.crop) @ _pattern(second.crop))
+
+
+def _pattern(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(576,) grey levels of a crop's middle, 24 x 24, less their mean, L2-normed."""
+    rim = crop.shape[0] // 6
+    middle = cv2.cvtColor(crop[rim : crop.shape[0] - rim // 2, rim : crop.shape[1] - rim], cv2.COLOR_BGR2GRAY)
+    pattern = cv2.resize(middle, (24, 24), interpolation=cv2.INTER_AREA).astype(np.float32).reshape(-1)
+    pattern -= pattern.mean()
+    return np.asarray(pattern / max(float(np.linalg.norm(pattern)), 1e-6), np.float32)
+
+
+def clearly_apart(distances: Distances) -> float:
+    """Distance of two single faces beyond which they are not one person seen at nearly the same time."""
+    return max(distances.attach, 1.15 * distances.same)
+
+
+def keep_own(
+    track: Track, others: Sequence[Sighting], embed: Embed, distances: Distances, max_gap_s: float
+) -> tuple[list[Sighting], list[Sighting]]:
+    """Which of some sightings, met where the track's face was expected, show that face, and which are someone else's.
+
+    From each of the track's sightings outwards: a face goes on while it looks the same from step to step, or while it
+    is not clearly another than all the faces of the track that were embedded. One further than `max_gap_s` from the
+    track's own sightings is never its face: nobody saw it stay.
+    """
+    anchors = track.sightings
+    times = np.array([anchor.t_s for anchor in anchors])
+    own: list[Sighting] = []
+    strays: list[Sighting] = []
+    steps: dict[tuple[int, bool], list[Sighting]] = {}
+    for sighting in others:
+        nearest = int(np.abs(times - sighting.t_s).argmin())
+        if abs(times[nearest] - sighting.t_s) > max_gap_s:
+            strays.append(sighting)
+        else:
+            steps.setdefault((nearest, bool(sighting.t_s < times[nearest])), []).append(sighting)
+    for (nearest, backwards), ones in steps.items():
+        before = anchors[nearest]
+        for sighting in sorted(ones, key=lambda one: one.t_s, reverse=backwards):
+            if likeness(before, sighting) < SURE_ALIKE and not _is_of(
+                track, anchors[nearest], sighting, embed, distances
+            ):
+                strays.append(sighting)
+                continue
+            own.append(sighting)
+            before = sighting
+    return sorted(own, key=lambda one: one.pts), sorted(strays, key=lambda one: one.pts)
+
+
+def _is_of(track: Track, anchor: Sighting, sighting: Sighting, embed: Embed, distances: Distances) -> bool:
+    embed_missing([anchor, sighting], embed)
+    assert sighting.embedding is not None
+    known = np.stack([face.embedding for face in track.sightings if face.embedding is not None])
+    return float((1 - known @ sighting.embedding).min()) <= clearly_apart(distances)
 
 
 def embed_missing(sightings: Sequence[Sighting], embed: Embed) -> None:
@@ -196,7 +267,7 @@ def divide(track: Track, embed: Embed, distances: Distances) -> list[Track]:
     embed_missing(faces, embed)
     vectors = np.stack([face.embedding for face in faces if face.embedding is not None])
     far = 1 - vectors @ vectors.T
-    clearly = max(distances.attach, 1.15 * distances.same)
+    clearly = clearly_apart(distances)
     for cut in range(1, len(faces)):
         if far[:cut, cut:].min() <= clearly:
             continue

@@ -370,7 +370,7 @@ def _face_frame(face: FaceInFrame, file: str, done: _Done) -> manifests.FaceFram
         box=(left, top, right, bottom),
         score=_share(face.score),
         quality=manifests.Quality(**{part: _share(face.quality[part]) for part in QUALITY_PARTS}),
-        flags=face.flags,
+        flags=list(face.flags),
         landmarks=[(round(x, 1), round(y, 1)) for x, y in points],
     )
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lambdas.contracts import Settings
+from lambdas.contracts import FaceFlag, Settings
 
 SCHEMA_VERSION: Literal["1.0"] = "1.0"
 
@@ -61,20 +61,6 @@ class Models(Entry):
     """Of the pack's files."""
 
 
-Flag = Literal[
-    "side_face",
-    "blurry",
-    "too_dark",
-    "too_bright",
-    "eyes_closed",
-    "cut_off",
-    "too_small",
-    "covered",
-    "in_transition",
-]
-"""The contracts' FACE_FLAGS."""
-
-
 class Quality(Entry):
     """Parts of a face's score, each from 0 (worst) to 1 (best)."""
 
@@ -111,7 +97,7 @@ class FaceFrame(Entry):
     score: Share
     """How good a picture of this face it is."""
     quality: Quality
-    flags: list[Flag]
+    flags: list[FaceFlag]
     """What is wrong with it in a person's words; empty for a clean picture."""
     landmarks: list[tuple[float, float]]
     """Left eye, right eye, nose, left and right mouth corner as seen in the picture; x, y in pixels of `file`."""

@@ -81,7 +81,7 @@ class Receiver:
                 self.end_headers()
                 self.wfile.write(text)
 
-            do_GET = do_POST = do_PATCH = _take  # noqa: N815
+            do_GET = do_POST = do_PATCH = _take
 
             def log_message(self, *_: Any) -> None:
                 pass
