@@ -354,11 +354,12 @@ class Reel:
             origin = stream.start_time or 0
             container.seek(origin + int(take.start_s / stream.time_base), stream=stream)
             for frame in container.decode(stream):
+                assert frame.pts is not None
                 t_s = float((frame.pts - origin) * stream.time_base)
                 if t_s >= take.end_s:
                     break
                 if t_s >= take.start_s:
-                    image = np.rot90(frame.to_ndarray(format="bgr24"), (frame.rotation // 90) % 4)
+                    image = np.asarray(np.rot90(frame.to_ndarray(format="bgr24"), frame.rotation // 90), np.uint8)
                     times.append(t_s)
                     images.append(_scaled(image, take.view, size))
         if not images:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
-import logging
+import os
+import shutil
+import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy.clips import Truth
+from benchmarks.accuracy.clips import Truth, models_folder
 from benchmarks.accuracy.scoring import Score, score
 from lambdas.cluster import handler as cluster
 from lambdas.cluster.footage import Footage, read_footage
@@ -21,8 +24,7 @@ from lambdas.detect import handler as detect
 from lambdas.detect.packs import Pack, load_pack
 from lambdas.split import handler as split
 from lambdas.staging import DirectoryStaging, get_document
-
-log = logging.getLogger(__name__)
+from talent_frames.packs import resolve_pack
 
 
 @dataclass(frozen=True)
@@ -122,3 +124,24 @@ def grouped(plan: Plan, footage: Footage) -> Watched:
         np.array(found, np.int64),
         reported,
     )
+
+
+def packs() -> dict[str, Path]:
+    """The packs at hand by name: the test pack where it is given, and `open`."""
+    found = {}
+    test_pack = models_folder()
+    if test_pack is not None:
+        found["test pack"] = test_pack
+    return {**found, "open": resolve_pack("open")}
+
+
+@lru_cache(maxsize=1)
+def work_folder() -> Path:
+    """Where clips and detections of this process lie; TALENT_FRAMES_ACCURACY_WORK keeps them for the next."""
+    kept = os.environ.get("TALENT_FRAMES_ACCURACY_WORK", "")
+    if kept:
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        return Path(kept)
+    folder = Path(tempfile.mkdtemp(prefix="talent-frames-accuracy-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

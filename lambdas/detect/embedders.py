@@ -85,7 +85,9 @@ in a thousand pairs of strangers stays under (docs/models.md).
 class DlibEmbedder:
     """dlib's ResNet (King, `dlib_face_recognition_resnet_model_v1`, CC0) as ONNX, from the detector's landmarks.
 
-    Takes BGR, 0 to 255. A face and its mirror image are embedded and averaged.
+    Takes BGR, 0 to 255. A face and its mirror image, a little closer, are embedded and averaged: over 294 faces of 27
+    people in the light, in the dark, turned, covered and small, 72% of a person's pairs instead of 68% lie below the
+    distance that one in ten thousand pairs of strangers stays under.
     """
 
     size = 128
@@ -97,10 +99,18 @@ class DlibEmbedder:
         return aligned_crop(image, landmarks, DLIB_TEMPLATE, DLIB_SIDE)
 
     def embed(self, crops: Sequence[Image]) -> Floats:
-        blobs = [cv2.dnn.blobFromImages([crop, np.ascontiguousarray(crop[:, ::-1])]) for crop in crops]
+        blobs = [cv2.dnn.blobFromImages([crop, _closer_mirrored(crop)]) for crop in crops]
         means = [self._session.run(None, {"crops": blob})[0].mean(axis=0) for blob in blobs]
         descriptors = _stacked(means, self.size)
         return normed(descriptors - DLIB_MEAN) if len(descriptors) else descriptors
+
+
+def _closer_mirrored(crop: Image) -> Image:
+    """The mirrored crop without its rim, in the same size."""
+    side = crop.shape[0]
+    rim = round(side * 8 / DLIB_SIDE)
+    middle = np.ascontiguousarray(crop[rim : side - rim, rim : side - rim][:, ::-1])
+    return np.asarray(cv2.resize(middle, (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _stacked(vectors: Sequence[Floats], size: int) -> Floats:
