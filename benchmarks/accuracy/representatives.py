@@ -105,8 +105,8 @@ def inspect(clip: Clip, folder: Path) -> Shown:
     cuts = [change.middle_s for change in clip.changes]
     edges = np.array([0.0, *cuts, selection.duration_s])
     lengths = np.diff(edges)
-    # Of shots about as long as the eleventh none has a better claim than the other.
-    least = max(1.0, np.sort(lengths)[-WANTED - 1] + 0.5) if len(lengths) > WANTED else 0.6
+    # Of shots about as long as the eleventh none has a better claim; where in a fade a shot ends is a matter of taste.
+    least = max(1.0, np.sort(lengths)[-WANTED - 1] + 1.0) if len(lengths) > WANTED else 0.6
     longest = np.flatnonzero(lengths >= least).tolist()
     shot_of = np.searchsorted(cuts, t_s, side="right")
     times, details = _details(clip)
@@ -279,6 +279,6 @@ The staged pictures themselves are measured. Bare: mean below {BLACK_LEVEL:g} or
 255 grey levels. In transition: inside a true fade or dissolve. Blurred: less than {BLURRED:.0%} of the detail (variance
 of the Laplacian) of the sharper quarter of the same shot's frames. Alike: two pictures of 32 x 18 that differ by less
 than {ALIKE_DIFFERENCE:g} grey levels on average; single-shot videos of a still camera have nothing but such pairs.
-Longest shots: the ten longest true shots, where they are longer than the eleventh by half a second. Ten hours are
+Longest shots: the ten longest true shots, where they are longer than the eleventh by a second. Ten hours are
 simulated: the plan as split makes it and cluster's choice among 12,000 staged frames.
 """

@@ -19,6 +19,9 @@ BLURRED_SHARE = 0.3
 TWIN_DIFFERENCE = 8.0
 """Mean difference (0 to 255) of two thumbnails below which frames are near-duplicates."""
 
+AS_LONG_S = 0.25
+"""Shots whose lengths differ by less are equally long."""
+
 UNFIT_COST = 100.0
 LONG_SHOT = 40.0
 NEW_WINDOW = 3.0
@@ -94,7 +97,8 @@ def choose_representatives(candidates: Candidates, wanted: int, duration_s: floa
     """Positions of `wanted` candidates (all, if there are fewer), ascending: those with the greatest sum of
 
     - quality, 0 to 1 each;
-    - LONG_SHOT for each of the `wanted` longest shots with a frame in it;
+    - LONG_SHOT for each of the `wanted` longest shots with a frame in it, twice that but for the shortest of them and
+      others about as long;
     - NEW_WINDOW for each of `wanted` equal parts of the video with a frame in it;
     - minus UNFIT_COST for each unfit frame, up to TWIN_COST for each pair of near-duplicates, the more alike the more,
       and up to CROWDING_COST for each pair closer than half a part.
@@ -145,9 +149,11 @@ class _Board:
         self.chosen: list[int] = []
         self._effects: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
         self._fixed = candidates.quality - UNFIT_COST * candidates.unfit
-        shots, first = np.unique(candidates.shot, return_index=True)
-        longest = shots[np.argsort(-candidates.shot_s[first], kind="stable")][:wanted]
-        self._shot_worth = LONG_SHOT * np.isin(candidates.shot, longest)
+        _, first = np.unique(candidates.shot, return_index=True)
+        least_s = float(np.sort(candidates.shot_s[first])[::-1][:wanted][-1])
+        # Shots about as long as the last of the longest are all as good; where they lie decides.
+        longer = np.where(candidates.shot_s > least_s + AS_LONG_S, 2.0, 1.0)
+        self._shot_worth = LONG_SHOT * longer * (candidates.shot_s >= least_s - AS_LONG_S)
 
     def gains(self) -> NDArray[np.float64]:
         """(n,) by how much each candidate would raise the sum; -inf for those chosen."""

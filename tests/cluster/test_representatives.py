@@ -95,7 +95,7 @@ def test_each_of_the_longest_shots_is_shown() -> None:
 
 
 def test_each_of_the_ten_longest_shots_is_shown_although_they_look_alike_and_lie_close_together() -> None:
-    cuts = [80.0 + 2 * n for n in range(10)]  # one shot of 80 s, ten of 2 s
+    cuts = [80.0 + 2.05 * n for n in range(10)]  # one shot of 80 s, nine of 2.05 s, one of 1.55 s
     staged = [frame(t) for t in np.arange(0.25, 100, 0.5).tolist()]
     times = choose(staged, 10, 100.0, cuts=cuts, pictures=[0] * len(staged))
     shots = np.searchsorted(cuts, times, side="right").tolist()
@@ -130,3 +130,9 @@ def test_ten_hours_take_less_than_two_seconds() -> None:
     candidates = weigh_frames(staged, small, rng.random(12_000), mixed, cuts, 36_000.0)
     assert len(choose_representatives(candidates, 10, 36_000.0)) == 10
     assert time.process_time() - started < 2
+
+
+def test_among_shots_of_equal_length_the_ten_are_spread_over_the_video() -> None:
+    cuts = [4.0 * n for n in range(1, 20)]
+    times = choose([frame(t) for t in np.arange(0.5, 80, 0.5).tolist()], 10, 80.0, cuts=cuts)
+    assert [int(t // 8) for t in times] == list(range(10))
