@@ -24,6 +24,7 @@ def manifest() -> Manifest:
             "box": [1.0, 2.0, 3.0, 4.0],
             "score": 0.9,
             "quality": quality,
+            "flags": [],
             "landmarks": [[1.0, 1.0]] * 5,
         }
 
