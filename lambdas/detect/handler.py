@@ -187,7 +187,13 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
             for track in tracker.finish()
             if len(track.sightings) >= _NEWCOMER_SIGHTINGS
         ]
-        fetch(reader, source, seen, [_best(track).pts for track in (*late, *robbed)], closer, watch)
+        glances = refined(seen.glances, closer)
+        shots = Shots(glances, settings)
+        if shots.changes != seen.shots.changes:
+            # Some cut of the first pass was none, or another was: the scenes to show are others.
+            wanted = targets(glances, shots, source, chunk, last, settings.min_scenes)
+        missing = [_best(track).pts for track in (*late, *robbed)] + [target.pts for target in wanted]
+        fetch(reader, source, seen, missing, closer, watch)
         tracks += late
     return _documents(plan, index, seen, closer, tracks, wanted, looker, distances, reader, watch)
 
