@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from lambdas.detect import device
 from lambdas.detect.detectors import onnx_session
 from lambdas.detect.faces import Floats, Image, aligned_crop, normed
 
@@ -34,8 +35,9 @@ class ArcFaceEmbedder:
         return aligned_crop(image, landmarks, ARCFACE_TEMPLATE * (self._side / ARCFACE_SIDE), self._side)
 
     def embed(self, crops: Sequence[Image]) -> Floats:
-        # One at a time: on a CPU a batch of 8 takes half as long again per face.
-        return _stacked([self._model.get_feat(crop)[0] for crop in crops], self.size)
+        mean, scale = self._model.input_mean, 1 / self._model.input_std
+        blobs = [cv2.dnn.blobFromImage(crop, scale, mean=(mean, mean, mean), swapRB=True) for crop in crops]
+        return _stacked([found[0] for found in device.first_outputs(self._model.session, blobs)], self.size)
 
 
 class SFaceEmbedder:
@@ -45,14 +47,13 @@ class SFaceEmbedder:
 
     def __init__(self, model: Path, threads: int = 1) -> None:
         self._session = onnx_session(model, threads)
-        self._input = self._session.get_inputs()[0].name
 
     def align(self, image: Image, landmarks: Floats, box: Floats) -> Image:
         return aligned_crop(image, landmarks, ARCFACE_TEMPLATE, ARCFACE_SIDE)
 
     def embed(self, crops: Sequence[Image]) -> Floats:
         blobs = [cv2.dnn.blobFromImage(crop, swapRB=True) for crop in crops]
-        return _stacked([self._session.run(None, {self._input: blob})[0][0] for blob in blobs], self.size)
+        return _stacked([found[0] for found in device.first_outputs(self._session, blobs)], self.size)
 
 
 DLIB_SIDE = 150
@@ -100,7 +101,7 @@ class DlibEmbedder:
 
     def embed(self, crops: Sequence[Image]) -> Floats:
         blobs = [cv2.dnn.blobFromImages([crop, _closer_mirrored(crop)]) for crop in crops]
-        means = [self._session.run(None, {"crops": blob})[0].mean(axis=0) for blob in blobs]
+        means = [found.mean(axis=0) for found in device.first_outputs(self._session, blobs)]
         descriptors = _stacked(means, self.size)
         return normed(descriptors - DLIB_MEAN) if len(descriptors) else descriptors
 

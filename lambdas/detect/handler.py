@@ -164,8 +164,7 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
         _join_dense(closer)
         for track in tracks:
             _compare_with_usual(track)
-        for track in tracks:
-            embed_missing(faces_to_embed(track), looker.embed)
+        embed_missing([face for track in tracks for face in faces_to_embed(track)], looker.embed)
         again = [
             moment
             for members in _people(tracks, distances)
@@ -291,8 +290,7 @@ def _documents(
 ) -> tuple[bytes, Detections, ChunkDocument]:
     glances = refined(seen.glances, closer)
     shots = Shots(glances, plan.settings)
-    for track in tracks:
-        embed_missing(faces_to_embed(track), looker.embed)
+    embed_missing([face for track in tracks for face in faces_to_embed(track)], looker.embed)
     minutes = (glances[-1].t_s - glances[0].t_s) / 60 if glances else 0.0
     people = _people(tracks, distances)
     # Two frames a person at least, so that everybody has an alternative in short crowded videos too.
