@@ -24,6 +24,7 @@ VIEWS = (
 RUN_SETTINGS = {
     "chunk_s": 2,
     "short_below_s": 60,
+    "short": {"dense_looks": 1, "dense_radius_s": 0.12},
     # Many chunks, little to look at in each.
     "long": {"period_s": 30, "dense_looks": 0},
     "alternatives": 1,
