@@ -193,8 +193,12 @@ def _pattern(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def clearly_apart(distances: Distances) -> float:
-    """Distance of two single faces beyond which they are not one person seen at nearly the same time."""
-    return max(distances.attach, 1.15 * distances.same)
+    """Distance of two single faces beyond which they are not one person who merely moved.
+
+    One in a hundred pairs of strangers lies below it; but a face where one was a moment ago is seldom a stranger's, and
+    a grimace alone can take a face of dlib's 0.43 from itself.
+    """
+    return max(distances.attach, 1.5 * distances.same)
 
 
 def keep_own(
@@ -203,7 +207,7 @@ def keep_own(
     """Which of some sightings, met where the track's face was expected, show that face, and which are someone else's.
 
     From each of the track's sightings outwards: a face goes on while it looks the same from step to step, or while it
-    is not clearly another than all the faces of the track that were embedded. One further than `max_gap_s` from the
+    is near one of the track's embedded faces. One further than `max_gap_s` from the
     track's own sightings is never its face: nobody saw it stay.
     """
     anchors = track.sightings
@@ -234,7 +238,8 @@ def _is_of(track: Track, anchor: Sighting, sighting: Sighting, embed: Embed, dis
     embed_missing([anchor, sighting], embed)
     assert sighting.embedding is not None
     known = np.stack([face.embedding for face in track.sightings if face.embedding is not None])
-    return float((1 - known @ sighting.embedding).min()) <= clearly_apart(distances)
+    # Closer than `clearly_apart` asks: one sighting too few costs little, a stranger's may be chosen as the best.
+    return float((1 - known @ sighting.embedding).min()) <= max(distances.attach, 1.15 * distances.same)
 
 
 def embed_missing(sightings: Sequence[Sighting], embed: Embed) -> None:
@@ -261,7 +266,7 @@ def divide(track: Track, embed: Embed, distances: Distances) -> list[Track]:
     """The track, or its parts where the faces before and after a moment are different people.
 
     Catches what no cut announced: a dissolve, or one person stepping in front of another. The two sides must
-    differ clearly (by `attach` or 1.15 times `same`, whichever is more) for every pair of faces across the moment.
+    differ clearly (`clearly_apart`) for every pair of faces across the moment.
     """
     faces = faces_to_embed(track)
     embed_missing(faces, embed)
