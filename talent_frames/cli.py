@@ -141,8 +141,12 @@ ChunkSeconds = Annotated[
     ),
 ]
 SceneDetector = Annotated[
-    Literal["content", "adaptive"] | None,
-    _option(HOW, "PySceneDetect's detector; adaptive bears camera motion better.", DEFAULTS.scene_detector),
+    Literal["layout", "content", "adaptive"] | None,
+    _option(
+        HOW,
+        "layout also finds dissolves and passes over flashes; the others are PySceneDetect's.",
+        DEFAULTS.scene_detector,
+    ),
 ]
 SceneThreshold = Annotated[
     float | None,

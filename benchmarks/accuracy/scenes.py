@@ -224,5 +224,6 @@ drawn pictures (`benchmarks/accuracy/clips_scenes.py`), so every change is known
 in a list, the changes of the other real videos were read off their frames. A change counts as found within its span and
 two frames on either side, each found one counts once. Ours comes from the product's own stages, which decode a part of
 the frames; PySceneDetect's detectors run through its own manager with their defaults on every frame. `unseen` was made
-after every threshold was settled.
+after every threshold was settled. What is missed are dissolves between pictures that both move quickly: no frame within
+is a mixture of those before and after, and asking for less finds dissolves in motion where there are none.
 """
