@@ -32,7 +32,6 @@ from lambdas.contracts import (
     selection_key,
 )
 from lambdas.detect import handler as detect
-from lambdas.detect.faces import detector_size
 from lambdas.detect.packs import Pack, load_pack
 from lambdas.split import handler as split
 from lambdas.staging import DirectoryStaging, get_document
@@ -202,7 +201,7 @@ def make_trial(takes: Sequence[Take], kind: str, number: int) -> Trial:
     clean = np.zeros(length, np.bool_)
     for low, high in spans:
         clean[low:high] = True
-    best = int(rng.choice(np.flatnonzero(clean)))
+    best = float(rng.choice(np.flatnonzero(clean)))
     blemish = np.minimum(1.0, np.abs(np.arange(length) - best) / 9.0)
     images = [take.images[row] for row in rows]
     faces = [take.faces[row] for row in rows]
@@ -307,8 +306,7 @@ def reference_choice(images: Sequence[Image]) -> int | None:
     """The frame that the usual way takes: one look a second, confidence times pose times size."""
     detector = pack_in_use().detector
     best, chosen = 0.0, None
-    for number in np.floor(np.arange(0, (len(images) - 1) / FPS, 1.0) * FPS).astype(int):
-        assert detector_size(WIDTH, HEIGHT) == (WIDTH, HEIGHT)
+    for number in range(0, len(images), round(FPS)):
         found = detector.detect(images[number], 0.5)
         for box, landmarks, confidence in zip(found.boxes, found.landmarks, found.confidence, strict=True):
             left, right, nose = landmarks[0], landmarks[1], landmarks[2]
@@ -316,7 +314,7 @@ def reference_choice(images: Sequence[Image]) -> int | None:
             pose = 1 - min(1.0, abs(float((left + right)[0] / 2 - nose[0])) / half)
             worth = float(confidence) * pose * float(np.prod(box[2:] - box[:2])) ** 0.5
             if worth > best:
-                best, chosen = worth, int(number)
+                best, chosen = worth, number
     return chosen
 
 
@@ -382,7 +380,8 @@ each, 60 to 78% of the frames are spoilt in blocks of up to 1.1 s, with a streng
 stay clean. *Real closed eyes* puts the person's own closed-eye frames there; which frames of the film those are was
 written down by eye, and they stand in no clean window. Clean frames carry a light blemish (soft focus) that grows with
 the distance from one of them: its strength is the ranking that the percentile is taken from (the share of the clean
-frames that are no better). Cross-fades, without blemish, run from one other person over this one to a third; only frames
-of two pictures count as spoilt. Where spoilt faces passed for another person, the person with the best face is judged.
+frames that are no better). Cross-fades, without blemish, run from one other person over this one to a third; only
+frames of two pictures count as spoilt. Where spoilt faces passed for another person, the person with the best face is
+judged.
 The usual way beside it: a look once a second, the frame with the largest confidence x pose x size.
 """

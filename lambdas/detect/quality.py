@@ -25,7 +25,7 @@ _WEIGHTS = {
     "exposure": 0.8,
     "eyes_open": 1.2,
     "inside": 1.5,
-    "unobstructed": 1.0,
+    "unobstructed": 2.0,
     "steady": 1.0,
 }
 """Exponents of the parts in the score; what spoils a published still most weighs most."""
