@@ -32,7 +32,6 @@ from lambdas.contracts import (
     selection_key,
 )
 from lambdas.detect import handler as detect
-from lambdas.detect.faces import detector_size
 from lambdas.detect.packs import Pack, load_pack
 from lambdas.split import handler as split
 from lambdas.staging import DirectoryStaging, get_document
@@ -44,6 +43,8 @@ FRAMES = 40
 """Of a trial, 3.2 s."""
 FADE = (5, 13)
 """Frames of a cross-fade, 0.4 to 1 s."""
+_ALONE = 5
+"""Frames at either end of a clip with cross-fades that show one picture alone."""
 
 EYES_SHUT = {
     "0": ((2.64, 2.72),),
@@ -87,6 +88,8 @@ class Take:
     """The pictures of one person's stretch of the film, at the trials' size and rate."""
 
     name: str
+    """Second of the film at which it begins, as its ground truth writes it, or nearly."""
+    person: str
     images: list[Image]
     faces: list[spoil.Face]
     shut: list[Image]
@@ -101,6 +104,8 @@ class Trial:
     images: list[Image]
     clean: NDArray[np.bool_]
     """(n,)"""
+    about: NDArray[np.bool_]
+    """(n,) the frames that show the person the trial is about, and clean."""
     blemish: NDArray[np.float64]
     """(n,) 0 to 1, of the clean frames."""
 
@@ -133,37 +138,49 @@ def cast(data: Path) -> list[Take]:
     """Everybody of the film, with the faces the detector sees."""
     wanted = [take for take in film_takes(data) if _written(take.start_s) not in LEFT_OUT]
     takes: list[Take] = []
-    detector = pack_in_use().detector
-    starts = {take.start_s: _written(take.start_s) for take in wanted}
-    pictures: dict[float, list[tuple[float, Image, spoil.Face]]] = {take.start_s: [] for take in wanted}
+    pictures: dict[float, list[tuple[float, Image]]] = {take.start_s: [] for take in wanted}
     with av.open(str(data / FILM)) as container:
         for number, frame in enumerate(container.decode(video=0)):
-            if number % 2:
-                continue
             take = next((one for one in wanted if one.start_s <= frame.time < one.end_s), None)
-            if take is None:
-                continue
-            image = frame.reformat(WIDTH, HEIGHT, "bgr24", interpolation="AREA").to_ndarray()
-            found = detector.detect(image, 0.5)
-            if len(found):
-                face = spoil.Face(found.boxes[0], found.landmarks[0])
-                pictures[take.start_s].append((frame.time, image, face))
+            if take is not None and number % 2 == 0:
+                image = frame.reformat(WIDTH, HEIGHT, "bgr24", interpolation="AREA").to_ndarray()
+                pictures[take.start_s].append((frame.time, np.asarray(image, np.uint8)))
     for take in wanted:
-        name, shown = starts[take.start_s], pictures[take.start_s]
-        if not shown:
-            continue
-        times = np.array([time for time, _, _ in shown])
+        name = _written(take.start_s)
+        times = np.array([time for time, _ in pictures[take.start_s]])
         poor, closed = _within(times, POOR.get(name, ())), _within(times, EYES_SHUT.get(name, ()))
-        images, faces = [one for _, one, _ in shown], [face for _, _, face in shown]
+        images = [image for _, image in pictures[take.start_s]]
+        faces = _faces(images)
         takes.append(
             Take(
                 name,
+                take.person,
                 [image for image, bad in zip(images, poor, strict=True) if not bad],
                 [face for face, bad in zip(faces, poor, strict=True) if not bad],
                 [image for image, shut in zip(images, closed, strict=True) if shut],
             )
         )
     return takes
+
+
+def _faces(images: Sequence[Image]) -> list[spoil.Face]:
+    """The largest face of each picture: every third one is looked at, between them it moves evenly."""
+    rows, boxes, landmarks = [], [], []
+    for row in sorted({*range(0, len(images), 3), len(images) - 1}):
+        found = pack_in_use().detector.detect(images[row], 0.5)
+        if len(found):
+            best = int(np.argmax(np.prod(found.boxes[:, 2:] - found.boxes[:, :2], axis=1)))
+            rows.append(row)
+            boxes.append(found.boxes[best])
+            landmarks.append(found.landmarks[best].ravel())
+    every = np.arange(len(images))
+
+    def between(known: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        return np.stack([np.interp(every, rows, column) for column in np.array(known).T], axis=1).astype(np.float32)
+
+    return [
+        spoil.Face(box, points.reshape(5, 2)) for box, points in zip(between(boxes), between(landmarks), strict=True)
+    ]
 
 
 def _written(start_s: float) -> str:
@@ -193,7 +210,7 @@ def make_trial(takes: Sequence[Take], kind: str, number: int) -> Trial:
     clean = np.zeros(length, np.bool_)
     for low, high in spans:
         clean[low:high] = True
-    best = int(rng.choice(np.flatnonzero(clean)))
+    best = float(rng.choice(np.flatnonzero(clean)))
     blemish = np.minimum(1.0, np.abs(np.arange(length) - best) / 9.0)
     images = [take.images[row] for row in rows]
     faces = [take.faces[row] for row in rows]
@@ -203,12 +220,14 @@ def make_trial(takes: Sequence[Take], kind: str, number: int) -> Trial:
             for image, face, strength, ok in zip(images, faces, blemish, clean, strict=True)
         ]
     if kind == FADED:
-        others = [one for one in takes if one.name != take.name]
+        others = [one for one in takes if one.person != take.person]
         _fade(images, spans[0], [others[int(one)] for one in rng.choice(len(others), 2, replace=False)])
         blemish[:] = 0
+        about = clean.copy()
+        clean[:_ALONE], clean[-_ALONE:] = True, True
     elif kind == CLOSED:
         round_trip = [*take.shut, *take.shut[::-1]]
-        for step, row in enumerate(np.flatnonzero(~clean)):
+        for step, row in enumerate(np.flatnonzero(~clean).tolist()):
             images[row] = round_trip[step % len(round_trip)]
     else:
         for low, high in spoil.blocks(rng, length, spans, 14):
@@ -216,12 +235,12 @@ def make_trial(takes: Sequence[Take], kind: str, number: int) -> Trial:
             effect = spoil.KINDS[chosen](rng)
             for row in range(low, high):
                 images[row] = effect(images[row], faces[row])
-    return Trial(kind, images, clean, blemish)
+    return Trial(kind, images, clean, about if kind == FADED else clean, blemish)
 
 
 def _between_fades(rng: np.random.Generator, length: int) -> tuple[int, int]:
-    before = int(rng.integers(5, 8)) + int(rng.integers(*FADE))
-    after = int(rng.integers(5, 8)) + int(rng.integers(*FADE))
+    before = _ALONE + int(rng.integers(*FADE))
+    after = _ALONE + int(rng.integers(*FADE))
     return before, length - min(after, length - before - 8)
 
 
@@ -229,10 +248,10 @@ def _fade(images: list[Image], span: tuple[int, int], others: Sequence[Take]) ->
     """From one other take into these pictures and out into the next one, the pictures of `span` left alone."""
     low, high = span
     for row in range(low):
-        share = min(1.0, (low - row) / (low - 5))
+        share = min(1.0, (low - row) / (low + 1 - _ALONE))
         images[row] = spoil.mixed(images[row], others[0].images[row % len(others[0].images)], share)
     for row in range(high, len(images)):
-        share = min(1.0, (row - high + 1) / (len(images) - 5 - high))
+        share = min(1.0, (row - high + 1) / (len(images) + 1 - _ALONE - high))
         images[row] = spoil.mixed(images[row], others[1].images[row % len(others[1].images)], share)
 
 
@@ -241,7 +260,7 @@ def judge(trial: Trial, folder: Path) -> Outcome:
     video = folder / "trial.mp4"
     write(video, iter(trial.images), FPS, gop=25, crf=18)
     _, selection = _run(video, folder / "staging")
-    person = _person(selection, np.flatnonzero(trial.clean) / FPS, trial.kind)
+    person = _person(selection, np.flatnonzero(trial.about) / FPS, trial.kind)
     times = [] if person is None else [one.frame.t_s for one in (person.best, *person.alternatives)]
     numbers = [min(len(trial.images) - 1, round(time * FPS)) for time in times]
     reference = reference_choice(trial.images)
@@ -296,17 +315,15 @@ def reference_choice(images: Sequence[Image]) -> int | None:
     """The frame that the usual way takes: one look a second, confidence times pose times size."""
     detector = pack_in_use().detector
     best, chosen = 0.0, None
-    for number in np.floor(np.arange(0, (len(images) - 1) / FPS, 1.0) * FPS).astype(int):
-        assert detector_size(WIDTH, HEIGHT) == (WIDTH, HEIGHT)
+    for number in range(0, len(images), round(FPS)):
         found = detector.detect(images[number], 0.5)
         for box, landmarks, confidence in zip(found.boxes, found.landmarks, found.confidence, strict=True):
             left, right, nose = landmarks[0], landmarks[1], landmarks[2]
-            pose = 1 - min(
-                1.0, abs(float((left + right)[0] / 2 - nose[0])) / max(1.0, abs(float(right[0] - left[0])) / 2)
-            )
+            half = max(1.0, abs(float(right[0] - left[0])) / 2)
+            pose = 1 - min(1.0, abs(float((left + right)[0] / 2 - nose[0])) / half)
             worth = float(confidence) * pose * float(np.prod(box[2:] - box[:2])) ** 0.5
             if worth > best:
-                best, chosen = worth, int(number)
+                best, chosen = worth, number
     return chosen
 
 
@@ -347,8 +364,7 @@ def run(quick: bool) -> Part:
             Verdict(f"among clean ones above the 80th percentile: {percentile:.0f} on average", percentile >= 80),
             Verdict(f"alternatives are other moments, at least 0.8 s apart: {apart:.2f} s", apart >= 0.8),
         ],
-        how=HOW.format(count=len(found), people=len({take.name for take in cast(data_folder())})),
-        tables=[],
+        how=HOW.format(count=len(found), takes=len(cast(data_folder()))),
         numbers=numbers,
     )
 
@@ -368,11 +384,13 @@ def _row(kind: str, found: Sequence[Outcome]) -> tuple[str, ...]:
 
 
 HOW = """
-{count} clips of 3.2 s at 480 x 270 from {people} takes of the film, H.264, each through split, detect and cluster. In
+{count} clips of 3.2 s at 480 x 270 from {takes} takes of the film, H.264, each through split, detect and cluster. In
 each, 60 to 78% of the frames are spoilt in blocks of up to 1.1 s, with a strength drawn per block; one or two windows
 stay clean. *Real closed eyes* puts the person's own closed-eye frames there; which frames of the film those are was
-written down by eye, and such frames never count as clean. Clean frames carry a light blemish (soft and dim) that grows
-with the distance from one of them: its strength is the ranking that the percentile is taken from (a frame's percentile
-is the share of the clean ones that are no better). Cross-fades run from one other person to a second, without blemish.
+written down by eye, and they stand in no clean window. Clean frames carry a light blemish (soft focus) that grows with
+the distance from one of them: its strength is the ranking that the percentile is taken from (the share of the clean
+frames that are no better). Cross-fades, without blemish, run from one other person over this one to a third; only
+frames of two pictures count as spoilt. Where spoilt faces passed for another person, the person with the best face is
+judged.
 The usual way beside it: a look once a second, the frame with the largest confidence x pose x size.
 """

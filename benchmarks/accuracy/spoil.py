@@ -117,10 +117,8 @@ def closed_eyes(rng: Rng) -> Spoil:
         for x, y in face.landmarks[:2]:
             across = ((xs - x) * np.cos(tilt) + (ys - y) * np.sin(tilt)) / (0.27 * reach)
             down = (-(xs - x) * np.sin(tilt) + (ys - y) * np.cos(tilt)) / reach
-            line = np.exp(-(((down - lashes_at + 0.05 * across**2) / 0.022) ** 2)) * np.clip(
-                1.05 - np.abs(across), 0, 1
-            )
-            result *= 1 - shade * line[..., None]
+            line = np.exp(-(((down - lashes_at + 0.05 * across**2) / 0.022) ** 2))
+            result *= 1 - shade * (line * np.clip(1.05 - np.abs(across), 0, 1))[..., None]
         return _clipped(result)
 
     return spoil

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from lambdas.contracts import ScanTier, Settings, SourceFacts
 from lambdas.detect.candidates import Moment, Target
-from lambdas.detect.expression import Expression
 from lambdas.detect.frames import ChunkReader, Frame
 from lambdas.detect.looks import Looker, Stopwatch, compare, settle, usual
 from lambdas.detect.pictures import Picture, picture
+from lambdas.detect.quality import Usual
 from lambdas.detect.scan import Scan
 from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, glance, glance_height
 from lambdas.detect.tracks import Sighting, Track, Tracker, best_pairs, overlaps
@@ -120,7 +120,7 @@ def look_closer(
 def _look(
     frame: Frame,
     t_s: float,
-    levels: Mapping[Track, Expression],
+    levels: Mapping[Track, Usual],
     active: Sequence[_Open],
     found: Closer,
     looker: Looker,

@@ -15,7 +15,7 @@ from lambdas.contracts import QUALITY_PARTS, Settings, SourceFacts
 from lambdas.detect.expression import UNREAD, Expression, ExpressionReader, expression_reader
 from lambdas.detect.faces import Detector, Embedder
 from lambdas.detect.frames import Frame
-from lambdas.detect.quality import compare_with_usual, quality_parts, score, usual_expression
+from lambdas.detect.quality import Usual, compare_with_usual, quality_parts, score, usual_of
 from lambdas.detect.tracks import Sighting, Track
 
 _STEADY = QUALITY_PARTS.index("steady")
@@ -75,7 +75,7 @@ class Looker:
             confidences = found.confidence[large_enough]
             order = np.argsort(boxes[:, 0], kind="stable")
             return [
-                self._sighting(full, frame.pts, t_s, boxes, landmarks[row], confidences[row], row, dense)
+                self._sighting(full, frame.pts, t_s, boxes, landmarks[row], float(confidences[row]), row, dense)
                 for row in order
             ]
 
@@ -99,10 +99,22 @@ class Looker:
         with self._watch.step("read"):
             expression = self._read(full, landmarks, boxes[row])
         parts, brightness = quality_parts(
-            full, boxes[row], landmarks, float(confidence), others=others, steady=1.0, expression=expression
+            full, boxes[row], landmarks, confidence, others=others, steady=1.0, expression=expression
         )
         crop = self._embedder.align(full, landmarks, boxes[row])
-        return Sighting(pts, t_s, boxes[row], landmarks, parts, score(parts), crop, expression, brightness, dense=dense)
+        return Sighting(
+            pts,
+            t_s,
+            boxes[row],
+            landmarks,
+            parts,
+            score(parts),
+            crop,
+            expression=expression,
+            brightness=brightness,
+            confidence=confidence,
+            dense=dense,
+        )
 
     def _read(self, full: NDArray[np.uint8], landmarks: NDArray[np.float32], box: NDArray[np.float32]) -> Expression:
         if min(box[2] - box[0], box[3] - box[1]) < _READABLE_PX:
@@ -118,12 +130,14 @@ def settle(sighting: Sighting, steadiness: float) -> None:
     sighting.score = score(sighting.quality)
 
 
-def usual(track: Track) -> Expression:
+def usual(track: Track) -> Usual:
     """How this track's face mostly is."""
-    return usual_expression([sighting.expression for sighting in track.sightings])
+    return usual_of(
+        [sighting.expression for sighting in track.sightings], [sighting.confidence for sighting in track.sightings]
+    )
 
 
-def compare(sighting: Sighting, with_usual: Expression) -> None:
+def compare(sighting: Sighting, with_usual: Usual) -> None:
     """Marks a face down where it falls behind what is usual for the person: half closed eyes, a hand before it."""
-    compare_with_usual(sighting.quality, sighting.expression, with_usual)
+    compare_with_usual(sighting.quality, sighting.expression, sighting.confidence, with_usual)
     sighting.score = score(sighting.quality)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,14 +18,14 @@ from lambdas.detect.scenes import sharpness
 _SIZE = 112
 
 _WEIGHTS = {
-    "confidence": 0.5,
+    "confidence": 1.0,
     "frontal": 1.5,
     "size": 0.8,
     "sharpness": 1.5,
     "exposure": 0.8,
     "eyes_open": 1.2,
     "inside": 1.5,
-    "unobstructed": 1.0,
+    "unobstructed": 2.0,
     "steady": 1.0,
 }
 """Exponents of the parts in the score; what spoils a published still most weighs most."""
@@ -54,6 +55,9 @@ _OPENING = [0.08, 0.15, 0.2, 0.3], [0.0, WEAK, 0.75, 1.0]
 _OPENING_SHARE = [0.3, 0.55, 0.85], [0.0, WEAK, 1.0]
 """Opening of the eyes, and its share of what is usual for the person, against the part. Eyes of 17 people filmed
 talking are closed below 0.13; narrow open ones begin at 0.18, and a person's own range is about 0.8 to 1.2."""
+_CONFIDENCE_SHARE = [0.8, 0.97], [0.2, 1.0]
+"""Detector's confidence as a share of what is usual for the person, against the part: 0.97 to 1.03 for clean faces,
+0.94 with the eyes painted over, 0.9 with a hand or mug before the mouth."""
 _IN_VIEW = [6.0, 20.0, 34.0, 50.0], [0.0, WEAK, 0.85, 1.0]
 _IN_VIEW_SHARE = [0.4, 0.6, 0.9], [0.0, WEAK, 1.0]
 """Logit of a face in view, and its share of what is usual for the person, against the part. Of the same people it is
@@ -110,20 +114,33 @@ def score(parts: NDArray[np.float32]) -> float:
     return mean * float(np.prod(1 - _COST_OF_A_FLAW * np.clip(1 - spoiling / WEAK, 0, 1)))
 
 
-def compare_with_usual(parts: NDArray[np.float32], expression: Expression, usual: Expression) -> None:
+@dataclass(frozen=True)
+class Usual:
+    """How one person's face mostly is while nothing spoils it."""
+
+    opening: float
+    in_view: float
+    """Both as in Expression."""
+    confidence: float
+    """The detector's."""
+
+
+def usual_of(expressions: Sequence[Expression], confidences: Sequence[float]) -> Usual:
+    """From at least one sighting of a person; both of one length.
+
+    What spoils a face only lowers the numbers, so a high percentile is taken: most of the sightings may be spoilt.
+    """
+    rows = [(one.opening, one.in_view, sure) for one, sure in zip(expressions, confidences, strict=True)]
+    opening, in_view, confidence = np.percentile(rows, 85, axis=0)
+    return Usual(float(opening), float(in_view), float(confidence))
+
+
+def compare_with_usual(parts: NDArray[np.float32], expression: Expression, confidence: float, usual: Usual) -> None:
     """Lowers, in place, the parts that fall behind what is usual for this person."""
-    eyes, view = QUALITY_PARTS.index("eyes_open"), QUALITY_PARTS.index("unobstructed")
+    eyes, view, sure = (QUALITY_PARTS.index(name) for name in ("eyes_open", "unobstructed", "confidence"))
     parts[eyes] = min(parts[eyes], eyes_open_part(expression.opening, usual.opening))
     parts[view] = min(parts[view], in_view_part(expression.in_view, usual.in_view))
-
-
-def usual_expression(expressions: Sequence[Expression]) -> Expression:
-    """How one person mostly is while nothing spoils the face, from at least one sighting.
-
-    What spoils it only lowers both numbers, so a high percentile is taken: most of the sightings may be spoilt.
-    """
-    opening, in_view = np.percentile([(one.opening, one.in_view) for one in expressions], 85, axis=0)
-    return Expression(float(opening), float(in_view))
+    parts[sure] = min(parts[sure], float(np.interp(confidence / max(usual.confidence, 1e-6), *_CONFIDENCE_SHARE)))
 
 
 def flags(parts: NDArray[np.float32], brightness: float) -> list[str]:

@@ -43,6 +43,8 @@ class Sighting:
     expression: Expression = UNREAD
     brightness: float = 0.5
     """Median of the face, 0 to 1."""
+    confidence: float = 1.0
+    """The detector's."""
     dense: bool = False
     embedding: NDArray[np.float32] | None = None
     """(d,) L2-normed, None until someone needed it."""
