@@ -5,6 +5,7 @@ The one place with prices: update `PRICES` and its date together.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +30,14 @@ class PriceTable:
     s3_put: float
     s3_get: float
     s3_gb_month: float
+    gpu_hour: dict[str, float]
+    """Of EC2 machines with one GPU, on demand, by the second."""
+    gpu_spot_share: float
+    """Spot prices change by the hour and zone: this share of the above is usual, no promise."""
+    public_address_hour: float
+    """Of a machine's IPv4 address."""
+    disk_gb_month: float
+    """EBS gp3."""
 
 
 PRICES = PriceTable(
@@ -36,7 +45,8 @@ PRICES = PriceTable(
     as_of="2025-06-01",
     source=(
         "AWS price pages (aws.amazon.com: lambda/pricing, step-functions/pricing, s3/pricing), on demand; checked "
-        "against published copies and guides rather than the live price list, ephemeral storage unchecked"
+        "against published copies and guides rather than the live price list, ephemeral storage unchecked; EC2 "
+        "(ec2/pricing/on-demand, ebs/pricing, vpc/pricing) likewise, spot an assumption"
     ),
     lambda_gb_second={"x86_64": 0.0000166667, "arm64": 0.0000133334},
     lambda_request=0.20 / 1_000_000,
@@ -45,6 +55,10 @@ PRICES = PriceTable(
     s3_put=0.005 / 1_000,
     s3_get=0.0004 / 1_000,
     s3_gb_month=0.023,
+    gpu_hour={"g4dn.xlarge": 0.526, "g5.xlarge": 1.006, "g6.xlarge": 0.8048},
+    gpu_spot_share=0.4,
+    public_address_hour=0.005,
+    disk_gb_month=0.08,
 )
 
 MEMORY_MIB: dict[Stage, int] = {"split": 1024, "detect": 3008, "cluster": 2048, "publish": 1769}
@@ -98,7 +112,12 @@ class Work:
     files_published: int
 
 
-def estimate(work: Work, architecture: Architecture = "x86_64", prices: PriceTable = PRICES) -> list[Line]:
+def estimate(
+    work: Work,
+    architecture: Architecture = "x86_64",
+    prices: PriceTable = PRICES,
+    memory_mib: Mapping[Stage, int] = MEMORY_MIB,
+) -> list[Line]:
     """The parts of the estimate, largest first; their sum is the cost of the run.
 
     Seconds are taken as measured, wherever that was: a Lambda vCPU may be slower or faster. Not in it: the source and
@@ -107,8 +126,8 @@ def estimate(work: Work, architecture: Architecture = "x86_64", prices: PriceTab
     invocations: dict[Stage, int] = {"split": 1, "detect": work.chunks, "cluster": 1, "publish": 1}
     lines = [
         Line(
-            f"lambda {stage}, {MEMORY_MIB[stage]} MiB",
-            seconds * MEMORY_MIB[stage] / 1024,
+            f"lambda {stage}, {memory_mib[stage]} MiB",
+            seconds * memory_mib[stage] / 1024,
             "GB-second",
             prices.lambda_gb_second[architecture],
         )

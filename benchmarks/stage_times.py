@@ -1,0 +1,222 @@
+"""How long each stage takes, measured: what benchmarks.simulate reckons with.
+
+    python -m benchmarks.stage_times VIDEO --pack DIRECTORY     measures one pack on one core and keeps it
+
+CPU seconds, so that other work on the machine counts little. Kept in benchmarks/stage_times.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+KEPT = Path(__file__).with_name("stage_times.json")
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class PackTimes(_Kept):
+    """One pack, one video; CPU seconds of one core."""
+
+    made_on: str
+    video: str
+    """What it is, in words."""
+    video_s: float
+    bytes: int
+    detector_starts_s: float
+    """From a fresh process to loaded models: a cold start's own part."""
+    cluster_starts_s: float
+    publish_starts_s: float
+    split_s: float
+    detect_s: float
+    """All chunks."""
+    steps: dict[str, float]
+    """detect's steps, as shares of `detect_s`."""
+    detect_peak_mib: int
+    cluster_s: float
+    publish_s: float
+    people: int
+    scenes: int
+    files: int
+    """Published."""
+    frames_read: int
+    staged_frames: int
+    staged_bytes: int
+
+
+class GpuTimes(_Kept):
+    """One pack on a GPU machine, the whole detect stage by benchmarks.gpu."""
+
+    machine: str
+    video_s: float
+    wall_s: float
+    made_on: str
+
+
+class Times(_Kept):
+    packs: dict[str, PackTimes] = {}
+    gpu: dict[str, GpuTimes] = {}
+
+
+def read_times() -> Times:
+    return Times.model_validate_json(KEPT.read_bytes()) if KEPT.is_file() else Times()
+
+
+def write_times(times: Times) -> None:
+    KEPT.write_text(times.model_dump_json(indent=1) + "\n")
+
+
+def measure(video: str, words: str, pack: Path) -> PackTimes:
+    """Runs the pipeline once, each stage in a fresh process."""
+    with tempfile.TemporaryDirectory() as folder:
+        split = _alone(_split, folder, video, pack)
+        detect = _alone(_detect, folder, split["run_id"], pack)
+        cluster = _alone(_cluster, folder, split["run_id"])
+        publish = _alone(_publish, folder, split["run_id"])
+    total = sum(seconds for step, seconds in detect["steps"].items() if step not in ("total", "models"))
+    return PackTimes(
+        made_on=time.strftime("%Y-%m-%d"),
+        video=words,
+        video_s=split["video_s"],
+        bytes=Path(video).stat().st_size,
+        detector_starts_s=round(detect["starts_s"], 2),
+        cluster_starts_s=round(cluster["starts_s"], 2),
+        publish_starts_s=round(publish["starts_s"], 2),
+        split_s=round(split["work_s"], 3),
+        detect_s=round(detect["work_s"], 2),
+        steps={
+            step: round(seconds / total, 4)
+            for step, seconds in sorted(detect["steps"].items())
+            if step not in ("total", "models")
+        },
+        detect_peak_mib=detect["peak_mib"],
+        cluster_s=round(cluster["work_s"], 3),
+        publish_s=round(publish["work_s"], 2),
+        people=publish["people"],
+        scenes=publish["scenes"],
+        files=publish["files"],
+        frames_read=publish["frames_read"],
+        staged_frames=detect["staged_frames"],
+        staged_bytes=detect["staged_bytes"],
+    )
+
+
+def _alone(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, arguments)
+
+
+def _split(folder: str, video: str, pack: Path) -> dict[str, Any]:
+    from lambdas.contracts import SplitRequest
+    from lambdas.detect.packs import load_pack
+    from lambdas.split import handler
+    from lambdas.staging import DirectoryStaging
+
+    facts = load_pack(pack).facts
+    started = time.process_time()
+    answer = handler.run(SplitRequest(uri=video, pack=facts), DirectoryStaging(Path(folder)))
+    return {"work_s": time.process_time() - started, "run_id": answer.run_id, "video_s": answer.duration_s}
+
+
+def _detect(folder: str, run_id: str, pack: Path) -> dict[str, Any]:
+    started = time.process_time()
+    from lambdas.contracts import ChunkDocument, DetectRequest, Plan, chunk_document_key, plan_key
+    from lambdas.detect import handler
+    from lambdas.detect.packs import load_pack
+    from lambdas.staging import DirectoryStaging, get_document
+
+    loaded = load_pack(pack)
+    _ = loaded.detector, loaded.embedder
+    starts_s = time.process_time() - started
+    staging = DirectoryStaging(Path(folder))
+    plan = get_document(staging, plan_key(run_id), Plan)
+    started = time.process_time()
+    for chunk in plan.chunks:
+        handler.run(DetectRequest(run_id=run_id, chunk=chunk.index), staging, pack)
+    work_s = time.process_time() - started
+    steps: dict[str, float] = {}
+    frames = size = 0
+    for chunk in plan.chunks:
+        document = get_document(staging, chunk_document_key(run_id, chunk.index), ChunkDocument)
+        frames += len(document.staged)
+        size += sum(frame.length for frame in document.staged)
+        for step, spent in document.seconds.items():
+            steps[step] = steps.get(step, 0.0) + spent
+    return {
+        "starts_s": starts_s,
+        "work_s": work_s,
+        "steps": steps,
+        "staged_frames": frames,
+        "staged_bytes": size,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def _cluster(folder: str, run_id: str) -> dict[str, Any]:
+    started = time.process_time()
+    from lambdas.cluster import handler
+    from lambdas.contracts import ClusterRequest
+    from lambdas.staging import DirectoryStaging
+
+    starts_s = time.process_time() - started
+    started = time.process_time()
+    handler.run(ClusterRequest(run_id=run_id), DirectoryStaging(Path(folder)))
+    return {"starts_s": starts_s, "work_s": time.process_time() - started}
+
+
+def _publish(folder: str, run_id: str) -> dict[str, Any]:
+    started = time.process_time()
+    from lambdas.contracts import PublishRequest, Selection, selection_key
+    from lambdas.publish import handler
+    from lambdas.staging import DirectoryStaging, get_document
+
+    starts_s = time.process_time() - started
+    staging, published = DirectoryStaging(Path(folder)), DirectoryStaging(Path(folder) / "published")
+    started = time.process_time()
+    answer = handler.run(PublishRequest(run_id=run_id), staging, published)
+    work_s = time.process_time() - started
+    selection = get_document(staging, selection_key(run_id), Selection)
+    shown = [frame.frame for frame in selection.representative] + [scene.frame for scene in selection.scenes]
+    for person in selection.people:
+        shown += [person.best.frame, *(other.frame for other in person.alternatives)]
+    return {
+        "starts_s": starts_s,
+        "work_s": work_s,
+        "people": answer.people,
+        "scenes": answer.scenes,
+        "files": sum(path.is_file() for path in published.root.rglob("*")),
+        "frames_read": len({(ref.chunk, ref.offset) for ref in shown}),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("video")
+    parser.add_argument("--pack", type=Path, required=True)
+    parser.add_argument("--name", help="under which it is kept; the pack's own without it")
+    parser.add_argument("--words", default="", help="what the video is")
+    given = parser.parse_args()
+    from lambdas.detect.packs import load_pack
+
+    # Read when the numerical libraries load, in the fresh processes.
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    found = measure(given.video, given.words or Path(given.video).name, given.pack)
+    times = read_times()
+    times.packs[given.name or load_pack(given.pack).facts.name] = found
+    write_times(times)
+    print(found.model_dump_json(indent=1))
+
+
+if __name__ == "__main__":
+    main()
