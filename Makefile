@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROKEN := $(VENV)/.incomplete
 
-.PHONY: help setup run test lint format lock clean synth deploy-check deploy teardown source-events requirements images-check pack-facts
+.PHONY: help setup run test accuracy lint format lock clean synth deploy-check deploy teardown source-events requirements images-check pack-facts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -48,6 +48,9 @@ run: setup ## find the people of VIDEO=path (a demo clip without it); ARGS="..."
 
 test: lint ## ruff, mypy and the whole test suite
 	@$(BIN)/python -m pytest
+
+accuracy: setup ## measure who is who, best frames, scenes and names; writes docs/accuracy.md. ARGS=identity does one part
+	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
 
 lint: setup ## ruff and mypy alone
 	@$(BIN)/ruff check .

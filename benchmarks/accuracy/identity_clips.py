@@ -146,13 +146,13 @@ def _crowd(name: str, cast: _Cast) -> Clip:
 def _minutes_later(name: str, cast: _Cast) -> Clip:
     """Five people, three minutes of an empty room with two others in between, then the five again."""
     five = ("lp_d3", "lp_d10", "vr_1", "lp_d13", "intel_woman")
-    before = [Shot((alone(cast.one(person)),), 2.6) for person in five]
+    before = [Shot((alone(cast.one(person), 640, 360),), 2.6) for person in five]
     between = [
         shot
         for person in ("lp_d18", "vr_5", "lp_d18")
-        for shot in (Shot((), 57.0), Shot((alone(cast.one(person)),), 3.0))
+        for shot in (Shot((), 57.0), Shot((alone(cast.one(person), 640, 360),), 3.0))
     ]
-    after = [Shot((alone(cast.one(person, 1), spoil=darker(0.6)),), 2.6) for person in reversed(five)]
+    after = [Shot((alone(cast.one(person, 1), 640, 360, spoil=darker(0.6)),), 2.6) for person in reversed(five)]
     return Clip(name, (*before, *between, *after), width=640, height=360, fps=12.0, gop=60)
 
 

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from lambdas.contracts import QUALITY_PARTS, Distances
-from lambdas.detect.tracks import Sighting, Track, Tracker, divide, faces_to_embed, nearness, overlaps
+from lambdas.detect.tracks import (
+    Sighting,
+    Track,
+    Tracker,
+    divide,
+    faces_to_embed,
+    keep_own,
+    likeness,
+    nearness,
+    overlaps,
+)
 
 DISTANCES = Distances(same=0.5, strict=0.35, attach=0.55, suggest=0.65, name=0.6)
 PEOPLE = np.eye(8, dtype=np.float32)
@@ -100,3 +110,49 @@ def test_overlap_and_nearness_of_known_boxes() -> None:
     second = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [100, 0, 110, 10], [0, 0, 40, 40]], np.float32)
     assert overlaps(first, second)[0] == pytest.approx([1, 1 / 3, 0, 1 / 16])
     assert nearness(first, second)[0] == pytest.approx([1, 1 - 5 / 15, 0, 0])
+
+
+def test_a_stranger_in_the_same_place_after_an_overlooked_cut_is_another_track() -> None:
+    one = tracker()
+    for second, person in enumerate((0, 0, 1, 1)):
+        one.add(second, [sighting(second, 100, person)])
+    assert people_of(one.finish()) == [[0, 0], [1, 1]]
+
+
+def pictured(t_s: float, person: int, seed: int) -> Sighting:
+    """A sighting with a picture of its own; equal seeds give equal pictures but for the person's number."""
+    one = sighting(t_s, 100, person)
+    one.crop = np.random.default_rng(seed).integers(0, 255, (48, 48, 3), np.uint8)
+    one.crop[0, 0, 0] = person
+    return one
+
+
+def test_a_face_that_looks_the_same_goes_on_without_the_embedder() -> None:
+    def refuse(crops: object) -> np.ndarray:
+        raise AssertionError("nothing was to be embedded")
+
+    track = Track([pictured(1.0, 0, 5)])
+    own, strays = keep_own(track, [pictured(1.1, 0, 5), pictured(0.9, 0, 5)], refuse, DISTANCES, 2.5)
+    assert ([one.t_s for one in own], strays) == ([0.9, 1.1], [])
+    one = Tracker(refuse, DISTANCES, max_gap_s=2.5)
+    one.add(0, [pictured(0, 0, 5)])
+    one.add(1, [pictured(1, 0, 5)])
+    assert likeness(pictured(0, 0, 5), pictured(1, 0, 5)) == pytest.approx(1)
+
+
+def test_dense_sightings_of_someone_else_in_the_tracks_place_are_given_back() -> None:
+    track = Track([pictured(1.0, 0, 1), pictured(2.0, 0, 2)])
+    met = [pictured(1.1, 0, 3), pictured(2.1, 0, 4), pictured(2.2, 1, 5), pictured(2.3, 1, 6)]
+    own, strays = keep_own(track, met, embed, DISTANCES, 2.5)
+    assert [one.t_s for one in own] == [1.1, 2.1]
+    assert [one.t_s for one in strays] == [2.2, 2.3]
+
+
+def test_a_face_met_long_after_the_track_ended_is_not_its_own() -> None:
+    track = Track([pictured(1.0, 0, 1)])
+    own, strays = keep_own(track, [pictured(3.4, 0, 1), pictured(3.6, 0, 1)], embed, DISTANCES, 2.5)
+    assert ([one.t_s for one in own], [one.t_s for one in strays]) == ([3.4], [3.6])
+
+
+def test_nothing_met_gives_nothing_back() -> None:
+    assert keep_own(Track([pictured(1.0, 0, 1)]), [], embed, DISTANCES, 2.5) == ([], [])
