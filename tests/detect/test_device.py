@@ -58,7 +58,15 @@ def expected_of(inputs: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
 
 @pytest.mark.parametrize(
     ("count", "rows", "runs"),
-    [(0, 1, []), (1, 1, [1]), (32, 1, [32]), (33, 1, [32, 1]), (70, 1, [32, 32, 6]), (20, 2, [32, 8]), (2, 40, [40, 40])],
+    [
+        (0, 1, []),
+        (1, 1, [1]),
+        (32, 1, [32]),
+        (33, 1, [32, 1]),
+        (70, 1, [32, 32, 6]),
+        (20, 2, [32, 8]),
+        (2, 40, [40, 40]),
+    ],
 )
 def test_the_gpu_gets_full_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, rows: int, runs: list[int]
