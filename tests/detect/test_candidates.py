@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from lambdas.contracts import OPEN_END, QUALITY_PARTS, Chunk, ScanTier, Settings, SourceFacts
-from lambdas.detect.candidates import choose_staged, doubtful_spans, moments, nearest_good, targets
+from lambdas.detect.candidates import choose_staged, doubtful_spans, further_moments, moments, nearest_good, targets
 from lambdas.detect.scenes import Glance, Shots
 from lambdas.detect.tracks import Sighting, Track
 from lambdas.shots import LAYOUT_CELLS
@@ -112,6 +114,25 @@ def test_moments_of_a_track_stay_inside_its_shot_and_apart() -> None:
     assert len(found) == 3
     assert all(moment.low_s >= 10 for moment in found)
     assert np.diff([moment.t_s for moment in found]).min() >= 2
+
+
+def test_a_short_track_is_looked_at_all_along() -> None:
+    seen = glances(40)
+    track = Track([sighting(t_s, 0.5 + t_s / 10) for t_s in (0.0, 1.0, 2.0, 3.0)])
+    found = moments([track], ScanTier(), Shots(seen, Settings()))
+    assert [moment.t_s for moment in found] == [1.0, 2.0, 3.0]
+
+
+def test_further_moments_lie_where_nobody_looked_and_never_overlap() -> None:
+    shots = Shots(glances(200), Settings())
+    track = Track([sighting(float(t_s), 1 - t_s / 100) for t_s in range(20)])
+    first = moments([track], ScanTier(), shots)
+    more = further_moments([track], first, ScanTier(), shots, 6)
+    assert [moment.t_s for moment in more] == [1.0, 3.0, 5.0, 6.0, 7.0, 8.0]
+    spans = sorted((moment.low_s, moment.high_s) for moment in (*first, *more))
+    assert all(before[1] <= after[0] + 1e-9 for before, after in itertools.pairwise(spans))
+    assert further_moments([], first, ScanTier(), shots, 6) == []
+    assert further_moments([track], [*first, *more], ScanTier(), shots, 0) == []
 
 
 def test_everybody_keeps_a_frame_even_beyond_the_limit() -> None:

