@@ -21,6 +21,9 @@ _WHITE_LUMA = 0.97
 _FLAT_CONTRAST = 0.06
 _UNLIKE = 8.0
 """Mean difference of two layouts, grey levels, from which frames are not near-duplicates."""
+_USUAL_CONTRAST = 0.6
+_USUAL_SHARPNESS = 0.8
+"""Shares of what its shot usually has that a frame staged for its own sake has at least."""
 _APART_S = 0.05
 _CLEAR_S = 0.12
 """Seconds from the nearest cut or transition of a frame that is staged for its own sake."""
@@ -194,14 +197,16 @@ def others(glances: Sequence[Glance], shots: Shots, kept: Sequence[Target], wind
 
 
 def _able(glances: Sequence[Glance], shots: Shots) -> list[Glance]:
-    """Frames that can be shown: something to see, no change near, not on the way from or to black."""
+    """Frames that can be shown: something to see, no change near, not on the way from or to black, not in a swing."""
     able = [one for one in glances if _presentable(one) and shots.cut_distance_s(one.t_s) > _CLEAR_S]
     if not able:
         return []
     shot = np.searchsorted(shots.cut_times, [one.t_s for one in able], side="right")
-    contrast = np.array([one.contrast for one in able])
-    usual = {int(number): float(np.median(contrast[shot == number])) for number in np.unique(shot)}
-    return [one for one, number in zip(able, shot, strict=True) if one.contrast >= 0.6 * usual[int(number)]]
+    looks = np.array([(one.contrast, one.sharpness) for one in able])
+    usual = {int(number): np.median(looks[shot == number], axis=0) for number in np.unique(shot)}
+    shares = np.array([_USUAL_CONTRAST, _USUAL_SHARPNESS])
+    good = [bool((look >= shares * usual[int(number)]).all()) for look, number in zip(looks, shot, strict=True)]
+    return [one for one, fine in zip(able, good, strict=True) if fine]
 
 
 def _presentable(one: Glance) -> bool:
