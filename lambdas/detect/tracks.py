@@ -195,12 +195,12 @@ def _pattern(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def clearly_apart(distances: Distances) -> float:
-    """Distance of two single faces beyond which they are not one person who merely moved.
+    """Distance of two single faces beyond which they are not taken for one person seen at nearly the same time.
 
-    One in a hundred pairs of strangers lies below it; but a face where one was a moment ago is seldom a stranger's, and
-    a grimace alone can take a face of dlib's 0.43 from itself.
+    A grimace can take a face further from itself. Its track is then cut in two that cluster joins again by their other
+    faces; a track of two people could not be mended.
     """
-    return max(distances.attach, 1.5 * distances.same)
+    return max(distances.attach, 1.15 * distances.same)
 
 
 def keep_own(
@@ -240,8 +240,7 @@ def _is_of(track: Track, anchor: Sighting, sighting: Sighting, embed: Embed, dis
     embed_missing([anchor, sighting], embed)
     assert sighting.embedding is not None
     known = np.stack([face.embedding for face in track.sightings if face.embedding is not None])
-    # Closer than `clearly_apart` asks: one sighting too few costs little, a stranger's may be chosen as the best.
-    return float((1 - known @ sighting.embedding).min()) <= max(distances.attach, 1.15 * distances.same)
+    return float((1 - known @ sighting.embedding).min()) <= clearly_apart(distances)
 
 
 def embed_missing(sightings: Sequence[Sighting], embed: Embed) -> None:
