@@ -278,8 +278,8 @@ def run(quick: bool) -> Part:
 HOW = f"""
 The staged pictures themselves are measured. Bare: mean below {BLACK_LEVEL:g} or deviation below {FLAT_DEVIATION:g} of
 255 grey levels. In transition: inside a true fade or dissolve. Blurred: less than {BLURRED:.0%} of the detail (variance
-of the Laplacian) of the sharper quarter of the same shot's frames within {NEARBY_S:g} s. Alike: two pictures of 32 x 18 that differ by less
-than {ALIKE_DIFFERENCE:g} grey levels on average; single-shot videos of a still camera have nothing but such pairs.
+of the Laplacian) of the sharper quarter of the same shot's frames within {NEARBY_S:g} s. Alike: two pictures of 32 x 18
+that differ by less than {ALIKE_DIFFERENCE:g} grey levels on average; single-shot videos of a still camera have nothing but such pairs.
 Longest shots: different true shots shown, each at most 0.6 s shorter than the tenth longest. Ten hours are
 simulated: the plan as split makes it and cluster's choice among 12,000 staged frames.
 """
