@@ -179,6 +179,7 @@ def write_film(staging: DirectoryStaging, hours: float, tracks_per_chunk: int, p
     first_tar = staging.path(frames_key(RUN, 0))
     faces, _ = crowd(chunks * tracks_per_chunk, people, 0.01, 0.3, dimension)
     glance_s = np.arange(CHUNK_S * GLANCES_PER_S) / GLANCES_PER_S
+    scenes = rng.integers(0, 255, (97, 8, 8, 3)).astype(np.uint8)
     pattern = rng.integers(40, 215, (1, 16, 16, 3))
     for index in range(chunks):
         start = np.sort(rng.integers(0, CHUNK_S - 4, tracks_per_chunk))
@@ -204,6 +205,7 @@ def write_film(staging: DirectoryStaging, hours: float, tracks_per_chunk: int, p
             landmarks=np.repeat(boxes[:, None, :2] + 40, 5, axis=1),
             quality=np.full((len(track), len(QUALITY_PARTS)), 0.7, np.float32),
             scores=rng.uniform(0.4, 0.9, len(track)).astype(np.float32),
+            flags=np.zeros(len(track), np.uint16),
             tracks=track.astype(np.int32),
             staged=np.where(seen_s % STAGED_EVERY_S == 0, seen_s // STAGED_EVERY_S, -1).astype(np.int32),
             dense=np.zeros(len(track), bool),
@@ -213,6 +215,8 @@ def write_film(staging: DirectoryStaging, hours: float, tracks_per_chunk: int, p
             scene_pts=np.round((origin + glance_s) * TICKS).astype(np.int64),
             scene_scores=np.where(cut, 60.0, 1.5).astype(np.float32),
             scene_luma=np.full(len(glance_s), 0.5, np.float32),
+            # A scene's picture, unlike the next one's.
+            scene_layout=scenes[((origin + glance_s) // CUT_EVERY_S).astype(np.int64) % len(scenes)],
             staged_small=small,
             first_frame=border,
             last_frame=border,

@@ -366,13 +366,13 @@ def show_bill(all_times: Times, name: str, choice: Choice, cloud: Cloud) -> str:
     return table(["one video hour", "quantity", "", "USD"], rows)
 
 
-def gpu_threshold_s(all_times: Times, name: str, choice: Choice, cloud: Cloud) -> int | None:
-    """The shortest length that costs less on a GPU machine started for it alone and is not done later; None if none."""
+def gpu_threshold_s(all_times: Times, name: str, choice: Choice, cloud: Cloud, *, no_later: bool = True) -> int | None:
+    """The shortest length that costs less on a GPU machine started for it alone and is done `no_later`; None if none."""
     times = all_times.packs[name]
     for video_s in range(300, 36_001, 300):
         functions = lambda_route(times, video_s, choice, cloud, warm=False)
         machine = gpu_route(times, all_times, name, video_s, choice, cloud, warm=False)
-        if machine.usd < functions.usd and machine.latency_s <= functions.latency_s:
+        if machine.usd < functions.usd and (not no_later or machine.latency_s <= functions.latency_s):
             return video_s
     return None
 
@@ -382,10 +382,13 @@ def show_threshold(all_times: Times, choice: Choice, cloud: Cloud) -> str:
     for name, times in all_times.packs.items():
         _, measured = gpu_seconds(times, all_times, name, 60, cloud)
         for at_once in (8, 100, cloud.concurrency):
-            found = gpu_threshold_s(all_times, name, replace(choice, at_once=at_once), cloud)
-            says = "never, up to 10 h" if found is None else told(found)
-            rows.append([name, f"{at_once:,}", says, "measured" if measured else "assumed"])
-    return table(["pack", "chunks at once", "GPU pays from", "GPU times"], rows)
+            own = replace(choice, at_once=at_once)
+            cells = [name, f"{at_once:,}"]
+            for no_later in (False, True):
+                found = gpu_threshold_s(all_times, name, own, cloud, no_later=no_later)
+                cells.append("never, up to 10 h" if found is None else told(found))
+            rows.append([*cells, "measured" if measured else "assumed"])
+    return table(["pack", "chunks at once", "cheaper from", "cheaper and no later from", "GPU times"], rows)
 
 
 def show_backlog(all_times: Times, choice: Choice, cloud: Cloud) -> str:
