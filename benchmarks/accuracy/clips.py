@@ -133,10 +133,16 @@ def takes(data: Path) -> dict[str, list[Take]]:
     return {person: sorted(ones, key=lambda take: -take.seconds) for person, ones in found.items()}
 
 
+_IN_COMPANY = ("Vladimir_Putin_0007.jpg",)
+"""Pictures with a second face near the first one's."""
+
+
 def stills(data: Path) -> dict[str, list[Take]]:
     """The gallery's pictures by person, 250 x 250: the middle, for others stand beside some of them."""
     found: dict[str, list[Take]] = {}
     for path in sorted((data / "gallery").glob("*/*.jpg")):
+        if path.name in _IN_COMPANY:
+            continue
         source = path.relative_to(data).as_posix()
         take = Take(path.parent.name, source, 0, 0, (55, 45, 195, 205), (80, 75, 170, 185))
         found.setdefault(path.parent.name, []).append(take)

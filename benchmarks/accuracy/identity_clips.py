@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.accuracy.clips import (
@@ -74,13 +74,19 @@ def labelled_videos(data: Path) -> list[Labelled]:
     ]
 
 
-def made_clips(folder: Path, data: Path, names: Sequence[str] | None = None) -> list[Labelled]:
-    """The made clips of these names, or all; each is written into the folder unless it is there."""
+def made_clips(
+    folder: Path, data: Path, names: Sequence[str] | None = None, shots: int | None = None
+) -> list[Labelled]:
+    """The made clips of these names, or all, or the first `shots` shots of them; each is written into the folder unless
+    it is there."""
+    cast = _Cast(takes(data), stills(data))
     found = []
     for name, (build, chunk_s) in CLIPS.items():
         if names is None or name in names:
-            clip = build(name, _Cast(takes(data), stills(data)))
-            found.append(Labelled(name, make(clip, folder, data), truth_of(clip), chunk_s))
+            clip = build(name, cast)
+            if shots is not None:
+                clip = replace(clip, name=f"{name}, {shots} shots", shots=clip.shots[:shots])
+            found.append(Labelled(clip.name, make(clip, folder, data), truth_of(clip), chunk_s))
     return found
 
 
