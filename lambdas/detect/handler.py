@@ -165,9 +165,12 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
         for track in tracks:
             _compare_with_usual(track)
         embed_missing([face for track in tracks for face in faces_to_embed(track)], looker.embed)
+        people = _people(tracks, distances)
+        for members in people:
+            _compare_with_usual(*members)
         again = [
             moment
-            for members in _people(tracks, distances)
+            for members in people
             if tier.dense_looks and not any(_shows_clean(track, closer) for track in members)
             for moment in further_moments(members, looked, tier, seen.shots, _FURTHER_LOOKS)
         ]
@@ -177,8 +180,8 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
             more = look_closer(reader, source, settings, tier, seen, again, [], [], looker, dense_tracker(), watch)
             robbed += _return_strays(more, dense_tracker(), looker, distances, 2.5 * tier.period_s)
             _join_dense(more)
-            for track in tracks:
-                _compare_with_usual(track)
+            for members in people:
+                _compare_with_usual(*members)
             closer.pictures.update(more.pictures)
         late = [
             track
@@ -241,10 +244,12 @@ def _join_dense(closer: Closer) -> None:
         track.sightings = [by_pts[pts] for pts in sorted(by_pts)]
 
 
-def _compare_with_usual(track: Track) -> None:
-    level = usual(track)
-    for sighting in track.sightings:
-        compare(sighting, level)
+def _compare_with_usual(*tracks: Track) -> None:
+    """Of one person."""
+    level = usual(*tracks)
+    for track in tracks:
+        for sighting in track.sightings:
+            compare(sighting, level)
 
 
 def _shows_clean(track: Track, closer: Closer) -> bool:
