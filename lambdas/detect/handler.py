@@ -58,6 +58,8 @@ from lambdas.video import reaching
 _LOG = logging.getLogger(__name__)
 _FURTHER_LOOKS = 6
 """Moments that are looked at again, at most, for each person of whom no clean face was found."""
+_CLEARLY = 0.99
+"""Share of a person's best score from which a kept face is as good."""
 _NEWCOMER_SIGHTINGS = 3
 """A face that only the dense look saw counts from so many sightings on: fewer are mostly false alarms."""
 
@@ -195,6 +197,7 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
             # Some cut of the first pass was none, or another was: the scenes to show are others.
             wanted = targets(glances, shots, source, chunk, last, settings.min_scenes)
         missing = [_best(track).pts for track in (*late, *robbed)] + [target.pts for target in wanted]
+        missing += [pts for members in people for pts in _better_unseen(members, closer)]
         fetch(reader, source, seen, missing, closer, watch)
         tracks += late
     return _documents(plan, index, seen, closer, tracks, wanted, looker, distances, reader, watch)
@@ -258,6 +261,15 @@ def _shows_clean(track: Track, closer: Closer) -> bool:
         sighting.pts in closer.pictures and not flags(sighting.quality, sighting.brightness)
         for sighting in track.sightings
     )
+
+
+def _better_unseen(tracks: Sequence[Track], closer: Closer) -> list[int]:
+    """PTS of the best face of one person if it is clearly better than all that are kept: while the looks went on, what
+    is usual for the person was known less well."""
+    sightings = [sighting for track in tracks for sighting in track.sightings]
+    best = max(sightings, key=lambda sighting: sighting.score)
+    kept = max((sighting.score for sighting in sightings if sighting.pts in closer.pictures), default=0.0)
+    return [best.pts] if kept < _CLEARLY * best.score else []
 
 
 def _best(track: Track) -> Sighting:
