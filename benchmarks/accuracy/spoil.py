@@ -218,7 +218,7 @@ def cut_off(rng: Rng) -> Spoil:
 
 
 def compression(rng: Rng) -> Spoil:
-    quality, shrink = int(rng.integers(3, 9)), rng.uniform(0.45, 0.8)
+    quality, shrink = int(rng.integers(2, 6)), rng.uniform(0.45, 0.8)
 
     def spoil(image: Image, face: Face) -> Image:
         height, width = image.shape[:2]

@@ -58,6 +58,8 @@ from lambdas.video import reaching
 _LOG = logging.getLogger(__name__)
 _FURTHER_LOOKS = 6
 """Moments that are looked at again, at most, for each person of whom no clean face was found."""
+_CLEARLY = 0.99
+"""Share of a person's best score from which a kept face is as good."""
 _NEWCOMER_SIGHTINGS = 3
 """A face that only the dense look saw counts from so many sightings on: fewer are mostly false alarms."""
 
@@ -165,9 +167,12 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
         for track in tracks:
             _compare_with_usual(track)
         embed_missing([face for track in tracks for face in faces_to_embed(track)], looker.embed)
+        people = _people(tracks, distances)
+        for members in people:
+            _compare_with_usual(*members)
         again = [
             moment
-            for members in _people(tracks, distances)
+            for members in people
             if tier.dense_looks and not any(_shows_clean(track, closer) for track in members)
             for moment in further_moments(members, looked, tier, seen.shots, _FURTHER_LOOKS)
         ]
@@ -177,8 +182,8 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
             more = look_closer(reader, source, settings, tier, seen, again, [], [], looker, dense_tracker(), watch)
             robbed += _return_strays(more, dense_tracker(), looker, distances, 2.5 * tier.period_s)
             _join_dense(more)
-            for track in tracks:
-                _compare_with_usual(track)
+            for members in people:
+                _compare_with_usual(*members)
             closer.pictures.update(more.pictures)
         late = [
             track
@@ -192,6 +197,7 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
             # Some cut of the first pass was none, or another was: the scenes to show are others.
             wanted = targets(glances, shots, source, chunk, last, settings.min_scenes)
         missing = [_best(track).pts for track in (*late, *robbed)] + [target.pts for target in wanted]
+        missing += [pts for members in people for pts in _better_unseen(members, closer)]
         fetch(reader, source, seen, missing, closer, watch)
         tracks += late
     return _documents(plan, index, seen, closer, tracks, wanted, looker, distances, reader, watch)
@@ -241,10 +247,12 @@ def _join_dense(closer: Closer) -> None:
         track.sightings = [by_pts[pts] for pts in sorted(by_pts)]
 
 
-def _compare_with_usual(track: Track) -> None:
-    level = usual(track)
-    for sighting in track.sightings:
-        compare(sighting, level)
+def _compare_with_usual(*tracks: Track) -> None:
+    """Of one person."""
+    level = usual(*tracks)
+    for track in tracks:
+        for sighting in track.sightings:
+            compare(sighting, level)
 
 
 def _shows_clean(track: Track, closer: Closer) -> bool:
@@ -253,6 +261,15 @@ def _shows_clean(track: Track, closer: Closer) -> bool:
         sighting.pts in closer.pictures and not flags(sighting.quality, sighting.brightness)
         for sighting in track.sightings
     )
+
+
+def _better_unseen(tracks: Sequence[Track], closer: Closer) -> list[int]:
+    """PTS of the best face of one person if it is clearly better than all that are kept: while the looks went on, what
+    is usual for the person was known less well."""
+    sightings = [sighting for track in tracks for sighting in track.sightings]
+    best = max(sightings, key=lambda sighting: sighting.score)
+    kept = max((sighting.score for sighting in sightings if sighting.pts in closer.pictures), default=0.0)
+    return [best.pts] if kept < _CLEARLY * best.score else []
 
 
 def _best(track: Track) -> Sighting:

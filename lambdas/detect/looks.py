@@ -130,11 +130,10 @@ def settle(sighting: Sighting, steadiness: float) -> None:
     sighting.score = score(sighting.quality)
 
 
-def usual(track: Track) -> Usual:
-    """How this track's face mostly is."""
-    return usual_of(
-        [sighting.expression for sighting in track.sightings], [sighting.confidence for sighting in track.sightings]
-    )
+def usual(*tracks: Track) -> Usual:
+    """How the face of one person, in all these tracks, mostly is."""
+    sightings = [sighting for track in tracks for sighting in track.sightings]
+    return usual_of([one.expression for one in sightings], [one.confidence for one in sightings])
 
 
 def compare(sighting: Sighting, with_usual: Usual) -> None:

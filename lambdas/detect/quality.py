@@ -51,7 +51,7 @@ _COST_OF_A_FLAW = 0.6
 _DARK = 0.45
 """A badly exposed face whose median brightness is below this is too dark, else too bright."""
 
-_OPENING = [0.08, 0.15, 0.2, 0.3], [0.0, WEAK, 0.75, 1.0]
+_OPENING = [0.09, 0.16, 0.21, 0.3], [0.0, WEAK, 0.75, 1.0]
 _OPENING_SHARE = [0.3, 0.55, 0.85], [0.0, WEAK, 1.0]
 """Opening of the eyes, and its share of what is usual for the person, against the part. Eyes of 17 people filmed
 talking are closed below 0.13; narrow open ones begin at 0.18, and a person's own range is about 0.8 to 1.2."""
