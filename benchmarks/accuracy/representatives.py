@@ -132,7 +132,7 @@ def inspect(clip: Clip, folder: Path) -> Shown:
         mixed=sum(any(change.start_s < t < change.end_s for change in clip.changes) for t in t_s),
         blurred=blurred,
         alike=len(alike),
-        repeated=sum(shot_of[a] == shot_of[b] for a, b in alike),
+        repeated=sum(bool(shot_of[a] == shot_of[b]) for a, b in alike),
         parts=len(set(np.minimum(WANTED - 1, (t_s / selection.duration_s * WANTED).astype(int)).tolist())),
         longest=min(WANTED, len(set(longest) & set(shot_of.tolist()))),
         shots=min(WANTED, len(longest)),
