@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
 
@@ -64,6 +63,7 @@ def test_a_refusal_keeps_its_name() -> None:
 def test_lines_of_the_stages_are_json_with_the_runs_id() -> None:
     program = (
         "import logging; from lambdas.door import log_for\n"
+        "assert logging.getLogger('lambdas').propagate\n"
         "log_for('first', chunk=3); logging.getLogger('lambdas.detect.handler').info('works on %d', 3)\n"
         "log_for('second'); logging.getLogger('lambdas.cluster.handler').info('merges')\n"
     )
@@ -72,4 +72,3 @@ def test_lines_of_the_stages_are_json_with_the_runs_id() -> None:
     first, second = (json.loads(line) for line in done.stdout.splitlines())
     assert (first["run_id"], first["chunk"], first["service"], first["message"]) == ("first", 3, "detect", "works on 3")
     assert (second["run_id"], "chunk" in second) == ("second", False)
-    assert logging.getLogger("lambdas").propagate

@@ -64,9 +64,9 @@ def pack() -> Path:
     return resolve_pack("open")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory, pack: Path) -> Iterator[Cloud]:
-    """An emulated account, with what moto lacks filled in."""
+    """An emulated account, with what moto lacks filled in; gone with the module, so that others have their own."""
     from moto import mock_aws
 
     with pytest.MonkeyPatch.context() as patch:
@@ -96,13 +96,13 @@ def deploy(cloud: Cloud, context: dict[str, Any], pack: Path, folder: Path) -> S
     return cloud.deploy(folder, context["stack"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def main(cloud: Cloud, pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """Uploads, queue, API and webhook; detect in the map."""
     return deploy(cloud, MAIN, pack, tmp_path_factory.mktemp("main"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def with_gpu(cloud: Cloud, pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """Every video goes to Batch, and a status database is asked."""
     return deploy(cloud, WITH_GPU, pack, tmp_path_factory.mktemp("gpu"))
