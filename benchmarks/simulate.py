@@ -367,7 +367,7 @@ def show_bill(all_times: Times, name: str, choice: Choice, cloud: Cloud) -> str:
 
 
 def gpu_threshold_s(all_times: Times, name: str, choice: Choice, cloud: Cloud, *, no_later: bool = True) -> int | None:
-    """The shortest length that costs less on a GPU machine of its own and is done `no_later`; None if there is none."""
+    """The shortest length that costs less on a GPU machine started for it alone (and ends no later), None if none."""
     times = all_times.packs[name]
     for video_s in range(300, 36_001, 300):
         functions = lambda_route(times, video_s, choice, cloud, warm=False)
