@@ -12,9 +12,10 @@ from benchmarks.accuracy import best_frame, spoil
 
 def test_the_frame_chosen_is_a_clean_and_a_good_one(videos: Path, test_pack: Path) -> None:
     numbers = best_frame.run(quick=True).numbers
-    # Measured: 13 of 13 clean, percentile 88 on average; the usual way 7 of 13.
+    # Measured: 13 of 13 clean, percentile 83 on average; the usual way 10 of 13 and 54.
     assert numbers["clean"] >= 12 / 13
-    assert numbers["percentile"] >= 78
+    assert numbers["percentile"] >= 75
+    assert numbers["percentile"] > numbers["reference percentile"] + 10
     assert numbers["clean"] > numbers["reference clean"]
     assert numbers["alternatives apart"] >= 0.8
 
