@@ -219,6 +219,8 @@ def identify(
     unit_sum = np.zeros((units, tracks.embedding.shape[1]), np.float32)
     np.add.at(unit_sum, unit_of_track[speaks], tracks.embedding[speaks] * tracks.weight[speaks, None])
     vectors = _normed(unit_sum)
+    # 200 MB for 100,000 tracks in 512 dimensions.
+    del unit_sum
     embedded = np.zeros(units, bool)
     embedded[unit_of_track[speaks]] = True
     conflicts = _pairs_between(unit_of_track, tracks.conflicts)
@@ -575,9 +577,10 @@ def _means(
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Plain mean and size of each group of groups."""
     total = np.zeros((groups, means.shape[1]), np.float32)
-    np.add.at(total, group, means * sizes[:, None].astype(np.float32))
+    np.add.at(total, group, means if (sizes == 1).all() else means * sizes[:, None].astype(np.float32))
     size = np.bincount(group, weights=sizes, minlength=groups).astype(np.float64)
-    return (total / np.maximum(size, 1)[:, None]).astype(np.float32), size
+    total /= np.maximum(size, 1)[:, None].astype(np.float32)
+    return total, size
 
 
 def _normed(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
