@@ -164,7 +164,8 @@ def test_the_map_reads_its_chunks_from_staging_and_keeps_no_results(machine: Tem
 
 def test_long_videos_go_to_the_gpu_and_from_there_to_the_map_but_for_bad_input(full_machine: Template) -> None:
     states = full_machine["States"]
-    assert states["Route"]["Choices"][0]["NumericGreaterThanEquals"] == DeploymentSettings.model_fields["gpu_from_s"].default
+    from_s = DeploymentSettings.model_fields["gpu_from_s"].default
+    assert states["Route"]["Choices"][0]["NumericGreaterThanEquals"] == from_s
     assert states["Route"]["Default"] == "Detect"
     assert states["Detect on a GPU"]["Resource"].endswith("batch:submitJob.sync")
     assert states["Bad input?"]["Choices"][0]["And"][1]["NumericEquals"] == 2
