@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROKEN := $(VENV)/.incomplete
 
-.PHONY: help setup run test accuracy lint format lock clean synth deploy-check deploy teardown source-events requirements images-check pack-facts
+.PHONY: help setup run test accuracy bench lint format lock clean synth deploy-check deploy teardown source-events requirements images-check pack-facts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -51,6 +51,9 @@ test: lint ## ruff, mypy and the whole test suite
 
 accuracy: setup ## measure who is who, best frames, scenes and names; writes docs/accuracy.md. ARGS=identity does one part
 	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
+
+bench: setup ## measure beside the usual way and the limits; writes docs/performance.md. ARGS="--kinds gop250 --seconds 180" does one clip
+	@$(BIN)/python -m benchmarks.bench $(ARGS)
 
 lint: setup ## ruff and mypy alone
 	@$(BIN)/ruff check .

@@ -14,7 +14,7 @@ import argparse
 import heapq
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -509,18 +509,17 @@ def sections(all_times: Times, choice: Choice, cloud: Cloud) -> dict[str, str]:
     return found
 
 
-def write_docs(found: dict[str, str], drawn: dict[str, str]) -> None:
-    """Puts each table between its markers."""
-    page = ROOT / "docs" / "cost.md"
+def write_docs(found: Mapping[str, str], drawn: Mapping[str, str], page: Path = ROOT / "docs" / "cost.md") -> None:
+    """Puts each table between its markers on the page, and each drawing beside it."""
     text = page.read_text()
     for name, body in found.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         if begin not in text or end not in text:
-            raise SystemExit(f"docs/cost.md has no place for {name!r}")
+            raise SystemExit(f"{page.name} has no place for {name!r}")
         text = text[: text.index(begin) + len(begin)] + body + "\n" + text[text.index(end) :]
     page.write_text(text)
     for name, svg in drawn.items():
-        (ROOT / "docs" / name).write_text(svg)
+        (page.parent / name).write_text(svg)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import argparse
 import multiprocessing
 import os
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+from benchmarks.processes import read_bytes_of_this_process
 
 KEPT = Path(__file__).with_name("stage_times.json")
 
@@ -79,12 +82,8 @@ def write_times(times: Times) -> None:
 
 def measure(video: str, words: str, pack: Path) -> PackTimes:
     """Runs the pipeline once, each stage in a fresh process."""
-    with tempfile.TemporaryDirectory() as folder:
-        split = _alone(_split, folder, video, pack)
-        detect = _alone(_detect, folder, split["run_id"], pack)
-        cluster = _alone(_cluster, folder, split["run_id"])
-        publish = _alone(_publish, folder, split["run_id"])
-    total = sum(seconds for step, seconds in detect["steps"].items() if step not in ("total", "models"))
+    found = run_stages(video, pack)
+    split, detect, cluster, publish = found["split"], found["detect"], found["cluster"], found["publish"]
     return PackTimes(
         made_on=time.strftime("%Y-%m-%d"),
         video=words,
@@ -95,11 +94,7 @@ def measure(video: str, words: str, pack: Path) -> PackTimes:
         publish_starts_s=round(publish["starts_s"], 2),
         split_s=round(split["work_s"], 3),
         detect_s=round(detect["work_s"], 2),
-        steps={
-            step: round(seconds / total, 4)
-            for step, seconds in sorted(detect["steps"].items())
-            if step not in ("total", "models")
-        },
+        steps=detect["steps"],
         detect_peak_mib=detect["peak_mib"],
         cluster_s=round(cluster["work_s"], 3),
         publish_s=round(publish["work_s"], 2),
@@ -112,55 +107,137 @@ def measure(video: str, words: str, pack: Path) -> PackTimes:
     )
 
 
-def _alone(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+def run_stages(video: str, pack: Path, settings: dict[str, Any] | None = None) -> dict[str, dict[str, Any]]:
+    """What each stage took and found, each in a fresh process on one core, one after the other.
+
+    Every stage has `starts_s` (CPU of imports and models, before the rest), `work_s` (CPU), `wall_s`, `peak_mib` of the
+    whole process and `bytes_read` from files.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        split = alone(_split, folder, video, pack, settings or {})
+        run_id = split["run_id"]
+        return {
+            "split": split,
+            "detect": alone(_detect, folder, run_id, pack),
+            "cluster": alone(_cluster, folder, run_id),
+            "publish": alone(_publish, folder, run_id),
+        }
+
+
+def alone(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """What `work` answers in a fresh process whose numerical libraries use one thread."""
+    with multiprocessing.get_context("spawn").Pool(1, _use_one_thread) as pool:
         return pool.apply(work, arguments)
 
 
-def _split(folder: str, video: str, pack: Path) -> dict[str, Any]:
-    from lambdas.contracts import SplitRequest
+def _use_one_thread() -> None:
+    """Read when the libraries load, so none may be there yet."""
+    if "numpy" in sys.modules:
+        raise RuntimeError("numpy is loaded before its threads are set: the main module imports it")
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+
+
+class _Clock:
+    """Of this process' work from here on."""
+
+    def __init__(self) -> None:
+        self._read = read_bytes_of_this_process()
+        self._wall = time.perf_counter()
+        self._cpu = time.process_time()
+
+    def spent(self) -> dict[str, Any]:
+        return {
+            "work_s": time.process_time() - self._cpu,
+            "wall_s": time.perf_counter() - self._wall,
+            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "bytes_read": read_bytes_of_this_process() - self._read,
+        }
+
+
+def _split(folder: str, video: str, pack: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    started = time.process_time()
+    from lambdas.contracts import Settings, SplitRequest
     from lambdas.detect.packs import load_pack
     from lambdas.split import handler
     from lambdas.staging import DirectoryStaging
 
     facts = load_pack(pack).facts
-    started = time.process_time()
-    answer = handler.run(SplitRequest(uri=video, pack=facts), DirectoryStaging(Path(folder)))
-    return {"work_s": time.process_time() - started, "run_id": answer.run_id, "video_s": answer.duration_s}
+    starts_s = time.process_time() - started
+    clock = _Clock()
+    request = SplitRequest(uri=video, pack=facts, settings=Settings.model_validate(settings))
+    answer = handler.run(request, DirectoryStaging(Path(folder)))
+    return {"starts_s": starts_s, **clock.spent(), "run_id": answer.run_id, "video_s": answer.duration_s}
 
 
 def _detect(folder: str, run_id: str, pack: Path) -> dict[str, Any]:
     started = time.process_time()
-    from lambdas.contracts import ChunkDocument, DetectRequest, Plan, chunk_document_key, plan_key
+    from lambdas.contracts import (
+        ChunkDocument,
+        Detections,
+        DetectRequest,
+        Plan,
+        chunk_document_key,
+        detections_key,
+        plan_key,
+    )
     from lambdas.detect import handler
     from lambdas.detect.packs import load_pack
     from lambdas.staging import DirectoryStaging, get_document
 
+    looked = note_looks()
     loaded = load_pack(pack)
     _ = loaded.detector, loaded.embedder
     starts_s = time.process_time() - started
     staging = DirectoryStaging(Path(folder))
     plan = get_document(staging, plan_key(run_id), Plan)
-    started = time.process_time()
+    clock = _Clock()
     for chunk in plan.chunks:
         handler.run(DetectRequest(run_id=run_id, chunk=chunk.index), staging, pack)
-    work_s = time.process_time() - started
+    spent = clock.spent()
     steps: dict[str, float] = {}
-    frames = size = 0
+    frames = size = looks_count = embedded = 0
+    staged: list[int] = []
     for chunk in plan.chunks:
         document = get_document(staging, chunk_document_key(run_id, chunk.index), ChunkDocument)
         frames += len(document.staged)
         size += sum(frame.length for frame in document.staged)
-        for step, spent in document.seconds.items():
-            steps[step] = steps.get(step, 0.0) + spent
+        staged += [frame.pts for frame in document.staged]
+        looks_count += document.looked_frames
+        embedded += len(Detections.from_bytes(staging.get(detections_key(run_id, chunk.index))).embedded)
+        for step, seconds in document.seconds.items():
+            steps[step] = steps.get(step, 0.0) + seconds
+    # Eyes are read while a face is measured: that step's seconds hold the other's.
+    steps["measure"] = max(0.0, steps.get("measure", 0.0) - steps.get("read", 0.0))
+    stage_s = steps.pop("total")
+    steps.pop("models", None)
+    steps["other"] = max(0.0, stage_s - sum(steps.values()))
     return {
         "starts_s": starts_s,
-        "work_s": work_s,
-        "steps": steps,
+        **spent,
+        "steps": {step: round(seconds / sum(steps.values()), 4) for step, seconds in sorted(steps.items())},
+        "chunks": len(plan.chunks),
         "staged_frames": frames,
         "staged_bytes": size,
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "looked_frames": looks_count,
+        "embedded_faces": embedded,
+        "looked_pts": sorted(looked),
+        "staged_pts": sorted(staged),
     }
+
+
+def note_looks() -> set[int]:
+    """PTS of all frames that a detector will see in this process from here on; documents only count them."""
+    from lambdas.detect import looks
+
+    looked: set[int] = set()
+    look = looks.Looker.look
+
+    def noted(looker: Any, frame: Any, **how: Any) -> Any:
+        looked.add(frame.pts)
+        return look(looker, frame, **how)
+
+    looks.Looker.look = noted  # type: ignore[method-assign]
+    return looked
 
 
 def _cluster(folder: str, run_id: str) -> dict[str, Any]:
@@ -170,9 +247,9 @@ def _cluster(folder: str, run_id: str) -> dict[str, Any]:
     from lambdas.staging import DirectoryStaging
 
     starts_s = time.process_time() - started
-    started = time.process_time()
+    clock = _Clock()
     handler.run(ClusterRequest(run_id=run_id), DirectoryStaging(Path(folder)))
-    return {"starts_s": starts_s, "work_s": time.process_time() - started}
+    return {"starts_s": starts_s, **clock.spent()}
 
 
 def _publish(folder: str, run_id: str) -> dict[str, Any]:
@@ -183,16 +260,16 @@ def _publish(folder: str, run_id: str) -> dict[str, Any]:
 
     starts_s = time.process_time() - started
     staging, published = DirectoryStaging(Path(folder)), DirectoryStaging(Path(folder) / "published")
-    started = time.process_time()
+    clock = _Clock()
     answer = handler.run(PublishRequest(run_id=run_id), staging, published)
-    work_s = time.process_time() - started
+    spent = clock.spent()
     selection = get_document(staging, selection_key(run_id), Selection)
     shown = [frame.frame for frame in selection.representative] + [scene.frame for scene in selection.scenes]
     for person in selection.people:
         shown += [person.best.frame, *(other.frame for other in person.alternatives)]
     return {
         "starts_s": starts_s,
-        "work_s": work_s,
+        **spent,
         "people": answer.people,
         "scenes": answer.scenes,
         "files": sum(path.is_file() for path in published.root.rglob("*")),
@@ -209,8 +286,6 @@ def main() -> None:
     given = parser.parse_args()
     from lambdas.detect.packs import load_pack
 
-    # Read when the numerical libraries load, in the fresh processes.
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     found = measure(given.video, given.words or Path(given.video).name, given.pack)
     times = read_times()
     times.packs[given.name or load_pack(given.pack).facts.name] = found

@@ -45,18 +45,21 @@ class _Handler(BaseHTTPRequestHandler):
         if server.fail_with is not None or not path.is_file():
             self._answer(server.fail_with or 404, {}, b"")
             return
-        data = path.read_bytes()
+        size = path.stat().st_size
         wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range") or "")
         if not server.ranges or wanted is None:
-            self._answer(200, {"Accept-Ranges": "none"}, data)
+            self._answer(200, {"Accept-Ranges": "none"}, path.read_bytes())
             return
         first, last = wanted.groups()
-        start = int(first) if first else max(0, len(data) - int(last))
-        end = min(int(last) + 1 if first and last else len(data), len(data))
-        if start >= len(data):
-            self._answer(416, {"Content-Range": f"bytes */{len(data)}"}, b"")
+        start = int(first) if first else max(0, size - int(last))
+        end = min(int(last) + 1 if first and last else size, size)
+        if start >= size:
+            self._answer(416, {"Content-Range": f"bytes */{size}"}, b"")
             return
-        self._answer(206, {"Content-Range": f"bytes {start}-{end - 1}/{len(data)}"}, data[start:end])
+        with path.open("rb") as file:
+            file.seek(start)
+            data = file.read(end - start)
+        self._answer(206, {"Content-Range": f"bytes {start}-{end - 1}/{size}"}, data)
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)
