@@ -379,7 +379,7 @@ def draw_walls(clips: Sequence[Clip]) -> str:
     """Bars: seconds of wall a minute of video, each way of each clip."""
     values = [(one, way, one.wall_s(way) / one.video_s * 60) for one in clips for way in NAMES]
     longest = max((value for _, _, value in values), default=1.0)
-    left, bar, gap, wide = 130, 13, 14, 430
+    left, bar, gap, wide = 130, 13, 14, 370
     height = 40 + len(clips) * (len(NAMES) * bar + gap) + 10
     parts = _begin(640, height, "Seconds of the clock for a minute of video; shorter is faster")
     y = 40

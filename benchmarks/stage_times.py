@@ -134,7 +134,7 @@ def _use_one_thread() -> None:
     """Read when the libraries load, so none may be there yet."""
     if "numpy" in sys.modules:
         raise RuntimeError("numpy is loaded before its threads are set: the main module imports it")
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", OPENCV_FOR_THREADS_NUM="1")
 
 
 class _Clock:
