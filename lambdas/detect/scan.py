@@ -61,7 +61,7 @@ def scan(
     corrupt = 0
     next_grid: int | None = None
     extra_s = math.inf
-    frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S, loop_filter=False)
+    frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S)
     while True:
         with watch.step("decode"):
             frame = next(frames, None)
