@@ -78,23 +78,13 @@ class Frame:
         self.keyframe = bool(decoded.key_frame)
         self._decoded = decoded
         self._field: VideoFrame | None = None
-        self._full: NDArray[np.uint8] | None = None
         self._reader = reader
 
     def bgr(self, width: int | None = None, height: int | None = None) -> NDArray[np.uint8]:
-        """The upright picture, BGR uint8 (height, width, 3), scaled straight to that size; None is the full size.
-
-        The one of full size is made once: don't write to it.
-        """
+        """The upright picture, BGR uint8 (height, width, 3), scaled straight to that size; None is the full size."""
         source = self._reader.source
-        if width is None and height is None:
-            if self._full is None:
-                self._full = self._upright(source.width, source.height)
-            return self._full
-        return self._upright(width or source.width, height or source.height)
-
-    def _upright(self, width: int, height: int) -> NDArray[np.uint8]:
-        source = self._reader.source
+        width = source.width if width is None else width
+        height = source.height if height is None else height
         turns = source.rotation // 90
         coded_width, coded_height = (height, width) if turns % 2 else (width, height)
         picture = self._reader.scaled(self._deinterlaced(), coded_width, coded_height)
@@ -221,7 +211,9 @@ class ChunkReader:
             if packet is not None and packet.is_keyframe and time is not None:
                 key = time
             near = time is not None and not (lo + border <= time < hi - border)
-            door.decoder.skip_frame = "DEFAULT" if all_frames or near else "NONREF"
+            # Of what is shown before the span, only what others refer to is needed.
+            early = time is not None and time < lo and not door.reorders_without_pts
+            door.decoder.skip_frame = "DEFAULT" if (all_frames or near) and not early else "NONREF"
             try:
                 decoded = door.decoder.decode(packet)
             except av.error.FFmpegError:

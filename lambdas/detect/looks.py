@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lambdas.contracts import QUALITY_PARTS, Settings, SourceFacts
 from lambdas.detect.expression import UNREAD, Expression, ExpressionReader, expression_reader
-from lambdas.detect.faces import Detector, Embedder
+from lambdas.detect.faces import Detector, Embedder, detect_near
 from lambdas.detect.frames import Frame
 from lambdas.detect.quality import Usual, compare_with_usual, quality_parts, score, usual_of
 from lambdas.detect.tracks import Sighting, Track
@@ -54,15 +54,26 @@ class Looker:
         self.dimensions = embedder.size
         self.looked = 0
 
-    def look(self, frame: Frame, *, dense: bool) -> list[Sighting]:
-        """The frame's faces, left to right. `steady` is left at 1 until the frame's surroundings are known."""
+    def look(self, frame: Frame, *, dense: bool, near: NDArray[np.float32] | None = None) -> list[Sighting]:
+        """The frame's faces, left to right. `steady` is left at 1 until the frame's surroundings are known.
+
+        With `near`, (n, 4) xyxy in pixels of the full frame, only those about these boxes are looked for.
+        """
         self.looked += 1
         width, height = self._size
+        scale = np.array([self._source.width / width, self._source.height / height], np.float32)
         with self._watch.step("convert"):
             picture = frame.bgr(width, height)
         with self._watch.step("detect"):
-            found = self._detector.detect(picture, self._settings.min_confidence)
-        scale = np.array([self._source.width / width, self._source.height / height], np.float32)
+            if near is None:
+                found = self._detector.detect(picture, self._settings.min_confidence)
+            else:
+                found = detect_near(
+                    self._detector,
+                    picture,
+                    np.asarray(near / np.tile(scale, 2), np.float32),
+                    self._settings.min_confidence,
+                )
         boxes = found.boxes * np.tile(scale, 2)
         large_enough = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) >= self._settings.min_face_px
         if not large_enough.any():
