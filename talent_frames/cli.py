@@ -133,7 +133,7 @@ ChunkSeconds = Annotated[
     _option(
         HOW,
         "Length of video that one worker takes at a time.",
-        f"{DEFAULTS.chunk_s:g}",
+        f"at most {DEFAULTS.chunk_s:g}, the same number of chunks for every worker",
         "--chunk",
         metavar="SECONDS",
         min=2,
@@ -371,7 +371,8 @@ def _settings(file: Path | None, debug: bool, **given: Any) -> Settings:
         try:
             settings = DEFAULTS if file is None else Settings.model_validate_json(file.read_bytes())
             chosen = {name: value for name, value in given.items() if value is not None}
-            return Settings.model_validate({**settings.model_dump(), **chosen})
+            # What nobody gave stays so: the chunks' length is then chosen by the number of workers.
+            return Settings.model_validate({**settings.model_dump(exclude_unset=True), **chosen})
         except OSError as error:
             raise InvalidSettings(f"{file}: {error.strerror}") from None
         except ValidationError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import math
 import multiprocessing
 import os
 import shutil
@@ -30,11 +31,13 @@ from lambdas.contracts import (
 from lambdas.errors import BadInput, TalentFramesError
 from lambdas.publish.keys import Keys
 from lambdas.publish.manifest import Manifest
-from lambdas.staging import DirectoryStaging, get_document
+from lambdas.staging import DirectoryStaging, get_document, source_location
 from talent_frames.machine import cache_folder, default_workers
 from talent_frames.output import check_output, replacing
 from talent_frames.progress import Progress, Silent, clock
 
+SHORTEST_CHUNK_S = 10.0
+"""Of chunks made short to give every worker its share: below this, what each chunk costs by itself eats the gain."""
 ABANDONED_S = 7 * 86_400
 """Staging of an interrupted run that nobody resumed for so long is dropped."""
 WORKER_ENDS_S = 5.0
@@ -61,6 +64,7 @@ def run_video(
     `video` is a path or an http(s) or s3 URL, `pack_dir` the folder of a model pack, `gallery` the bytes of a
     gallery.npz. `out` is replaced whole when everything is done and left as it was if anything fails. Chunks that an
     interrupted run of the same video and settings finished are not done again, unless `force` is a new text.
+    Made without `chunk_s`, `settings` get the chunk length, up to the default, that lets all workers end together.
 
     Raises BadInput for what trying again can't help, and other TalentFramesErrors.
     """
@@ -85,13 +89,15 @@ def run_video(
             staging.put(gallery_key, gallery)
 
         progress.started("split")
+        most = workers or default_workers()
+        settings = _with_even_chunks(settings, uri, staging, most)
         request = SplitRequest(uri=uri, settings=settings, pack=pack, gallery_key=gallery_key, force=force)
         run_id = split.run(request, staging).run_id
         plan = get_document(staging, plan_key(run_id), Plan)
         chunks = f"{len(plan.chunks)} chunk{'s' if len(plan.chunks) > 1 else ''}"
         progress.finished("split", f"{clock(plan.source.duration_s)} of video in {chunks}")
 
-        wanted = min(workers or default_workers(), len(plan.chunks))
+        wanted = min(most, len(plan.chunks))
         progress.started("detect", sum(_chunk_seconds(plan)))
         _detect(plan, staging, pack_dir, wanted, progress)
         progress.finished("detect", f"{wanted} worker{'s' if wanted > 1 else ''}")
@@ -112,6 +118,45 @@ def run_video(
     return manifest
 
 
+def even_chunk_s(duration_s: float, workers: int, longest_s: float) -> float:
+    """The length of chunk that makes a video a multiple of `workers` chunks, or as many as SHORTEST_CHUNK_S allows."""
+    if workers == 1 or not 0 < duration_s < math.inf:
+        return longest_s
+    count = workers * math.ceil(duration_s / (workers * longest_s))
+    if duration_s < count * SHORTEST_CHUNK_S:
+        count = max(math.ceil(duration_s / longest_s), int(duration_s / SHORTEST_CHUNK_S))
+    return min(longest_s, duration_s / count)
+
+
+def _with_even_chunks(settings: Settings, uri: str, staging: DirectoryStaging, workers: int) -> Settings:
+    """The settings with a chunk length that suits the workers, unless it was given.
+
+    What is resumed keeps the length it was planned with: else nothing of it would be found, when another number of
+    workers, or of bytes free for them, asks for another one.
+    """
+    if "chunk_s" in settings.model_fields_set:
+        return settings
+    for path in sorted(staging.root.glob(plan_key("*")), key=lambda path: -path.stat().st_mtime_ns):
+        with contextlib.suppress(ValueError):
+            planned = Plan.model_validate_json(path.read_bytes()).settings.chunk_s
+            return settings.model_copy(update={"chunk_s": planned})
+    return settings.model_copy(update={"chunk_s": even_chunk_s(_duration_s(uri), workers, settings.chunk_s)})
+
+
+def _duration_s(uri: str) -> float:
+    """As the container tells it; 0 where it doesn't, or where split will say what is wrong with the video."""
+    from av.error import FFmpegError
+
+    from lambdas.video import open_video
+
+    try:
+        with open_video(source_location(uri), Path(uri).name) as container:
+            # FFmpeg's unit here is the microsecond.
+            return (container.duration or 0) / 1e6
+    except (TalentFramesError, FFmpegError):
+        return 0.0
+
+
 def _detect(plan: Plan, staging: DirectoryStaging, pack_dir: Path, workers: int, progress: Progress) -> None:
     """Runs detect for every chunk of the plan, in this process or, with more workers than one, in a pool."""
     seconds = _chunk_seconds(plan)
@@ -123,7 +168,8 @@ def _detect(plan: Plan, staging: DirectoryStaging, pack_dir: Path, workers: int,
     with _pool(workers) as pool:
         waiting: dict[Future[DetectResponse], int] = {}
         with _interrupts_held():
-            for chunk in plan.chunks:
+            # The longest first, so that no worker starts one when the others are done.
+            for chunk in sorted(plan.chunks, key=lambda chunk: -seconds[chunk.index]):
                 waiting[pool.submit(_detect_chunk, staging.root, plan.run_id, chunk.index, pack_dir)] = chunk.index
         while waiting:
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)

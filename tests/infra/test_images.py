@@ -20,6 +20,7 @@ from infra.stages import STAGES, image, shared_modules
 ROOT = Path(__file__).parents[2]
 
 PACKAGE_OF = {
+    "ai_edge_litert": "ai-edge-litert",
     "aws_lambda_powertools": "aws-lambda-powertools",
     "cv2": "opencv-python-headless",
     "ffmpeg": "ffmpeg-python",

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from lambdas.contracts import Plan, Settings
 from lambdas.errors import NoFrames
-from talent_frames.run import _pool, _work_folder
+from talent_frames.packs import resolve_pack
+from talent_frames.run import _pool, _work_folder, even_chunk_s, run_video
 
 
 def square(number: int) -> int:
@@ -131,3 +133,55 @@ def test_a_worker_ignores_the_interrupt_that_its_parent_handles() -> None:
         assert pool.submit(square, 2).result() == 4
         os.kill(next(iter(pool._processes)), signal.SIGINT)
         assert pool.submit(square, 3).result() == 9
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "workers", "chunks"),
+    [
+        (180, 2, 4), (120, 2, 2), (121, 2, 4), (90, 2, 2), (180, 1, 3), (3600, 8, 64), (28, 2, 2),
+        # Not below ten seconds, unless a worker's share is longer than the setting allows.
+        (28, 8, 2), (19, 2, 1), (5, 2, 1), (75, 16, 7), (200, 16, 16),
+    ],
+)  # fmt: skip
+def test_every_worker_gets_as_many_chunks(duration_s: float, workers: int, chunks: int) -> None:
+    length = even_chunk_s(duration_s, workers, 60)
+    assert length <= 60
+    assert max(1, round(duration_s / length)) == chunks
+
+
+@pytest.mark.parametrize("duration_s", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_video_of_unknown_length_is_cut_as_the_settings_say(duration_s: float) -> None:
+    assert even_chunk_s(duration_s, 4, 60) == 60
+
+
+def test_short_chunks_that_were_asked_for_are_never_made_longer() -> None:
+    assert even_chunk_s(28, 2, 5) == pytest.approx(28 / 6)
+
+
+class SeenEnough(Exception):
+    pass
+
+
+def test_chunks_suit_the_workers_and_a_resumed_run_keeps_them(
+    demo_clip: Path, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned: list[Plan] = []
+
+    def stop(plan: Plan, *others: object) -> None:
+        planned.append(plan)
+        raise SeenEnough
+
+    def plan(workers: int, settings: Settings | None = None, force: str = "") -> tuple[str, int, float]:
+        with pytest.raises(SeenEnough):
+            run_video(demo_clip, out=tmp_path / "run", pack_dir=pack, workers=workers, settings=settings, force=force)
+        return planned[-1].run_id, len(planned[-1].chunks), planned[-1].settings.chunk_s
+
+    pack = resolve_pack("open")
+    monkeypatch.setattr(sys.modules["talent_frames.run"], "_detect", stop)
+    first = plan(2)
+    assert first[1:] == (2, pytest.approx(14, abs=0.1))
+    # Fewer workers go on with what more began: a worker that died for its memory says to do just that.
+    assert plan(1) == first
+    assert plan(1, force="anew")[1:] == (1, 60.0)
+    assert plan(2, Settings(chunk_s=12))[1:] == (2, 12.0)
+    assert plan(2, Settings(chunk_s=60))[1:] == (1, 60.0)
