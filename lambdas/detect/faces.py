@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -228,20 +229,16 @@ def aligned_crop(image: Image, landmarks: Floats, template: Floats, side: int) -
     matrix = similarity_transform(landmarks, template)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if 0 < scale < 0.5:
+        # By a whole number, which OpenCV does several times faster; what is left to the sampling is 0.5 to 1.
+        times = 2 ** math.ceil(math.log2(0.5 / scale))
         x1, y1, x2, y2 = _covered(matrix, side, image.shape[1], image.shape[0])
-        part = image[y1:y2, x1:x2]
-        if part.size:
-            shrink = 2 * scale
-            size = max(1, round(part.shape[1] * shrink)), max(1, round(part.shape[0] * shrink))
-            x_scale, y_scale = size[0] / part.shape[1], size[1] / part.shape[0]
-            image = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
-            # Pixel centres: x_small = (x - x1 + 0.5) * x_scale - 0.5.
+        columns, rows = (x2 - x1) // times, (y2 - y1) // times
+        if columns > 0 and rows > 0:
+            part = image[y1 : y1 + rows * times, x1 : x1 + columns * times]
+            image = np.asarray(cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+            # Pixel centres: x_small = (x - x1 + 0.5) / times - 0.5.
             back = np.array(
-                [
-                    [1 / x_scale, 0, x1 - 0.5 + 0.5 / x_scale],
-                    [0, 1 / y_scale, y1 - 0.5 + 0.5 / y_scale],
-                    [0, 0, 1],
-                ]
+                [[times, 0, x1 - 0.5 + 0.5 * times], [0, times, y1 - 0.5 + 0.5 * times], [0, 0, 1]], np.float64
             )
             matrix = matrix @ back
     return np.asarray(cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR), np.uint8)
@@ -252,7 +249,7 @@ def _covered(matrix: NDArray[np.float64], side: int, width: int, height: int) ->
     corners = np.array([[0, 0, 1], [side, 0, 1], [0, side, 1], [side, side, 1]], np.float64)
     inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
     points = (corners @ inverse.T)[:, :2]
-    margin = 4
+    margin = 16
     x1, y1 = np.floor(points.min(axis=0)).astype(int) - margin
     x2, y2 = np.ceil(points.max(axis=0)).astype(int) + margin
     return max(0, int(x1)), max(0, int(y1)), min(width, int(x2)), min(height, int(y2))
