@@ -79,7 +79,7 @@ def _prove_decoder(plan: Plan, index: int, staging: S3Staging) -> None:
     """Raises GpuMissing if the GPU can't decode this video: the reader would take every packet for a damaged one."""
     chunk, source = plan.chunks[index], plan.source
     with ChunkReader(location_of(plan, chunk, staging), source.uri, source, chunk) as reader:
-        if next(reader.frames(all_frames=False, loop_filter=True), None) is None:
+        if next(reader.frames(all_frames=False), None) is None:
             raise GpuMissing(f"the GPU decoded no frame of the {source.codec} video in chunk {index}")
 
 

@@ -24,6 +24,7 @@ _UNLIKE = 8.0
 _USUAL_CONTRAST = 0.6
 _USUAL_SHARPNESS = 0.8
 """Shares of what its shot usually has that a frame staged for its own sake has at least."""
+_ABOUT_AS_GOOD = 0.8
 _APART_S = 0.05
 _CLEAR_S = 0.12
 """Seconds from the nearest cut or transition of a frame that is staged for its own sake."""
@@ -64,6 +65,17 @@ def _moment(track: Track, sighting: Sighting, tier: ScanTier, shots: Shots) -> M
     low, high = shots.span(sighting.t_s)
     low, high = max(low, sighting.t_s - tier.dense_radius_s), min(high, sighting.t_s + tier.dense_radius_s)
     return Moment(track, sighting.pts, sighting.t_s, low, high)
+
+
+def looked_at(tracks: Sequence[Track], tier: ScanTier, shots: Shots) -> list[Moment]:
+    """The sightings of the first pass around which close looks met the same face."""
+    found = []
+    for track in tracks:
+        close = np.array([one.t_s for one in track.sightings if one.dense])
+        for sighting in track.sightings:
+            if not sighting.dense and (np.abs(close - sighting.t_s) < tier.dense_radius_s).any():
+                found.append(_moment(track, sighting, tier, shots))
+    return sorted(found, key=lambda moment: moment.t_s)
 
 
 def further_moments(
@@ -107,8 +119,17 @@ def fitness(glance: Glance) -> float:
     return light * content * (0.3 + 0.7 * glance.sharpness)
 
 
-def nearest_good(glances: Sequence[Glance], shots: Shots, wanted_s: float, tolerance_s: float) -> Glance | None:
-    """The most presentable frame near a moment, the nearer the better; the nearest one if none is within reach."""
+def nearest_good(
+    glances: Sequence[Glance],
+    shots: Shots,
+    wanted_s: float,
+    tolerance_s: float,
+    at_hand: Collection[int] = (),
+) -> Glance | None:
+    """The most presentable frame near a moment, the nearer the better; the nearest one if none is within reach.
+
+    One of those `at_hand`, by PTS, which need no decoding, is taken where it is about as good.
+    """
     if not glances:
         return None
     within = [one for one in glances if abs(one.t_s - wanted_s) <= tolerance_s]
@@ -119,11 +140,19 @@ def nearest_good(glances: Sequence[Glance], shots: Shots, wanted_s: float, toler
         away = abs(one.t_s - wanted_s) / max(tolerance_s, 1e-9)
         return (0.05 + fitness(one)) * (0.2 + 0.8 * shots.steadiness(one.t_s)) * (1 - 0.3 * away)
 
-    return max(within, key=worth)
+    best = max(within, key=worth)
+    near = max((one for one in within if one.pts in at_hand), key=worth, default=None)
+    return near if near is not None and worth(near) >= _ABOUT_AS_GOOD * worth(best) else best
 
 
 def targets(
-    glances: Sequence[Glance], shots: Shots, source: SourceFacts, chunk: Chunk, last: bool, min_scenes: int
+    glances: Sequence[Glance],
+    shots: Shots,
+    source: SourceFacts,
+    chunk: Chunk,
+    last: bool,
+    min_scenes: int,
+    at_hand: Collection[int] = (),
 ) -> list[Target]:
     """Frames to stage for the chunk's provisional scenes and for the whole video, in time order.
 
@@ -134,7 +163,7 @@ def targets(
     found: list[Target] = []
 
     def want(wanted_s: float, tolerance_s: float, kind: str, within: Sequence[Glance]) -> None:
-        glance = nearest_good(within, shots, wanted_s, tolerance_s)
+        glance = nearest_good(within, shots, wanted_s, tolerance_s, at_hand)
         if glance is not None:
             found.append(Target(glance.pts, glance.t_s, wanted_s, tolerance_s, kind))
 

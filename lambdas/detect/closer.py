@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lambdas.contracts import ScanTier, Settings, SourceFacts
-from lambdas.detect.candidates import Moment, Target
+from lambdas.detect.candidates import Moment
 from lambdas.detect.frames import ChunkReader, Frame
 from lambdas.detect.looks import Looker, Stopwatch, compare, settle, usual
 from lambdas.detect.pictures import Picture, picture
@@ -23,6 +23,10 @@ _SAME_FACE_OVERLAP = 0.3
 
 _SAME_PLACE_OVERLAP = 0.5
 """The same for a face that was given to another track."""
+
+_COARSE_STEP = 0.9
+"""Share of the dense look's step; where the scan's frames lie further apart, the dense look takes every frame. At 25
+and 30 frames a second they are 0.03 to 0.1 s apart, at 12 up to 0.25 s."""
 
 
 @dataclass
@@ -43,7 +47,7 @@ class _Open:
 
     moment: Moment
     best: Sighting | None = None
-    image: NDArray[np.uint8] | None = None
+    frame: Frame | None = None
 
 
 def look_closer(
@@ -53,22 +57,21 @@ def look_closer(
     tier: ScanTier,
     seen: Scan,
     moments: Sequence[Moment],
-    targets: Sequence[Target],
     doubtful: Sequence[tuple[int, int]],
     looker: Looker,
     newcomers: Tracker,
     watch: Stopwatch,
 ) -> Closer:
-    """Decodes the spans around moments, targets and doubtful cuts once, in order.
+    """Decodes the spans around moments and doubtful cuts once, in order.
 
     Faces of the dense look that belong to no moment go to `newcomers`.
     """
     found = Closer()
-    wanted = {target.pts for target in targets} | {moment.pts for moment in moments if tier.dense_looks == 0}
     waiting = list(moments)
     active: list[_Open] = []
     spans = [(source.pts(moment.low_s), source.pts(moment.high_s)) for moment in moments]
-    spans += [(pts, pts + 1) for pts in sorted(wanted)] + [(before, after + 1) for before, after in doubtful]
+    spans += [(before, after + 1) for before, after in doubtful]
+    exact = [*doubtful, *spans] if _step_s(seen.glances) > _COARSE_STEP * tier.dense_step_s else doubtful
     scorer: SceneScorer | None = None
     rest = sorted(doubtful)
     next_look_s = float("-inf")
@@ -77,11 +80,11 @@ def look_closer(
     levels = {track: usual(track) for track in tracks}
 
     def close(one: _Open) -> None:
-        if one.best is not None and one.image is not None and one.best.pts not in found.pictures:
+        if one.best is not None and one.frame is not None and one.best.pts not in found.pictures:
             with watch.step("stage"):
-                found.pictures[one.best.pts] = picture(one.best.pts, one.best.t_s, one.image)
+                found.pictures[one.best.pts] = picture(one.best.pts, one.best.t_s, one.frame.bgr())
 
-    for frame in _timed(_spans(reader, spans, seen.keyframes), watch):
+    for frame in _timed(_spans(reader, spans, seen.keyframes, exact), watch):
         if frame.corrupt:
             continue
         t_s = source.seconds(frame.pts)
@@ -90,9 +93,6 @@ def look_closer(
         for one in [one for one in active if one.moment.high_s <= t_s]:
             active.remove(one)
             close(one)
-        if frame.pts in wanted and frame.pts not in found.pictures:
-            with watch.step("stage"):
-                found.pictures[frame.pts] = picture(frame.pts, t_s, frame.bgr())
         while rest and rest[0][1] < frame.pts:
             rest.pop(0)
             scorer = None
@@ -108,8 +108,8 @@ def look_closer(
                 after = rest.pop(0)[1]
                 if not (rest and rest[0][0] == after):
                     scorer = None
-        exact = any(one.moment.pts == frame.pts for one in active)
-        if tier.dense_looks and active and (t_s >= next_look_s or exact):
+        on_it = any(one.moment.pts == frame.pts for one in active)
+        if tier.dense_looks and active and (t_s >= next_look_s or on_it):
             next_look_s = t_s + tier.dense_step_s - 1e-6
             _look(frame, t_s, levels, active, found, looker, newcomers, seen)
     for one in active:
@@ -131,6 +131,23 @@ def _look(
     sightings = looker.look(frame, dense=True)
     if not sightings:
         return
+    seen_as = assign(sightings, t_s, levels, seen, found, newcomers)
+    for one in active:
+        best = seen_as.get(one.moment.track) or _in_place(one.moment.track, t_s, sightings)
+        if best is not None and (one.best is None or best.score > one.best.score):
+            one.best = best
+            one.frame = frame
+
+
+def assign(
+    sightings: Sequence[Sighting],
+    t_s: float,
+    levels: Mapping[Track, Usual],
+    seen: Scan,
+    found: Closer,
+    newcomers: Tracker,
+) -> dict[Track, Sighting]:
+    """Gives each face of one closely looked at frame to the track that is expected there, or to `newcomers`."""
     low_s, high_s = seen.shots.span(t_s)
     # A track's shot, not its first and last sighting, bounds where its face may be met.
     here = [track for track in levels if low_s <= track.start_s < high_s]
@@ -148,12 +165,8 @@ def _look(
             compare(sighting, levels[track])
             found.dense.append((track, sighting))
             seen_as[track] = sighting
-    for one in active:
-        best = seen_as.get(one.moment.track) or _in_place(one.moment.track, t_s, sightings)
-        if best is not None and (one.best is None or best.score > one.best.score):
-            one.best = best
-            one.image = frame.bgr()
     newcomers.add(t_s, [sighting for column, sighting in enumerate(sightings) if column not in assigned])
+    return seen_as
 
 
 def _in_place(track: Track, t_s: float, sightings: Sequence[Sighting]) -> Sighting | None:
@@ -167,14 +180,33 @@ def fetch(
 ) -> None:
     """Adds the pictures of single frames, by PTS, that the second pass did not keep."""
     missing = {pts for pts in wanted if pts not in closer.pictures}
-    for frame in _timed(_spans(reader, [(pts, pts + 1) for pts in missing], seen.keyframes), watch):
+    for pts in sorted(missing & seen.at_hand.keys()):
+        with watch.step("stage"):
+            closer.pictures[pts] = picture(pts, source.seconds(pts), seen.at_hand[pts].bgr())
+        missing.remove(pts)
+    singles = [(pts, pts + 1) for pts in missing]
+    for frame in _timed(_spans(reader, singles, seen.keyframes, singles), watch):
         if frame.pts in missing:
             with watch.step("stage"):
                 closer.pictures[frame.pts] = picture(frame.pts, source.seconds(frame.pts), frame.bgr())
 
 
-def _spans(reader: ChunkReader, spans: Sequence[tuple[int, int]], keyframes: Sequence[int]) -> Iterator[Frame]:
-    """Frames of all spans, ascending, each once; frames between spans of one GOP may come along."""
+def _step_s(glances: Sequence[Glance]) -> float:
+    """Seconds between frames of the scan, their 90th percentile; 0 with fewer than two."""
+    steps = np.diff([one.t_s for one in glances])
+    return float(np.percentile(steps, 90)) if len(steps) else 0.0
+
+
+def _spans(
+    reader: ChunkReader,
+    spans: Sequence[tuple[int, int]],
+    keyframes: Sequence[int],
+    exact: Sequence[tuple[int, int]],
+) -> Iterator[Frame]:
+    """Frames of all spans, ascending, each once; frames between spans of one GOP may come along.
+
+    Frames that no other refers to come only where a span of `exact` is near: the others are a frame or two away.
+    """
     marks = np.array(keyframes)
     merged: list[list[int]] = []
     for low, high in sorted(spans):
@@ -184,7 +216,15 @@ def _spans(reader: ChunkReader, spans: Sequence[tuple[int, int]], keyframes: Seq
         else:
             merged.append([low, high])
     for low, high in merged:
-        yield from reader.frames(low, high, all_frames=True, loop_filter=True)
+        inside = [int(mark) for mark in marks[(marks > low) & (marks < high)]]
+        parts: list[tuple[int, int, bool]] = []
+        for start, end in itertools.pairwise([low, *inside, high]):
+            every = any(before < end and start <= after for before, after in exact)
+            if parts and parts[-1][2] == every:
+                start = parts.pop()[0]
+            parts.append((start, end, every))
+        for start, end, every in parts:
+            yield from reader.frames(start, end, all_frames=every)
 
 
 def _timed(frames: Iterator[Frame], watch: Stopwatch) -> Iterator[Frame]:

@@ -6,10 +6,14 @@ with here, once.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import heapq
 import itertools
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal, Self, cast
 
 import av
@@ -45,6 +49,22 @@ BORDER_S = 0.16
 """So near to a chunk's border every frame is decoded: four or five frames, so that a cut beside it is found exactly."""
 KNEE = 0.5
 """Share of diffuse white above which highlights are compressed."""
+KEPT_BYTES = 192 * 2**20
+"""Packets of one chunk kept in memory so that nothing is read twice: 60 s at 26 Mb/s. Beyond it they are read again."""
+
+
+M_MMAP_THRESHOLD = -3
+"""glibc's mallopt parameter (malloc.h)."""
+OWN_PAGES_BYTES = 3 * 2**19
+"""Pictures from this size on get pages of their own. On glibc's heap, between what lives long, they left holes: 1.2 GB
+after a minute of 1080p instead of 0.3 GB. Fixed, since glibc raises it by itself to whatever was freed once."""
+
+
+@lru_cache(maxsize=1)
+def give_large_pictures_their_own_pages() -> None:
+    """Does so in this process, where the C library is glibc."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, OWN_PAGES_BYTES)
 
 
 class Frame:
@@ -78,6 +98,20 @@ class Frame:
         return self._field
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What is known of a stretch of packets before any of them is decoded, in order of time."""
+
+    times: NDArray[np.int64]
+    """(n,) PTS."""
+    sizes: NDArray[np.int64]
+    """(n,) bytes."""
+    keys: NDArray[np.bool_]
+    """(n,) whether it is a keyframe."""
+    next_key_pts: int | None
+    """The keyframe after the stretch; None where the video ends with it."""
+
+
 class ChunkReader:
     """Reads one chunk of `source` at `location`; a context manager. Decodes on one thread: chunks run side by side.
 
@@ -96,7 +130,9 @@ class ChunkReader:
         """PTS where the last frame stops being shown, as far as its packet tells."""
         self.location = location
         self.name = name
-        self._doors: dict[bool, _Door] = {}
+        give_large_pictures_their_own_pages()
+        self._open_door: _Door | None = None
+        self._pass_over: int | None = None
         self._reformatters: dict[tuple[int, int, int, int], VideoReformatter] = {}
         self._field_filter: tuple[tuple[int, int, str], Graph] | None = None
 
@@ -104,9 +140,15 @@ class ChunkReader:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        for door in self._doors.values():
-            door.close()
-        self._doors.clear()
+        if self._open_door is not None:
+            self._open_door.close()
+            self._open_door = None
+
+    @property
+    def _door(self) -> _Door:
+        if self._open_door is None:
+            self._open_door = _Door(self)
+        return self._open_door
 
     @property
     def frame_count(self) -> int | None:
@@ -119,13 +161,12 @@ class ChunkReader:
         end_pts: int | None = None,
         *,
         all_frames: bool,
-        loop_filter: bool,
     ) -> Iterator[Frame]:
         """The chunk's frames with start_pts <= pts < end_pts, in display order; None reaches to the chunk's border.
 
         `all_frames=False` passes over frames that no other frame refers to, where the codec allows it, but for those
-        within BORDER_S of the chunk's borders, which are compared across them;
-        `loop_filter=False` is faster and good enough to detect, not to keep. One pass at a time.
+        within BORDER_S of the chunk's borders, which are compared across them; those it gives are the same bit by bit.
+        One pass at a time.
         """
         lo = self.chunk.start_pts if start_pts is None else max(start_pts, self.chunk.start_pts)
         hi = self.chunk.end_pts if end_pts is None else min(end_pts, self.chunk.end_pts)
@@ -133,12 +174,12 @@ class ChunkReader:
             return
         whole = (lo, hi) == (self.chunk.start_pts, self.chunk.end_pts)
         decode_from = self.chunk.decode_from_pts if lo == self.chunk.start_pts else lo
-        door = self._doors.get(loop_filter)
-        if door is None:
-            door = self._doors[loop_filter] = _Door(self, loop_filter=loop_filter)
+        door = self._door
         # Without presentation times a frame's time is the least of those decoded and not yet out; that takes them all.
         all_frames = all_frames or door.reorders_without_pts
         waiting: list[int] = []
+        self._pass_over = None
+        key = resumed = -OPEN_END
         packets = door.packets_from(decode_from)
         border = round(BORDER_S / self.source.time_base)
         sent = given = 0
@@ -148,8 +189,31 @@ class ChunkReader:
         past = False
         for packet in packets:
             time = None if packet is None else packet_time(packet, holds_pts=door.holds_pts)
+            if self._pass_over is not None and key > self._pass_over:
+                # The decoder is in the next GOP already.
+                self._pass_over = None
+            if self._pass_over is not None:
+                if packet is None:
+                    # What the decoder still holds was passed over.
+                    break
+                if not packet.is_keyframe or time is None or time >= hi:
+                    if time is not None and lo <= time < hi and not packet.is_discard:
+                        sent += 1
+                        if whole:
+                            shown.append((time, time + (packet.duration or 0)))
+                    if time is not None and (packet.dts if packet.dts is not None else time) >= hi:
+                        break
+                    continue
+                door.decoder.flush_buffers()
+                self._pass_over = None
+                # Frames shown before the keyframe refer to what was passed over.
+                resumed = time
+            if packet is not None and packet.is_keyframe and time is not None:
+                key = time
             near = time is not None and not (lo + border <= time < hi - border)
-            door.decoder.skip_frame = "DEFAULT" if all_frames or near else "NONREF"
+            # Of what is shown before the span, only what others refer to is needed.
+            early = time is not None and time < lo and not door.reorders_without_pts
+            door.decoder.skip_frame = "DEFAULT" if (all_frames or near) and not early else "NONREF"
             try:
                 decoded = door.decoder.decode(packet)
             except av.error.FFmpegError:
@@ -173,7 +237,7 @@ class ChunkReader:
                 last = max(last, pts)
                 if pts >= hi:
                     past = True
-                elif pts >= lo:
+                elif pts >= max(lo, resumed):
                     given += 1
                     yield Frame(picture, pts, self)
             # Once a frame of the next span came out, this one's are all out too, unless the stream begins with wrong
@@ -188,6 +252,22 @@ class ChunkReader:
                 self.first_pts = min(shown)[0]
                 self.last_pts, self.end_pts = max(shown)
 
+    def outlook(self, pts: int, reach: int) -> Outlook | None:
+        """The GOP around `pts`, with as much as `reach` ticks before it; read ahead if need be.
+
+        None where it can't be told: a GOP that goes on for more than `reach` ticks after `pts`, times unknown, or more
+        packets than are kept.
+        """
+        return self._door.outlook(pts, reach)
+
+    def any_between(self, before: int, after: int) -> bool:
+        """Whether the chunk has a frame with before < pts < after, or may have one."""
+        return self._door.any_between(before, after)
+
+    def pass_over(self, pts: int) -> None:
+        """Lets the running pass go on with the keyframe after `pts`, its latest frame."""
+        self._pass_over = pts
+
     def scaled(self, picture: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
         """`picture` as BGR uint8 (height, width, 3), high dynamic range brought to standard, not yet turned."""
         key = (picture.width, picture.height, width, height)
@@ -199,10 +279,11 @@ class ChunkReader:
                 picture, width, height, format="rgb48le", interpolation=Interpolation.AREA, threads=1
             )
             return tone_mapped(np.asarray(deep.to_ndarray(), dtype=np.uint16), self.source.hdr)
-        bgr = reformatter.reformat(
-            picture, width, height, format="bgr24", interpolation=Interpolation.AREA, threads=1
-        ).to_ndarray()
-        return np.ascontiguousarray(bgr, dtype=np.uint8)
+        bgr = reformatter.reformat(picture, width, height, format="bgr24", interpolation=Interpolation.AREA, threads=1)
+        plane = bgr.planes[0]
+        # The picture's own memory, where its lines follow one another without gaps.
+        lines = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
+        return np.ascontiguousarray(lines[:, : 3 * width]).reshape(height, width, 3)
 
     def one_field(self, picture: VideoFrame) -> VideoFrame:
         """The upper field of an interlaced picture: half its lines, one moment."""
@@ -220,21 +301,128 @@ class ChunkReader:
 
 
 class _Door:
-    """An open container and its decoder, both positioned together. A decoder keeps its loop filter for life."""
+    """An open container, its decoder, and the packets that were read from it, kept for further passes."""
 
-    def __init__(self, reader: ChunkReader, *, loop_filter: bool) -> None:
+    def __init__(self, reader: ChunkReader) -> None:
         self._location = reader.location
         self._name = reader.name
         self._source = reader.source
         self._stream_index = 0 if reader.chunk.segment_key is not None else reader.source.video_stream
-        self._loop_filter = loop_filter
         self._container = self._open()
+        self._kept: list[Packet[VideoStream] | None] | None = []
+        """Packets from where the first pass began, in file order; None once there are too many."""
+        self._kept_bytes = 0
+        self._spilled: list[Packet[VideoStream] | None] = []
+        """The packets kept when they became too many, until the running pass is through with them."""
+        self._ended = False
+        self._facts: list[tuple[int, int, bool]] = []
+        """Time, bytes and whether it is a keyframe, of each packet kept."""
+        self._last_key = 0
+        """Where in `_facts` the latest keyframe stands."""
+        self._coming: Iterator[Packet[VideoStream] | None] | None = None
+        """The packets after those kept."""
 
     def close(self) -> None:
         self._container.close()
 
     def packets_from(self, pts: int) -> Iterator[Packet[VideoStream] | None]:
-        """Packets in file order from a keyframe shown at or before `pts`, or from the start; None is the flush."""
+        """Packets in file order from a keyframe shown at or before `pts`, or from the start; None is the flush.
+
+        The decoder is made ready for them.
+        """
+        self.decoder.flush_buffers()
+        if self._kept is None:
+            return self._sought(pts)
+        if self._coming is None:
+            self._coming = self._sought(pts)
+            return self._replayed(0)
+        latest = None
+        for index, packet in enumerate(self._kept):
+            if packet is not None and packet.is_keyframe:
+                time = self._time(packet)
+                if time is not None and time <= pts:
+                    latest = index
+        # The first pass began at or before whatever the chunk holds.
+        return self._replayed(latest or 0)
+
+    def _replayed(self, index: int) -> Iterator[Packet[VideoStream] | None]:
+        """Packets from the kept one of this number on, those still to come after them; None at the end."""
+        assert self._coming is not None
+        while True:
+            kept = self._kept if self._kept is not None else self._spilled
+            if index >= len(kept):
+                if self._kept is None:
+                    # What is read from here on nobody keeps.
+                    self._spilled = []
+                    yield from self._coming
+                    return
+                if self._ended:
+                    return
+                self._read_one()
+                continue
+            packet = kept[index]
+            index += 1
+            yield packet
+
+    def outlook(self, pts: int, reach: int) -> Outlook | None:
+        """See `ChunkReader.outlook`."""
+        if self.reorders_without_pts:
+            return None
+        while self._kept is not None:
+            later = [time for time, _, key in self._facts[self._last_key :] if key and time > pts]
+            if later or self._ended:
+                break
+            if self._facts and self._facts[-1][0] > pts + reach:
+                return None
+            self._read_one()
+        if self._kept is None:
+            return None
+        stretch: list[tuple[int, int, bool]] = []
+        after = None
+        for time, size, key in reversed(self._facts):
+            if key and time > pts:
+                after = time
+            elif time < pts - reach:
+                break
+            else:
+                stretch.append((time, size, key))
+        stretch = sorted(one for one in stretch if after is None or one[0] < after)
+        if after is not None and after > pts + reach:
+            return None
+        times, sizes, keys = zip(*stretch, strict=True) if stretch else ((), (), ())
+        return Outlook(np.array(times, np.int64), np.array(sizes, np.int64), np.array(keys, np.bool_), after)
+
+    def any_between(self, before: int, after: int) -> bool:
+        """See `ChunkReader.any_between`."""
+        if self._kept is None or self.reorders_without_pts:
+            return True
+        for time, _, _ in reversed(self._facts):
+            if before < time < after:
+                return True
+            if time < before - (after - before) - 1 / self._source.time_base:
+                break
+        return False
+
+    def _read_one(self) -> bool:
+        """Keeps one packet more; False at the end."""
+        assert self._coming is not None and self._kept is not None
+        packet = next(self._coming, None)
+        if packet is None:
+            self._ended = True
+        self._kept.append(packet)
+        if packet is not None:
+            self._kept_bytes += packet.size
+            time = self._time(packet)
+            if time is not None:
+                if packet.is_keyframe:
+                    self._last_key = len(self._facts)
+                self._facts.append((time, packet.size, bool(packet.is_keyframe)))
+            if self._kept_bytes > KEPT_BYTES:
+                self._spilled = self._kept
+                self._kept = None
+        return not self._ended
+
+    def _sought(self, pts: int) -> Iterator[Packet[VideoStream] | None]:
         if pts > -OPEN_END:
             for back_off_s in BACK_OFF_S:
                 target = pts - round(back_off_s / self._source.time_base)
@@ -262,8 +450,6 @@ class _Door:
                 other.discard = Discard.all
         self.decoder = self.stream.codec_context
         self.decoder.thread_count = 1
-        if not self._loop_filter:
-            self.decoder.options = {"skip_loop_filter": "all"}
         self.holds_pts = holds_pts(container)
         self.reorders_without_pts = not self.holds_pts and self.decoder.reorder_depth > 0
         self._fresh = True
@@ -292,7 +478,6 @@ class _Door:
         return self._demux()
 
     def _demux(self) -> Iterator[Packet[VideoStream] | None]:
-        self.decoder.flush_buffers()
         packets = self._container.demux(self.stream)
         while True:
             try:

@@ -38,10 +38,10 @@ from lambdas.detect.candidates import (
     choose_staged,
     doubtful_spans,
     further_moments,
-    moments,
+    looked_at,
     targets,
 )
-from lambdas.detect.closer import Closer, fetch, look_closer, refined
+from lambdas.detect.closer import Closer, assign, fetch, look_closer, refined
 from lambdas.detect.frames import ChunkReader
 from lambdas.detect.looks import Looker, Stopwatch, compare, usual
 from lambdas.detect.packs import Pack, load_pack
@@ -145,22 +145,23 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
         for track in tracks:
             _compare_with_usual(track)
         last = index == len(plan.chunks) - 1
-        wanted = targets(seen.glances, seen.shots, source, chunk, last, settings.min_scenes)
-        looked = moments(tracks, tier, seen.shots)
+
+        def wanted_of(glances: Sequence[Glance], shots: Shots) -> list[Target]:
+            at_hand = seen.at_hand.keys() | seen.pictures.keys()
+            return targets(glances, shots, source, chunk, last, settings.min_scenes, at_hand)
+
+        wanted = wanted_of(seen.glances, seen.shots)
         newcomers = dense_tracker()
-        closer = look_closer(
-            reader,
-            source,
-            settings,
-            tier,
-            seen,
-            looked,
-            wanted,
-            doubtful_spans(seen.glances, settings.scene_threshold, seen.skipped),
-            looker,
-            newcomers,
-            watch,
-        )
+        doubtful = [
+            (before, after)
+            for before, after in doubtful_spans(seen.glances, settings.scene_threshold, seen.skipped)
+            if reader.any_between(before, after)
+        ]
+        closer = look_closer(reader, source, settings, tier, seen, [], doubtful, looker, newcomers, watch)
+        closer.pictures.update(seen.pictures)
+        levels = {track: usual(track) for track in tracks}
+        for t_s, sightings in seen.dense:
+            assign(sightings, t_s, levels, seen, closer, newcomers)
         strangers = dense_tracker()
         robbed = _return_strays(closer, strangers, looker, distances, 2.5 * tier.period_s)
         _join_dense(closer)
@@ -174,12 +175,14 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
             moment
             for members in people
             if tier.dense_looks and not any(_shows_clean(track, closer) for track in members)
-            for moment in further_moments(members, looked, tier, seen.shots, _FURTHER_LOOKS)
+            for moment in further_moments(
+                members, looked_at(members, tier, seen.shots), tier, seen.shots, _FURTHER_LOOKS
+            )
         ]
         if again:
             again.sort(key=lambda moment: moment.t_s)
             # Faces of nobody looked for were met by the first look already: their tracks are let go.
-            more = look_closer(reader, source, settings, tier, seen, again, [], [], looker, dense_tracker(), watch)
+            more = look_closer(reader, source, settings, tier, seen, again, [], looker, dense_tracker(), watch)
             robbed += _return_strays(more, dense_tracker(), looker, distances, 2.5 * tier.period_s)
             _join_dense(more)
             for members in people:
@@ -195,8 +198,9 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
         shots = Shots(glances, settings)
         if shots.changes != seen.shots.changes:
             # Some cut of the first pass was none, or another was: the scenes to show are others.
-            wanted = targets(glances, shots, source, chunk, last, settings.min_scenes)
-        missing = [_best(track).pts for track in (*late, *robbed)] + [target.pts for target in wanted]
+            wanted = wanted_of(glances, shots)
+        at_once = tracks if tier.dense_looks == 0 else []
+        missing = [_best(track).pts for track in (*at_once, *late, *robbed)] + [target.pts for target in wanted]
         missing += [pts for members in people for pts in _better_unseen(members, closer)]
         fetch(reader, source, seen, missing, closer, watch)
         tracks += late

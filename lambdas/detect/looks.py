@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lambdas.contracts import QUALITY_PARTS, Settings, SourceFacts
 from lambdas.detect.expression import UNREAD, Expression, ExpressionReader, expression_reader
-from lambdas.detect.faces import Detector, Embedder
+from lambdas.detect.faces import Detector, Embedder, detect_near
 from lambdas.detect.frames import Frame
 from lambdas.detect.quality import Usual, compare_with_usual, quality_parts, score, usual_of
 from lambdas.detect.tracks import Sighting, Track
@@ -21,6 +21,11 @@ from lambdas.detect.tracks import Sighting, Track
 _STEADY = QUALITY_PARTS.index("steady")
 _READABLE_PX = 24
 """Smaller faces have eyes of five pixels: open or not, they look the same."""
+
+_EASILY_FOUND_PX = 64.0
+"""Shorter side of a face known to be there, in the detector's picture."""
+_SHARES = (0.3, 0.4, 0.5, 0.6, 0.75)
+"""Sizes of the detector's picture for large faces."""
 
 
 @dataclass
@@ -54,15 +59,22 @@ class Looker:
         self.dimensions = embedder.size
         self.looked = 0
 
-    def look(self, frame: Frame, *, dense: bool) -> list[Sighting]:
-        """The frame's faces, left to right. `steady` is left at 1 until the frame's surroundings are known."""
+    def look(self, frame: Frame, *, dense: bool, near: NDArray[np.float32] | None = None) -> list[Sighting]:
+        """The frame's faces, left to right. `steady` is left at 1 until the frame's surroundings are known.
+
+        With `near`, (n, 4) xyxy in pixels of the full frame, only those about these boxes are looked for.
+        """
         self.looked += 1
-        width, height = self._size
+        width, height = self._size if near is None else self._size_for(near)
+        scale = np.array([self._source.width / width, self._source.height / height], np.float32)
         with self._watch.step("convert"):
             picture = frame.bgr(width, height)
         with self._watch.step("detect"):
-            found = self._detector.detect(picture, self._settings.min_confidence)
-        scale = np.array([self._source.width / width, self._source.height / height], np.float32)
+            if near is None:
+                found = self._detector.detect(picture, self._settings.min_confidence)
+            else:
+                expected = np.asarray(near / np.tile(scale, 2), np.float32)
+                found = detect_near(self._detector, picture, expected, self._settings.min_confidence)
         boxes = found.boxes * np.tile(scale, 2)
         large_enough = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) >= self._settings.min_face_px
         if not large_enough.any():
@@ -78,6 +90,13 @@ class Looker:
                 self._sighting(full, frame.pts, t_s, boxes, landmarks[row], float(confidences[row]), row, dense)
                 for row in order
             ]
+
+    def _size_for(self, near: NDArray[np.float32]) -> tuple[int, int]:
+        """(width, height) at which the smallest of these faces, (n, 4) xyxy, is still easily found."""
+        width, height = self._size
+        smallest = float((near[:, 2:] - near[:, :2]).min()) * width / self._source.width
+        share = next((share for share in _SHARES if smallest * share >= _EASILY_FOUND_PX), 1.0)
+        return max(1, round(width * share)), max(1, round(height * share))
 
     def embed(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """(n, d) L2-normed embeddings of aligned crops."""

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from lambdas.contracts import ScanTier, Settings, SourceFacts
 from lambdas.detect.blends import Blends, sliver
-from lambdas.detect.frames import ChunkReader
+from lambdas.detect.frames import ChunkReader, Frame
 from lambdas.detect.looks import Looker, Stopwatch, settle
+from lambdas.detect.pictures import Picture, picture
+from lambdas.detect.recent import Recent
 from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, Shots, glance, glance_height
 from lambdas.detect.tracks import Sighting, Track, Tracker
 
@@ -20,6 +22,9 @@ _AFTER_CUT_S = 0.2
 the scan period would be missed by the regular grid."""
 
 
+_AT_HAND_BYTES = 192 * 2**20
+"""Decoded frames kept until it is known which are wanted: 62 of 1080p, a minute of looks."""
+_FEWEST_AT_HAND = 40
 _TINY_S = 2.0
 """Of so short a video every frame may be wanted."""
 
@@ -39,6 +44,12 @@ class Scan:
     skipped: bool
     """Whether frames were left out, so that a cut may stand a frame or two late."""
     corrupt: int
+    at_hand: dict[int, Frame]
+    """Frames looked at, still decoded, by PTS."""
+    dense: list[tuple[float, list[Sighting]]]
+    """Seconds and sightings of each close look, ascending."""
+    pictures: dict[int, Picture]
+    """Frames encoded on the way, by PTS."""
     first_frame: NDArray[np.uint8]
     """(h, GLANCE_WIDTH, 3) the chunk's first decoded frame; h is 0 if there is none."""
     last_frame: NDArray[np.uint8]
@@ -58,10 +69,14 @@ def scan(
     keyframes: list[int] = []
     faces: list[tuple[float, list[Sighting]]] = []
     ends: list[NDArray[np.uint8]] = []
+    at_hand: dict[int, Frame] = {}
+    most_at_hand = max(_FEWEST_AT_HAND, _AT_HAND_BYTES // (source.width * source.height * 3 // 2))
+    pictures: dict[int, Picture] = {}
+    recent = Recent(looker, source, settings, tier, watch)
     corrupt = 0
     next_grid: int | None = None
     extra_s = math.inf
-    frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S, loop_filter=False)
+    frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S)
     while True:
         with watch.step("decode"):
             frame = next(frames, None)
@@ -78,12 +93,15 @@ def scan(
             value = scorer.score(small)
             glances.append(glance(frame.pts, t_s, small, value))
             slivers.append(sliver(small))
+        if value >= settings.scene_threshold:
+            recent.cut(t_s)
         ends = [ends[0], small] if ends else [small, small]
         if next_grid is None:
             next_grid = math.ceil(t_s / tier.period_s - 1e-6)
             extra_s = t_s + _AFTER_CUT_S
         elif value >= settings.scene_threshold:
             extra_s = t_s + _AFTER_CUT_S
+        seen: list[Sighting] | None = None
         on_grid = t_s >= next_grid * tier.period_s - 1e-6
         if on_grid or t_s >= extra_s:
             if on_grid:
@@ -93,15 +111,36 @@ def scan(
             seen = looker.look(frame, dense=False)
             if seen:
                 faces.append((t_s, seen))
+            _keep(frame, source, at_hand, most_at_hand, pictures, watch)
+        recent.add(frame, glances[-1], slivers[-1], seen)
+    recent.cut()
+    pictures.update(recent.pictures)
     shots = Shots(glances, settings)
     blends = Blends([one.t_s for one in glances], slivers)
-    for t_s, seen in faces:
-        for sighting in seen:
+    for t_s, met in faces:
+        for sighting in met:
             settle(sighting, min(shots.steadiness(t_s), blends.clearness(t_s)))
     nothing = np.zeros((0, GLANCE_WIDTH, 3), np.uint8)
     first, last = ends if ends else (nothing, nothing)
     skipped = len(glances) + corrupt < (reader.frame_count or 0)
-    return Scan(glances, keyframes, faces, shots, blends, skipped, corrupt, first, last)
+    dense = sorted(recent.sightings, key=lambda look: look[0])
+    return Scan(glances, keyframes, faces, shots, blends, skipped, corrupt, at_hand, dense, pictures, first, last)
+
+
+def _keep(
+    frame: Frame,
+    source: SourceFacts,
+    at_hand: dict[int, Frame],
+    most: int,
+    pictures: dict[int, Picture],
+    watch: Stopwatch,
+) -> None:
+    """Keeps the frame decoded; those for which there is no room are encoded, oldest first."""
+    at_hand[frame.pts] = frame
+    if len(at_hand) > most:
+        oldest = at_hand.pop(next(iter(at_hand)))
+        with watch.step("stage"):
+            pictures[oldest.pts] = picture(oldest.pts, source.seconds(oldest.pts), oldest.bgr())
 
 
 def track_faces(seen: Scan, tracker: Tracker) -> list[Track]:

@@ -67,10 +67,17 @@ class Shots:
 
     def steadiness(self, t_s: float) -> float:
         """1 where little moves and no cut is near, 0 at a cut."""
-        near = float(np.clip((self.cut_distance_s(t_s) - 0.04) / 0.2, 0, 1))
-        low, high = np.searchsorted(self._times, (t_s - 0.12, t_s + 0.12))
-        motion = float(self._scores[low:high].mean()) if high > low else 0.0
-        return near * (1 - min(0.6, 0.6 * motion / self._threshold))
+        return steadiness(t_s, self.cut_distance_s(t_s), self._times, self._scores, self._threshold)
+
+
+def steadiness(
+    t_s: float, cut_distance_s: float, times: NDArray[np.float64], scores: NDArray[np.float64], threshold: float
+) -> float:
+    """1 where little moves and no cut is near, 0 at a cut; `times` (k,) ascending seconds, `scores` (k,) of glances."""
+    near = float(np.clip((cut_distance_s - 0.04) / 0.2, 0, 1))
+    low, high = np.searchsorted(times, (t_s - 0.12, t_s + 0.12))
+    motion = float(scores[low:high].mean()) if high > low else 0.0
+    return near * (1 - min(0.6, 0.6 * motion / threshold))
 
 
 def columns_of(glances: Sequence[Glance]) -> SceneColumns:

@@ -40,7 +40,7 @@ def whole(clip: Path, **changes: object) -> Iterator[ChunkReader]:
 
 
 def pixels(reader: ChunkReader, start: int | None = None, end: int | None = None) -> list[tuple[int, bytes]]:
-    frames = reader.frames(start, end, all_frames=True, loop_filter=True)
+    frames = reader.frames(start, end, all_frames=True)
     return [(frame.pts, frame.bgr(40, 24).tobytes()) for frame in frames]
 
 
@@ -79,7 +79,7 @@ def test_a_window_is_clipped_to_the_chunk(tmp_path: Path) -> None:
 def test_a_pass_left_half_way_does_not_disturb_the_next(tmp_path: Path) -> None:
     with whole(make_clip("mp4_moov_first", tmp_path)) as reader:
         everything = pixels(reader)
-        for frame in reader.frames(all_frames=True, loop_filter=True):
+        for frame in reader.frames(all_frames=True):
             if frame.pts >= everything[30][0]:
                 break
         assert pixels(reader) == everything
@@ -88,24 +88,10 @@ def test_a_pass_left_half_way_does_not_disturb_the_next(tmp_path: Path) -> None:
 def test_frames_passed_over_are_only_those_nobody_refers_to(tmp_path: Path) -> None:
     with whole(make_clip("mp4_moov_first", tmp_path)) as reader:
         everything = dict(pixels(reader))
-        some = [(frame.pts, frame.bgr(40, 24).tobytes()) for frame in reader.frames(all_frames=False, loop_filter=True)]
+        some = [(frame.pts, frame.bgr(40, 24).tobytes()) for frame in reader.frames(all_frames=False)]
         assert reader.frame_count == len(everything) == 150
         assert 30 < len(some) < 100
         assert all(everything[pts] == seen for pts, seen in some)
-
-
-def test_without_loop_filter_frames_are_nearly_the_same_and_a_later_pass_is_not_affected(tmp_path: Path) -> None:
-    clip = tmp_path / "coarse.mp4"
-    ffmpeg(*picture(2), "-c:v", "libx264", "-preset", "veryfast", "-crf", "35", "-pix_fmt", "yuv420p", str(clip))
-    with whole(clip) as reader:
-        rough = [frame.bgr() for frame in reader.frames(all_frames=True, loop_filter=False)]
-        kept = [frame.bgr() for frame in reader.frames(all_frames=True, loop_filter=True)]
-        assert len(rough) == len(kept) == 50
-        differences = [np.abs(a.astype(int) - b).mean() for a, b in zip(rough, kept, strict=True)]
-        assert 0 < max(differences) < 12
-    with whole(clip) as reader:
-        for frame, expected in zip(reader.frames(all_frames=True, loop_filter=True), kept, strict=True):
-            assert np.array_equal(frame.bgr(), expected)
 
 
 @pytest.mark.parametrize("kind", ["mp4_moov_first", "ts", "mkv"])
@@ -120,7 +106,7 @@ def test_damaged_bytes_cost_only_the_frames_near_them(kind: str, tmp_path: Path)
     clip.write_bytes(data)
     chunk = Chunk(index=0, start_pts=-OPEN_END, end_pts=OPEN_END, decode_from_pts=-OPEN_END)
     with ChunkReader(str(clip), clip.name, known, chunk) as reader:
-        frames = list(reader.frames(all_frames=True, loop_filter=True))
+        frames = list(reader.frames(all_frames=True))
         times = [frame.pts for frame in frames]
         assert len(times) == len(set(times)) >= 120
         same = sum(everything.get(frame.pts) == frame.bgr(40, 24).tobytes() for frame in frames)
@@ -131,7 +117,7 @@ def test_a_single_frame_has_its_key_and_its_picture_at_every_size(tmp_path: Path
     clip = tmp_path / "one.mp4"
     ffmpeg(*picture(0.04), "-frames:v", "1", *X264.split(), "-pix_fmt", "yuv420p", str(clip))
     with whole(clip) as reader:
-        (frame,) = reader.frames(all_frames=True, loop_filter=True)
+        (frame,) = reader.frames(all_frames=True)
         assert frame.keyframe
         assert not frame.corrupt
         assert (frame.bgr().shape, frame.bgr().dtype) == ((96, 160, 3), np.uint8)
@@ -160,7 +146,7 @@ def halves(folder: Path, **options: str) -> Path:
 def test_pictures_are_turned_upright(rotation: int, red: tuple[slice, slice], tmp_path: Path) -> None:
     size = (160, 96) if rotation % 180 == 0 else (96, 160)
     with whole(halves(tmp_path), width=size[0], height=size[1], rotation=rotation) as reader:
-        frame = next(reader.frames(all_frames=True, loop_filter=True))
+        frame = next(reader.frames(all_frames=True))
         full = frame.bgr()
         assert full.shape == (size[1], size[0], 3)
         assert full[red][..., 2].min() > 200
@@ -171,7 +157,7 @@ def test_pictures_are_turned_upright(rotation: int, red: tuple[slice, slice], tm
 
 def test_wide_pixels_are_stretched(tmp_path: Path) -> None:
     with whole(halves(tmp_path), width=213, sample_aspect_ratio=4 / 3) as reader:
-        frame = next(reader.frames(all_frames=True, loop_filter=True))
+        frame = next(reader.frames(all_frames=True))
         assert frame.bgr().shape == (96, 213, 3)
 
 
@@ -182,7 +168,7 @@ def test_interlaced_motion_shows_one_moment(tmp_path: Path) -> None:
     ffmpeg("-f", "lavfi", "-i", "color=black:s=160x96:d=2:r=50", "-f", "lavfi", "-i", "color=white:s=16x96:d=2:r=50",
            "-filter_complex", graph, *X264.split(), "-flags", "+ildct+ilme", "-crf", "5", str(clip))  # fmt: skip
     with whole(clip) as reader:
-        for frame in reader.frames(all_frames=True, loop_filter=True):
+        for frame in reader.frames(all_frames=True):
             luma = frame.bgr()[8:-8].mean(axis=2)
             assert frame._decoded.interlaced_frame
             assert np.abs(np.diff(luma, axis=0)).mean() < 3
@@ -209,7 +195,7 @@ def test_high_dynamic_range_video_becomes_a_standard_picture(tmp_path: Path) -> 
     ffmpeg("-f", "lavfi", "-i", "color=0x949494:s=160x96:d=0.2:r=25", "-pix_fmt", "yuv420p10le", "-c:v", "libx265",
            "-x265-params", colours, str(clip))  # fmt: skip
     with whole(clip, hdr="pq") as reader:
-        shown = next(reader.frames(all_frames=True, loop_filter=True)).bgr()
+        shown = next(reader.frames(all_frames=True)).bgr()
         assert (shown.shape, shown.dtype) == ((96, 160, 3), np.uint8)
         assert 205 < shown.mean() < 240
 
@@ -222,12 +208,12 @@ def test_a_missing_file_and_a_wrong_stream_are_named(tmp_path: Path) -> None:
         ChunkReader(str(clip), "clip", known.model_copy(update={"video_stream": 1}), chunk) as reader,
         pytest.raises(NoVideoStream, match=r"^clip: stream 1 of 2 is no video$"),
     ):
-        next(reader.frames(all_frames=True, loop_filter=True))
+        next(reader.frames(all_frames=True))
     with (
         ChunkReader(str(tmp_path / "gone"), "gone", known, chunk) as reader,
         pytest.raises(SourceMissing, match=r"^gone: no such file$"),
     ):
-        next(reader.frames(all_frames=True, loop_filter=True))
+        next(reader.frames(all_frames=True))
 
 
 @pytest.mark.skipif(
@@ -237,7 +223,7 @@ def test_a_missing_file_and_a_wrong_stream_are_named(tmp_path: Path) -> None:
 def test_a_portrait_phone_clip_comes_upright() -> None:
     clip = Path(os.environ["TALENT_FRAMES_TEST_DATA"]) / "videos" / "portrait_rotated.mp4"
     with whole(clip, width=720, height=1280, rotation=270) as reader:
-        frame = next(reader.frames(all_frames=True, loop_filter=True))
+        frame = next(reader.frames(all_frames=True))
         expected = np.rot90(frame._decoded.to_ndarray(format="bgr24"), -1)
         assert frame.bgr().shape == (1280, 720, 3)
         assert np.abs(frame.bgr().astype(int) - expected).mean() < 3
