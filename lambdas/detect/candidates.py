@@ -28,6 +28,8 @@ _ABOUT_AS_GOOD = 0.8
 _APART_S = 0.05
 _CLEAR_S = 0.12
 """Seconds from the nearest cut or transition of a frame that is staged for its own sake."""
+DOUBTFUL_SHARE = 0.6
+"""Share of the threshold from which a change may be a cut."""
 _DOUBTFUL_CHANGE = 0.15
 """Change of layout that may be a cut, if it is sudden."""
 
@@ -278,7 +280,7 @@ def doubtful_spans(glances: Sequence[Glance], threshold: float, skipped: bool) -
     change = changes_of_layout(columns.layout.reshape(len(glances), -1, 3))
     sudden = stands_out(columns.t_s, change, times=0.9, mean=1.3)
     doubtful = (change >= _DOUBTFUL_CHANGE) & (columns.scores >= FAINT_SHARE * threshold) & sudden
-    doubtful |= columns.scores >= 0.6 * threshold
+    doubtful |= columns.scores >= DOUBTFUL_SHARE * threshold
     return [(glances[at - 1].pts, glances[at].pts) for at in np.flatnonzero(doubtful).tolist() if at > 0]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -216,15 +215,7 @@ def _spans(
         else:
             merged.append([low, high])
     for low, high in merged:
-        inside = [int(mark) for mark in marks[(marks > low) & (marks < high)]]
-        parts: list[tuple[int, int, bool]] = []
-        for start, end in itertools.pairwise([low, *inside, high]):
-            every = any(before < end and start <= after for before, after in exact)
-            if parts and parts[-1][2] == every:
-                start = parts.pop()[0]
-            parts.append((start, end, every))
-        for start, end, every in parts:
-            yield from reader.frames(start, end, all_frames=every)
+        yield from reader.frames(low, high, all_frames=exact)
 
 
 def _timed(frames: Iterator[Frame], watch: Stopwatch) -> Iterator[Frame]:

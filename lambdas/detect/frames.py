@@ -10,7 +10,8 @@ import contextlib
 import ctypes
 import heapq
 import itertools
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -47,6 +48,12 @@ HDR_PEAK_NITS = 1000.0
 """Luminance that becomes full white."""
 BORDER_S = 0.16
 """So near to a chunk's border every frame is decoded: four or five frames, so that a cut beside it is found exactly."""
+_USUAL_PACKETS = 30
+_LARGE_PACKET = 2.5
+"""Times the 90th percentile of the packets before: what a cut without a keyframe needs at least (3 to 10 times)."""
+_FEWEST_PACKETS = 6
+_AROUND_LARGE = 6
+"""Packets from a large one on that are all decoded: encoders put up to four that are shown before it behind it."""
 KNEE = 0.5
 """Share of diffuse white above which highlights are compressed."""
 KEPT_BYTES = 192 * 2**20
@@ -65,6 +72,11 @@ def give_large_pictures_their_own_pages() -> None:
     """Does so in this process, where the C library is glibc."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, OWN_PAGES_BYTES)
+
+
+def _is_large(size: int, before: Sequence[int]) -> bool:
+    """Whether a packet of so many bytes stands out from those before."""
+    return len(before) >= _FEWEST_PACKETS and size > _LARGE_PACKET * sorted(before)[int(0.9 * len(before))]
 
 
 class Frame:
@@ -133,6 +145,8 @@ class ChunkReader:
         give_large_pictures_their_own_pages()
         self._open_door: _Door | None = None
         self._pass_over: int | None = None
+        self._go_back: int | None = None
+        self._take_all = False
         self._reformatters: dict[tuple[int, int, int, int], VideoReformatter] = {}
         self._field_filter: tuple[tuple[int, int, str], Graph] | None = None
 
@@ -160,12 +174,14 @@ class ChunkReader:
         start_pts: int | None = None,
         end_pts: int | None = None,
         *,
-        all_frames: bool,
+        all_frames: bool | Sequence[tuple[int, int]],
     ) -> Iterator[Frame]:
         """The chunk's frames with start_pts <= pts < end_pts, in display order; None reaches to the chunk's border.
 
+        `all_frames` may also be spans of PTS, (from, to), outside which it is as with False.
         `all_frames=False` passes over frames that no other frame refers to, where the codec allows it, but for those
-        within BORDER_S of the chunk's borders, which are compared across them; those it gives are the same bit by bit.
+        within BORDER_S of the chunk's borders, which are compared across them, and those about a packet so large that a
+        cut may be there; those it gives are the same bit by bit.
         One pass at a time.
         """
         lo = self.chunk.start_pts if start_pts is None else max(start_pts, self.chunk.start_pts)
@@ -176,19 +192,40 @@ class ChunkReader:
         decode_from = self.chunk.decode_from_pts if lo == self.chunk.start_pts else lo
         door = self._door
         # Without presentation times a frame's time is the least of those decoded and not yet out; that takes them all.
-        all_frames = all_frames or door.reorders_without_pts
+        spans = [] if isinstance(all_frames, bool) else all_frames
+        all_frames = all_frames is True or door.reorders_without_pts
         waiting: list[int] = []
-        self._pass_over = None
+        self._pass_over = self._go_back = None
+        self._take_all = False
         key = resumed = -OPEN_END
+        floor = lo
         packets = door.packets_from(decode_from)
         border = round(BORDER_S / self.source.time_base)
-        sent = given = 0
+        counted: set[tuple[int, int | None, int | None]] = set()
         shown: list[tuple[int, int]] = []
+        given = 0
         last = -OPEN_END
         step = 1
         past = False
-        for packet in packets:
+        sizes: deque[int] = deque(maxlen=_USUAL_PACKETS)
+        all_for = 0
+        while True:
+            if self._go_back is not None:
+                floor, self._go_back = self._go_back + 1, None
+                key = resumed = -OPEN_END
+                past = False
+                packets = door.packets_from(floor)
+            try:
+                packet = next(packets)
+            except StopIteration:
+                break
             time = None if packet is None else packet_time(packet, holds_pts=door.holds_pts)
+            if packet is not None and time is not None and lo <= time < hi and not packet.is_discard:
+                identity = (time, packet.dts, packet.pos)
+                if identity not in counted:
+                    counted.add(identity)
+                    if whole:
+                        shown.append((time, time + (packet.duration or 0)))
             if self._pass_over is not None and key > self._pass_over:
                 # The decoder is in the next GOP already.
                 self._pass_over = None
@@ -197,10 +234,6 @@ class ChunkReader:
                     # What the decoder still holds was passed over.
                     break
                 if not packet.is_keyframe or time is None or time >= hi:
-                    if time is not None and lo <= time < hi and not packet.is_discard:
-                        sent += 1
-                        if whole:
-                            shown.append((time, time + (packet.duration or 0)))
                     if time is not None and (packet.dts if packet.dts is not None else time) >= hi:
                         break
                     continue
@@ -208,12 +241,19 @@ class ChunkReader:
                 self._pass_over = None
                 # Frames shown before the keyframe refer to what was passed over.
                 resumed = time
-            if packet is not None and packet.is_keyframe and time is not None:
-                key = time
-            near = time is not None and not (lo + border <= time < hi - border)
+            if packet is not None:
+                if packet.is_keyframe and time is not None:
+                    key = time
+                elif not packet.is_keyframe:
+                    if _is_large(packet.size, sizes):
+                        all_for = _AROUND_LARGE
+                    sizes.append(packet.size)
+            near = all_for > 0 or (time is not None and not (lo + border <= time < hi - border))
+            near |= time is not None and any(low <= time < high for low, high in spans)
+            all_for -= 1
             # Of what is shown before the span, only what others refer to is needed.
-            early = time is not None and time < lo and not door.reorders_without_pts
-            door.decoder.skip_frame = "DEFAULT" if (all_frames or near) and not early else "NONREF"
+            early = time is not None and time < floor and not door.reorders_without_pts
+            door.decoder.skip_frame = "DEFAULT" if (all_frames or near or self._take_all) and not early else "NONREF"
             try:
                 decoded = door.decoder.decode(packet)
             except av.error.FFmpegError:
@@ -221,10 +261,6 @@ class ChunkReader:
                 decoded = []
             if time is not None and door.reorders_without_pts:
                 heapq.heappush(waiting, time)
-            if packet is not None and time is not None and lo <= time < hi and not packet.is_discard:
-                sent += 1
-                if whole:
-                    shown.append((time, time + (packet.duration or 0)))
             for picture in decoded:
                 if door.reorders_without_pts:
                     pts = heapq.heappop(waiting) if waiting else None
@@ -237,17 +273,19 @@ class ChunkReader:
                 last = max(last, pts)
                 if pts >= hi:
                     past = True
-                elif pts >= max(lo, resumed):
+                elif pts >= max(floor, resumed):
                     given += 1
                     yield Frame(picture, pts, self)
+                    if self._go_back is not None:
+                        break
             # Once a frame of the next span came out, this one's are all out too, unless the stream begins with wrong
             # reordering or packets were lost: while some are missing, read on until no packet can be shown in time.
-            if past and packet is not None:
+            if past and packet is not None and self._go_back is None:
                 dts = packet.dts if packet.dts is not None else time
-                if not all_frames or given >= sent or (dts is not None and dts >= hi):
+                if not all_frames or given >= len(counted) or (dts is not None and dts >= hi):
                     break
         if whole:
-            self.packet_count = sent
+            self.packet_count = len(counted)
             if shown:
                 self.first_pts = min(shown)[0]
                 self.last_pts, self.end_pts = max(shown)
@@ -267,6 +305,14 @@ class ChunkReader:
     def pass_over(self, pts: int) -> None:
         """Lets the running pass go on with the keyframe after `pts`, its latest frame."""
         self._pass_over = pts
+
+    def take_all(self) -> None:
+        """Lets the running pass go on with every frame."""
+        self._take_all = True
+
+    def go_back(self, pts: int) -> None:
+        """Lets the running pass go on with the frame after `pts`, which it gave before."""
+        self._go_back = pts
 
     def scaled(self, picture: VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
         """`picture` as BGR uint8 (height, width, 3), high dynamic range brought to standard, not yet turned."""

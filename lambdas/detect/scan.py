@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lambdas.contracts import ScanTier, Settings, SourceFacts
 from lambdas.detect.blends import Blends, sliver
+from lambdas.detect.candidates import DOUBTFUL_SHARE
 from lambdas.detect.frames import ChunkReader, Frame
 from lambdas.detect.looks import Looker, Stopwatch, settle
 from lambdas.detect.pictures import Picture, picture
@@ -25,6 +26,8 @@ the scan period would be missed by the regular grid."""
 _AT_HAND_BYTES = 192 * 2**20
 """Decoded frames kept until it is known which are wanted: 62 of 1080p, a minute of looks."""
 _FEWEST_AT_HAND = 40
+_UNSURE_CUTS = 2
+"""So often a cut may lie in frames that were left out, which takes decoding its GOP once more; then none is left out."""
 _TINY_S = 2.0
 """Of so short a video every frame may be wanted."""
 
@@ -73,7 +76,7 @@ def scan(
     most_at_hand = max(_FEWEST_AT_HAND, _AT_HAND_BYTES // (source.width * source.height * 3 // 2))
     pictures: dict[int, Picture] = {}
     recent = Recent(looker, source, settings, tier, watch)
-    corrupt = 0
+    corrupt = unsure = 0
     next_grid: int | None = None
     extra_s = math.inf
     frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S)
@@ -95,6 +98,10 @@ def scan(
             slivers.append(sliver(small))
         if value >= settings.scene_threshold:
             recent.cut(t_s)
+        if value >= DOUBTFUL_SHARE * settings.scene_threshold and len(glances) > 1:
+            unsure += reader.any_between(glances[-2].pts, frame.pts)
+            if unsure == _UNSURE_CUTS:
+                reader.take_all()
         ends = [ends[0], small] if ends else [small, small]
         if next_grid is None:
             next_grid = math.ceil(t_s / tier.period_s - 1e-6)

@@ -55,6 +55,13 @@ class Track:
     """Sightings of one face within one shot, in time order."""
 
     sightings: list[Sighting] = field(default_factory=list)
+    stays: list[tuple[float, int]] = field(default_factory=list)
+    """Seconds and PTS of frames that nobody looked at, because nothing had changed since a sighting before them."""
+
+    @property
+    def present_s(self) -> float:
+        """When the face was last known to be there."""
+        return max(self.end_s, self.stays[-1][0]) if self.stays else self.end_s
 
     @property
     def last(self) -> Sighting:
@@ -131,14 +138,20 @@ class Tracker:
 
     def add(self, t_s: float, sightings: list[Sighting]) -> None:
         """Takes all faces of one frame; frames come in time order."""
-        self._closed += [track for track in self._open if t_s - track.end_s > self._max_gap_s]
-        self._open = [track for track in self._open if t_s - track.end_s <= self._max_gap_s]
+        self._closed += [track for track in self._open if t_s - track.present_s > self._max_gap_s]
+        self._open = [track for track in self._open if t_s - track.present_s <= self._max_gap_s]
         linked = self._link(sightings)
         for index, sighting in enumerate(sightings):
             if index in linked:
                 linked[index].sightings.append(sighting)
             else:
                 self._open.append(Track([sighting]))
+
+    def stay(self, seen_s: float, t_s: float, pts: int) -> None:
+        """The faces of the look at `seen_s` are still there at `t_s`: nothing has changed."""
+        for track in self._open:
+            if track.end_s >= seen_s - 1e-6:
+                track.stays.append((t_s, pts))
 
     def finish(self) -> list[Track]:
         """All tracks, ordered by their start; one that turns out to hold two people is divided."""
@@ -289,6 +302,8 @@ def divide(track: Track, embed: Embed, distances: Distances) -> list[Track]:
                 low = middle
             else:
                 high = middle
-        first, second = Track(track.sightings[:high]), Track(track.sightings[high:])
+        border_s = track.sightings[high].t_s
+        first = Track(track.sightings[:high], [stay for stay in track.stays if stay[0] < border_s])
+        second = Track(track.sightings[high:], [stay for stay in track.stays if stay[0] >= border_s])
         return [*divide(first, embed, distances), *divide(second, embed, distances)]
     return [track]
