@@ -290,7 +290,10 @@ def _cuts(
     asked = np.interp(scores, [0.5 * threshold, threshold], [CUT_CHANGE, CLEAR_CUT_CHANGE])
     # In the dark hue is noise, and content values with it.
     asked[columns.luma < DARK_LUMA] = CUT_CHANGE
-    typical = np.nanmedian(_around(t_s, scores), axis=1)
+    around = _around(t_s, scores)
+    accompanied = np.isfinite(around).any(axis=1)
+    typical = np.full(len(t_s), np.nan)
+    typical[accompanied] = np.nanmedian(around[accompanied], axis=1)
     lone = (change >= 2 * CUT_CHANGE) | ~(scores < CONTENT_STANDS_OUT * typical)
     likely = (change >= asked) & (scores >= FAINT_SHARE * threshold) & stands_out(t_s, change) & lone & ~faded
     found = []

@@ -47,7 +47,7 @@ from lambdas.detect.looks import Looker, Stopwatch, compare, usual
 from lambdas.detect.packs import Pack, load_pack
 from lambdas.detect.pictures import Picture, pack_pictures
 from lambdas.detect.quality import flags, is_strong
-from lambdas.detect.scan import Scan, scan, track_faces
+from lambdas.detect.scan import Scan, scan, track_faces, with_stays
 from lambdas.detect.scenes import Glance, Shots, columns_of
 from lambdas.detect.tracks import Sighting, Track, Tracker, embed_missing, faces_to_embed, keep_own
 from lambdas.door import decode, log_for, open_bucket, services_named, variable
@@ -150,12 +150,12 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
             at_hand = seen.at_hand.keys() | seen.pictures.keys()
             return targets(glances, shots, source, chunk, last, settings.min_scenes, at_hand)
 
-        wanted = wanted_of(seen.glances, seen.shots)
+        wanted = wanted_of(seen.likely_glances(), seen.shots)
         newcomers = dense_tracker()
         doubtful = [
             (before, after)
             for before, after in doubtful_spans(seen.glances, settings.scene_threshold, seen.skipped)
-            if reader.any_between(before, after)
+            if after not in seen.exact and reader.any_between(before, after)
         ]
         closer = look_closer(reader, source, settings, tier, seen, [], doubtful, looker, newcomers, watch)
         closer.pictures.update(seen.pictures)
@@ -343,7 +343,7 @@ def _columns(
     tracks: Sequence[Track], glances: Sequence[Glance], pictures: Sequence[Picture], seen: Scan, dimensions: int
 ) -> Detections:
     rows = sorted(
-        ((sighting, number) for number, track in enumerate(tracks) for sighting in track.sightings),
+        ((sighting, number) for number, track in enumerate(tracks) for sighting in with_stays(track)),
         key=lambda row: (row[0].pts, row[1]),
     )
     sightings = [sighting for sighting, _ in rows]

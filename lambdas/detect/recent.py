@@ -37,6 +37,8 @@ class _Face:
     """One face of the running shot."""
 
     track: Track
+    stays_s: float = -math.inf
+    """Until when it is taken to be there without a look."""
     waiting: list[Sighting] = field(default_factory=list)
     """Of looks whose surroundings are not all decoded yet."""
     looked: list[tuple[float, float]] = field(default_factory=list)
@@ -121,9 +123,16 @@ class Recent:
         self._next_s = -math.inf
         self._begin_s = t_s
 
+    def stay(self, seen_s: float, until_s: float) -> None:
+        """The faces of the look at `seen_s` are still there at `until_s`."""
+        for face in self._faces:
+            if face.track.end_s >= seen_s - 1e-6:
+                face.stays_s = until_s
+
     def _follow(self, t_s: float, faces: list[Sighting]) -> None:
         """Gives each face to the one that was there a look ago."""
-        known = [one for one in self._faces if t_s - one.track.end_s <= 2.5 * self._tier.period_s]
+        gap_s = 2.5 * self._tier.period_s
+        known = [one for one in self._faces if t_s - max(one.track.end_s, one.stays_s) <= gap_s]
         taken: dict[int, _Face] = {}
         if known and faces:
             before, now = np.stack([one.track.last.box for one in known]), np.stack([one.box for one in faces])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -14,6 +16,7 @@ from lambdas.detect.candidates import DOUBTFUL_SHARE
 from lambdas.detect.frames import ChunkReader, Frame
 from lambdas.detect.looks import Looker, Stopwatch, settle
 from lambdas.detect.pictures import Picture, picture
+from lambdas.detect.quiet import SAME_PICTURE, Quiet, same_shot
 from lambdas.detect.recent import Recent
 from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, Shots, glance, glance_height
 from lambdas.detect.tracks import Sighting, Track, Tracker
@@ -21,15 +24,36 @@ from lambdas.detect.tracks import Sighting, Track, Tracker
 _AFTER_CUT_S = 0.2
 """A new shot is looked at this long after its cut: encoders need a few frames to recover there, and shots shorter than
 the scan period would be missed by the regular grid."""
-
-
+_JUST_LOOKED = 0.35
+"""Share of the scan period within which a second look is left out."""
+_AT_KEYFRAME = 0.5
+"""Share of the scan period by which a look comes early or late to fall on a keyframe, which needs nothing else decoded.
+"""
 _AT_HAND_BYTES = 192 * 2**20
 """Decoded frames kept until it is known which are wanted: 62 of 1080p, a minute of looks."""
 _FEWEST_AT_HAND = 40
 _UNSURE_CUTS = 2
-"""So often a cut may lie in frames that were left out, which takes decoding its GOP once more; then none is left out."""
+"""So often a cut may lie in frames that were left out, which takes decoding its GOP once more; then all are taken."""
 _TINY_S = 2.0
 """Of so short a video every frame may be wanted."""
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A moment at which nobody looked, because nothing had changed since a look."""
+
+    seen_s: float
+    """Seconds of the look."""
+    t_s: float
+    pts: int
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """What was before a stretch was passed over."""
+
+    next_grid: int
+    stays: int
 
 
 @dataclass
@@ -42,6 +66,10 @@ class Scan:
     """PTS of the keyframes met, ascending."""
     faces: list[tuple[float, list[Sighting]]]
     """Seconds and sightings of each look that saw anybody, ascending."""
+    stays: list[Stay]
+    """Moments of the grid in stretches passed over, ascending."""
+    exact: set[int]
+    """Frames after a stretch passed over that begin a shot for sure."""
     shots: Shots
     blends: Blends
     skipped: bool
@@ -57,13 +85,23 @@ class Scan:
     """(h, GLANCE_WIDTH, 3) the chunk's first decoded frame; h is 0 if there is none."""
     last_frame: NDArray[np.uint8]
 
+    def likely_glances(self) -> list[Glance]:
+        """The glances, and for moments passed over what they most likely look like, ascending."""
+        times = [one.t_s for one in self.glances]
+        likely = []
+        for stay in self.stays:
+            before = self.glances[max(0, bisect.bisect_right(times, stay.t_s) - 1)]
+            likely.append(dataclasses.replace(before, pts=stay.pts, t_s=stay.t_s, score=0.0))
+        return sorted([*self.glances, *likely], key=lambda one: one.pts)
+
 
 def scan(
     reader: ChunkReader, source: SourceFacts, settings: Settings, tier: ScanTier, looker: Looker, watch: Stopwatch
 ) -> Scan:
     """One pass over the whole chunk.
 
-    Looks lie on a grid that the whole video shares, so that where chunks begin changes little.
+    Looks lie on a grid that the whole video shares, so that where chunks begin changes little; one that a keyframe is
+    near falls on it, since the rest of its GOP may then be passed over (see `Quiet`).
     """
     height = glance_height(source.width, source.height)
     scorer = SceneScorer()
@@ -79,26 +117,60 @@ def scan(
     corrupt = unsure = 0
     next_grid: int | None = None
     extra_s = math.inf
+    looked_s = -math.inf
+    may_wait = not settings.thorough
+    quiet = Quiet(reader, source, settings)
+    stays: list[Stay] = []
+    exact: set[int] = set()
+    passed: _Passed | None = None
+    wary_until: int | None = None
     frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S)
     while True:
         with watch.step("decode"):
             frame = next(frames, None)
         if frame is None:
             break
-        if frame.keyframe:
-            keyframes.append(frame.pts)
         if frame.corrupt:
+            if frame.keyframe:
+                keyframes.append(frame.pts)
             corrupt += 1
             continue
         t_s = source.seconds(frame.pts)
         with watch.step("glance"):
             small = frame.bgr(GLANCE_WIDTH, height)
             value = scorer.score(small)
+        if frame.keyframe:
+            quiet.key(frame.pts)
+        cut = value >= settings.scene_threshold
+        resumed = passed is not None
+        if passed is not None:
+            if value >= SAME_PICTURE and not (cut and quiet.is_of_cut()):
+                # Something changed in between after all.
+                wary_until = frame.pts
+                next_grid = passed.next_grid
+                del stays[passed.stays :]
+                scorer = SceneScorer()
+                scorer.score(ends[1])
+                reader.go_back(glances[-1].pts)
+                passed = None
+                continue
+            if cut:
+                exact.add(frame.pts)
+            else:
+                # What gathered in so long a time is no change from one frame to the next.
+                value = 0.0
+            passed = None
+        if frame.keyframe:
+            keyframes.append(frame.pts)
+            if same_shot(value):
+                quiet.goes_on()
+        with watch.step("glance"):
             glances.append(glance(frame.pts, t_s, small, value))
             slivers.append(sliver(small))
-        if value >= settings.scene_threshold:
+        if cut:
             recent.cut(t_s)
-        if value >= DOUBTFUL_SHARE * settings.scene_threshold and len(glances) > 1:
+            quiet.cut(t_s)
+        if value >= DOUBTFUL_SHARE * settings.scene_threshold and len(glances) > 1 and frame.pts not in exact:
             unsure += reader.any_between(glances[-2].pts, frame.pts)
             if unsure == _UNSURE_CUTS:
                 reader.take_all()
@@ -106,20 +178,49 @@ def scan(
         if next_grid is None:
             next_grid = math.ceil(t_s / tier.period_s - 1e-6)
             extra_s = t_s + _AFTER_CUT_S
-        elif value >= settings.scene_threshold:
+            quiet.cut(t_s)
+        elif cut:
             extra_s = t_s + _AFTER_CUT_S
+            looked_s = -math.inf
         seen: list[Sighting] | None = None
-        on_grid = t_s >= next_grid * tier.period_s - 1e-6
+        # The keyframe after a stretch passed over needs nothing else decoded.
+        due_s = next_grid * tier.period_s
+        on_grid = t_s >= due_s - 1e-6 or (resumed and not cut)
+        if on_grid and not resumed and t_s - looked_s < _JUST_LOOKED * tier.period_s:
+            next_grid = max(next_grid, math.floor(t_s / tier.period_s + 1e-6) + 1)
+            on_grid = False
+        at_key_s = _AT_KEYFRAME * tier.period_s
+        if may_wait and not cut and not resumed and abs(t_s - due_s) < at_key_s:
+            if frame.keyframe:
+                on_grid = True
+            elif on_grid:
+                on_grid = not quiet.key_follows(frame.pts, source.pts(due_s + at_key_s))
         if on_grid or t_s >= extra_s:
             if on_grid:
-                next_grid = math.floor(t_s / tier.period_s + 1e-6) + 1
+                next_grid = max(next_grid + (t_s < due_s), math.floor(t_s / tier.period_s + 1e-6) + 1)
             if t_s >= extra_s:
                 extra_s = math.inf
+            looked_s = t_s
             seen = looker.look(frame, dense=False)
             if seen:
                 faces.append((t_s, seen))
             _keep(frame, source, at_hand, most_at_hand, pictures, watch)
         recent.add(frame, glances[-1], slivers[-1], seen)
+        if seen is None or extra_s < math.inf or (wary_until is not None and frame.pts < wary_until):
+            continue
+        with watch.step("decode"):
+            outlook = quiet.pass_over(frame, t_s, small, seen)
+        if outlook is None or outlook.next_key_pts is None:
+            continue
+        passed = _Passed(next_grid, len(stays))
+        reader.pass_over(frame.pts)
+        until_s = source.seconds(outlook.next_key_pts)
+        recent.stay(t_s, until_s)
+        ahead = outlook.times[outlook.times > frame.pts]
+        while next_grid * tier.period_s < until_s:
+            pts = int(ahead[np.abs(ahead - source.pts(next_grid * tier.period_s)).argmin()])
+            stays.append(Stay(t_s, source.seconds(pts), pts))
+            next_grid += 1
     recent.cut()
     pictures.update(recent.pictures)
     shots = Shots(glances, settings)
@@ -131,7 +232,22 @@ def scan(
     first, last = ends if ends else (nothing, nothing)
     skipped = len(glances) + corrupt < (reader.frame_count or 0)
     dense = sorted(recent.sightings, key=lambda look: look[0])
-    return Scan(glances, keyframes, faces, shots, blends, skipped, corrupt, at_hand, dense, pictures, first, last)
+    return Scan(
+        glances,
+        keyframes,
+        faces,
+        stays,
+        exact,
+        shots,
+        blends,
+        skipped,
+        corrupt,
+        at_hand,
+        dense,
+        pictures,
+        first,
+        last,
+    )
 
 
 def _keep(
@@ -153,9 +269,26 @@ def _keep(
 def track_faces(seen: Scan, tracker: Tracker) -> list[Track]:
     """The scan's sightings linked into tracks, none across a provisional cut."""
     cuts = list(seen.shots.cut_times)
-    for t_s, sightings in seen.faces:
+    events: list[tuple[float, list[Sighting] | Stay]] = [*seen.faces]
+    events += [(stay.t_s, stay) for stay in seen.stays]
+    for t_s, event in sorted(events, key=lambda one: one[0]):
         while cuts and cuts[0] <= t_s:
             tracker.cut()
             cuts.pop(0)
-        tracker.add(t_s, sightings)
+        if isinstance(event, Stay):
+            tracker.stay(event.seen_s, event.t_s, event.pts)
+        else:
+            tracker.add(t_s, event)
     return tracker.finish()
+
+
+def with_stays(track: Track) -> list[Sighting]:
+    """The track's sightings and, for moments passed over, the one before as it most likely still is, ascending."""
+    found = list(track.sightings)
+    known = {sighting.pts for sighting in found}
+    times = [sighting.t_s for sighting in found]
+    for t_s, pts in track.stays:
+        if pts not in known:
+            last = track.sightings[max(0, bisect.bisect_right(times, t_s) - 1)]
+            found.append(dataclasses.replace(last, pts=pts, t_s=t_s, dense=False, embedding=None))
+    return sorted(found, key=lambda sighting: sighting.pts)

@@ -1,0 +1,157 @@
+"""Whether the rest of a GOP need not be decoded: nothing has changed, and its packets hold nothing new.
+
+It is passed over once two looks found the same faces, each of them at least once fit to be published, in the same
+places of the same picture, while the packets up to the next keyframe are no larger than those before. The keyframe then
+tells whether that was right; if it shows something else, what was passed over is decoded after all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lambdas.contracts import Settings, SourceFacts
+from lambdas.detect.frames import ChunkReader, Frame, Outlook
+from lambdas.detect.quality import flags
+from lambdas.detect.scenes import SceneScorer
+from lambdas.detect.tracks import Sighting, best_pairs, overlaps
+
+SAME_PICTURE = 18.0
+"""Content value (0 to 255) below which two frames show the same picture; cuts start at 27, heads that move give 3 to 8,
+people who walk or drive up to 18."""
+_SAME_SHOT = 9.0
+"""Content value below which the frames on both sides of a keyframe surely belong to one shot."""
+_SAME_PLACE = 0.3
+"""Intersection over union from which a face is where it was a look ago."""
+_REACH_S = 10.0
+"""Longest stretch passed over: the GOP of 250 frames that most encoders make, at 25 a second."""
+_HISTORY_S = 2.0
+_FEWEST_PACKETS = 6
+"""Packets that tell what is usual: those of so many seconds, and no fewer."""
+_LARGE_PACKET = 2.5
+"""Times the 90th percentile of those before: what a cut without a keyframe mostly needs (3 to 10 times)."""
+_BUSY_WINDOW_S = 1 / 3
+_BUSY_WINDOW = 2.0
+"""Times the median of the windows before: somebody coming in doubles the bits, one who talks stays below mostly."""
+_IRREGULAR = 0.85
+"""A keyframe sooner than this share of the longest GOP that ended without a cut was put there for its cut."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One look for faces."""
+
+    small: NDArray[np.uint8]
+    sightings: list[Sighting]
+
+    def resembles(self, other: _Look) -> bool:
+        """Whether both show the same faces in the same places of the same picture, each in one of them clean."""
+        if len(self.sightings) != len(other.sightings):
+            return False
+        pairs = best_pairs(overlaps(_boxes(self.sightings), _boxes(other.sightings)), _SAME_PLACE)
+        if len(pairs) < len(self.sightings):
+            return False
+        if not all(_clean(self.sightings[row]) or _clean(other.sightings[column]) for row, column in pairs):
+            return False
+        return difference(self.small, other.small) < SAME_PICTURE
+
+
+class Quiet:
+    """Follows one pass over a chunk and says when the rest of a GOP can be passed over."""
+
+    def __init__(self, reader: ChunkReader, source: SourceFacts, settings: Settings) -> None:
+        self._reader = reader
+        self._source = source
+        # What is told from neighbours (adaptive cuts) or asked for in full needs every frame.
+        self._may = not settings.thorough and settings.scene_detector != "adaptive"
+        self._shot_s = -math.inf
+        self._look: _Look | None = None
+        self._key_pts: int | None = None
+        self._gop = self._forced_gop = 0
+
+    def key(self, pts: int) -> None:
+        """A keyframe came."""
+        self._gop = pts - self._key_pts if self._key_pts is not None else 0
+        self._key_pts = pts
+
+    def goes_on(self) -> None:
+        """The keyframe that came shows what came before it: it was put there for the GOP's length."""
+        self._forced_gop = max(self._forced_gop, self._gop)
+
+    def is_of_cut(self) -> bool:
+        """Whether the encoder put the keyframe that came there for a cut."""
+        return not self._forced_gop or self._gop < _IRREGULAR * self._forced_gop
+
+    def cut(self, t_s: float) -> None:
+        """A shot begins."""
+        self._shot_s = t_s
+        self._look = None
+
+    def key_follows(self, pts: int, end_pts: int) -> bool:
+        """Whether a keyframe comes after `pts` and before `end_pts`."""
+        outlook = self._reader.outlook(pts, max(0, end_pts - pts))
+        return outlook is not None and outlook.next_key_pts is not None and outlook.next_key_pts < end_pts
+
+    def pass_over(
+        self, frame: Frame, t_s: float, small: NDArray[np.uint8], sightings: list[Sighting]
+    ) -> Outlook | None:
+        """What comes up to the next keyframe if it may be passed over after this look, else None."""
+        before, self._look = self._look, _Look(small, sightings)
+        if not self._may or before is None or not self._look.resembles(before):
+            return None
+        outlook = self._reader.outlook(frame.pts, self._source.pts(_REACH_S) - self._source.start_pts)
+        # Frames at a chunk's end are compared with the next chunk's.
+        if outlook is None or outlook.next_key_pts is None or outlook.next_key_pts >= self._reader.chunk.end_pts:
+            return None
+        until_s = self._source.seconds(outlook.next_key_pts)
+        length_s = until_s - self._shot_s
+        if t_s < self._shot_s + length_s / 2 - min(max(0.4, 0.08 * length_s), 0.25 * length_s):
+            # If the shot ends there, its middle is still to come.
+            return None
+        return outlook if self._is_quiet(outlook, frame.pts) else None
+
+    def _is_quiet(self, outlook: Outlook, pts: int) -> bool:
+        """Whether the packets after `pts` are no larger than those before."""
+        seconds = np.asarray((outlook.times - self._source.start_pts) * float(self._source.time_base), np.float64)
+        now_s = self._source.seconds(pts)
+        plain = ~outlook.keys
+        # A shot's first frames are still recovering from the cut.
+        past = plain & (seconds <= now_s) & (seconds >= max(now_s - _HISTORY_S, self._shot_s))
+        ahead = plain & (seconds > now_s)
+        if past.sum() < _FEWEST_PACKETS or ahead.sum() < _FEWEST_PACKETS:
+            return False
+        if outlook.sizes[ahead].max() > _LARGE_PACKET * np.percentile(outlook.sizes[past], 90):
+            return False
+        usual = np.median(_windows(seconds[past], outlook.sizes[past]))
+        return bool(_windows(seconds[ahead], outlook.sizes[ahead]).max() <= _BUSY_WINDOW * usual)
+
+
+def difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    """PySceneDetect's content value (0 to 255) between two BGR pictures of one size."""
+    scorer = SceneScorer()
+    scorer.score(first)
+    return scorer.score(second)
+
+
+def same_shot(value: float) -> bool:
+    """Whether a content value (0 to 255) across a keyframe surely means that the shot goes on."""
+    return value < _SAME_SHOT
+
+
+def _boxes(sightings: Sequence[Sighting]) -> NDArray[np.float32]:
+    return np.array([one.box for one in sightings], np.float32).reshape(-1, 4)
+
+
+def _clean(sighting: Sighting) -> bool:
+    return not flags(sighting.quality, sighting.brightness)
+
+
+def _windows(seconds: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Bytes in each stretch of _BUSY_WINDOW_S; the last, incomplete one counts if it is the only one."""
+    place = ((seconds - seconds[0]) / _BUSY_WINDOW_S).astype(int)
+    sums = np.asarray(np.bincount(place, sizes), np.float64)
+    return sums[:-1] if len(sums) > 1 else sums
