@@ -24,7 +24,7 @@ _UNLIKE = 8.0
 _USUAL_CONTRAST = 0.6
 _USUAL_SHARPNESS = 0.8
 """Shares of what its shot usually has that a frame staged for its own sake has at least."""
-_ABOUT_AS_GOOD = 0.8
+_ABOUT_AS_GOOD = 0.92
 _APART_S = 0.05
 _CLEAR_S = 0.12
 """Seconds from the nearest cut or transition of a frame that is staged for its own sake."""

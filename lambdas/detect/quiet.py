@@ -23,8 +23,6 @@ from lambdas.detect.tracks import Sighting, best_pairs, overlaps
 SAME_PICTURE = 18.0
 """Content value (0 to 255) below which two frames show the same picture; cuts start at 27, heads that move give 3 to 8,
 people who walk or drive up to 18."""
-_SAME_SHOT = 9.0
-"""Content value below which the frames on both sides of a keyframe surely belong to one shot."""
 _SAME_PLACE = 0.3
 """Intersection over union from which a face is where it was a look ago."""
 _REACH_S = 10.0
@@ -38,7 +36,7 @@ _BUSY_WINDOW_S = 1 / 3
 _BUSY_WINDOW = 2.0
 """Times the median of the windows before: somebody coming in doubles the bits, one who talks stays below mostly."""
 _IRREGULAR = 0.85
-"""A keyframe sooner than this share of the longest GOP that ended without a cut was put there for its cut."""
+"""A keyframe sooner than this share of the encoder's longest GOP was put there for its cut."""
 
 
 @dataclass(frozen=True)
@@ -71,20 +69,17 @@ class Quiet:
         self._shot_s = -math.inf
         self._look: _Look | None = None
         self._key_pts: int | None = None
-        self._gop = self._forced_gop = 0
+        self._gop = 0
 
     def key(self, pts: int) -> None:
         """A keyframe came."""
         self._gop = pts - self._key_pts if self._key_pts is not None else 0
         self._key_pts = pts
 
-    def goes_on(self) -> None:
-        """The keyframe that came shows what came before it: it was put there for the GOP's length."""
-        self._forced_gop = max(self._forced_gop, self._gop)
-
     def is_of_cut(self) -> bool:
         """Whether the encoder put the keyframe that came there for a cut."""
-        return not self._forced_gop or self._gop < _IRREGULAR * self._forced_gop
+        most_s = self._source.cut_keyframes_within / self._source.fps if self._source.fps else 0.0
+        return self._gop * float(self._source.time_base) < _IRREGULAR * most_s
 
     def cut(self, t_s: float) -> None:
         """A shot begins."""
@@ -135,11 +130,6 @@ def difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     scorer = SceneScorer()
     scorer.score(first)
     return scorer.score(second)
-
-
-def same_shot(value: float) -> bool:
-    """Whether a content value (0 to 255) across a keyframe surely means that the shot goes on."""
-    return value < _SAME_SHOT
 
 
 def _boxes(sightings: Sequence[Sighting]) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from lambdas.detect.candidates import DOUBTFUL_SHARE
 from lambdas.detect.frames import ChunkReader, Frame
 from lambdas.detect.looks import Looker, Stopwatch, settle
 from lambdas.detect.pictures import Picture, picture
-from lambdas.detect.quiet import SAME_PICTURE, Quiet, same_shot
+from lambdas.detect.quiet import SAME_PICTURE, Quiet
 from lambdas.detect.recent import Recent
 from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, Shots, glance, glance_height
 from lambdas.detect.tracks import Sighting, Track, Tracker
@@ -162,8 +162,6 @@ def scan(
             passed = None
         if frame.keyframe:
             keyframes.append(frame.pts)
-            if same_shot(value):
-                quiet.goes_on()
         with watch.step("glance"):
             glances.append(glance(frame.pts, t_s, small, value))
             slivers.append(sliver(small))

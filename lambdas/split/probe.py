@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,6 +33,8 @@ from lambdas.video import (
     still_picture,
 )
 
+ENCODER_NOTE_BYTES = 8192
+"""Within so many bytes of the first packet encoders say how they were set."""
 FRAMES_LOOKED_AT = 3
 """First frames, whose flags tell of interlacing."""
 PACKETS_TRIED = 2000
@@ -64,7 +67,7 @@ def probe_video(location: str, name: str, uri: str, identity: str, size: int) ->
     with open_video(location, name, request_bytes=GLANCE_BYTES) as container:
         stream = moving_picture(container, name)
         with named_errors(location, name):
-            frames, packets = _first_frames(container, stream, name)
+            frames, packets, begin = _first_frames(container, stream, name)
         read = partial(_read_at, location, name)
         if not frames:
             raise _without_frames(container, read, size, name, packets)
@@ -101,6 +104,7 @@ def probe_video(location: str, name: str, uri: str, identity: str, size: int) ->
             interlaced=any(frame.interlaced_frame for frame in frames),
             hdr=TRANSFERS.get(first.color_trc, ""),
             fps=float(rate) if rate else 0.0,
+            cut_keyframes_within=_cut_keyframes_within(begin),
             duration_s=float(max(0, end_pts - start_pts) * stream.time_base),
             start_pts=start_pts,
             time_base_num=stream.time_base.numerator,
@@ -203,13 +207,15 @@ def measured_end(location: str, name: str) -> int | None:
         return end
 
 
-def _first_frames(container: InputContainer, stream: VideoStream, name: str) -> tuple[list[VideoFrame], int]:
-    """The first frames, and how many packets it took to see that there are none."""
+def _first_frames(container: InputContainer, stream: VideoStream, name: str) -> tuple[list[VideoFrame], int, bytes]:
+    """The first frames, how many packets it took to see that there are none, and the first packet's beginning."""
     frames: list[VideoFrame] = []
     packets = 0
+    begin = b""
     stream.codec_context.thread_count = 1
     for packet in _packets(container, stream, flush=True):
         packets += packet.size > 0
+        begin = begin or bytes(packet)[:ENCODER_NOTE_BYTES]
         if packet.has_sidedata("encryption_info"):
             raise EncryptedVideo(f"{name}: the video is encrypted (DRM)")
         try:
@@ -218,7 +224,16 @@ def _first_frames(container: InputContainer, stream: VideoStream, name: str) -> 
             continue
         if len(frames) >= FRAMES_LOOKED_AT or (packets >= PACKETS_TRIED and not frames):
             break
-    return frames, packets
+    return frames, packets, begin
+
+
+def _cut_keyframes_within(first_packet: bytes) -> int:
+    """`SourceFacts.cut_keyframes_within` by the note that x264 and x265 leave in their first packet; 0 without one."""
+    longest = re.search(rb"(?<![\w-])keyint=(\d+)", first_packet)
+    at_cuts = re.search(rb"(?<![\w-])scenecut=(\d+)", first_packet)
+    if longest is None or at_cuts is None or int(at_cuts[1]) == 0:
+        return 0
+    return int(longest[1])
 
 
 def _without_frames(container: InputContainer, read: Read, size: int, name: str, packets: int) -> Exception:
