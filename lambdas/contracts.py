@@ -177,7 +177,7 @@ class SourceFacts(Contract):
     fps: Annotated[float, Field(ge=0)]
     """Average; 0 if unknown. Never used to compute a time."""
     cut_keyframes_within: Annotated[int, Field(ge=0)] = 0
-    """Frames after which the encoder puts a keyframe in any case; sooner ones stand at cuts. 0 where that is unknown."""
+    """Frames after which the encoder puts a keyframe in any case; sooner ones stand at cuts. 0 where it is unknown."""
     duration_s: Annotated[float, Field(ge=0)]
     """From the container, 0 if unknown; the manifest's comes from the frames met."""
     start_pts: int
