@@ -203,7 +203,9 @@ def identify(
        linkage, measured on 30 synthetic people with lookalikes and bridging tracks (pairs joined rightly, pairs
        found): DBSCAN alone 0.59, 1.00; complete linkage only where a pair was seen together 0.75, 0.98; complete
        linkage throughout 0.98, 0.94; average linkage 0.98, 0.98.
-    4. Weak units join the nearest identity below `attach` that they were not seen beside; the rest keep to themselves.
+    4. People whose mean faces are nearer than `same` are joined too, nearest first: averages lack what single tracks
+       differ by (pose, light), so that strangers' means stay apart where a person's do not.
+    5. Weak units join the nearest identity below `attach` that they were not seen beside; the rest keep to themselves.
     """
     same_distance = distances.same if same is None else same
     attach = same_distance * distances.attach / distances.same
@@ -232,6 +234,7 @@ def identify(
     label[core] = _cluster(
         vectors[core], _within(core, conflicts, units), chunk_of_unit[core], same_distance, strict, together
     )
+    label[core] = _join_by_mean(label[core], vectors[core], _within(core, conflicts, units), same_distance)
     _attach_weak(label, vectors, np.flatnonzero(embedded & ~strong), conflicts, attach)
     left = np.flatnonzero(embedded & (label < 0))
     known = int(label.max(initial=-1)) + 1
@@ -296,6 +299,27 @@ def _cluster(
         label[members] = known + found
         known += int(found.max()) + 1
     return label[group]
+
+
+def _join_by_mean(
+    label: NDArray[np.int64], vectors: NDArray[np.float32], conflicts: NDArray[np.int64], same: float
+) -> NDArray[np.int64]:
+    """Labels from 0 after joining, nearest first and each mean reckoned anew, groups whose mean faces are near."""
+    while True:
+        groups = int(label.max(initial=-1)) + 1
+        sums = np.zeros((groups, vectors.shape[1]), np.float32)
+        np.add.at(sums, label, vectors)
+        apart = {(int(a), int(b)) for a, b in _pairs_between(label, conflicts)}
+        taken: set[int] = set()
+        joined = np.arange(groups)
+        for _, a, b in suggest_merges(_normed(sums), apart, same):
+            # Once in a round, for a joined group's mean has moved.
+            if a not in taken and b not in taken:
+                taken |= {a, b}
+                joined[b] = a
+        if not taken:
+            return label
+        label = _renumbered(joined[label])
 
 
 def _take_apart(
