@@ -112,12 +112,11 @@ def test_a_person_seen_from_the_side_joins_the_nearest_a_little_further_off() ->
 
 
 def test_a_person_seen_from_the_side_between_two_others_joins_neither() -> None:
-    (a,) = faces_of(15, 1)
-    b = near(a, 0.75, 1)
-    middle = (a + b) / np.linalg.norm(a + b)
-    aside = np.array([False, False, True])
-    turned = near(middle, 0.4, 2)
+    axes = np.eye(128, dtype=np.float32)
+    a, b = axes[:2]
+    turned = np.array([0.45, 0.42, np.sqrt(1 - 0.45**2 - 0.42**2)], np.float32) @ axes[:3]
     assert DISTANCES.same < 1 - float(turned @ a) < (DISTANCES.attach + DISTANCES.suggest) / 2
+    aside = np.array([False, False, True])
     found = identify(tracks_of(np.array([a, b, turned]), turned=aside), [], DISTANCES)
     assert groups(found.of_track) == [[0], [1], [2]]
 
