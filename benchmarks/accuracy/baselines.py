@@ -68,8 +68,8 @@ def dbscan(vectors: Vectors, distance: float) -> Labels:
 def hdbscan(vectors: Vectors, distance: float) -> Labels:
     """HDBSCAN whose clusters are not split where all hangs together at `distance`; -1 for noise.
 
-    That is its `cluster_selection_epsilon` (Malzer & Baum, doi:10.1109/MFI49285.2020.9235263), on which scikit-learn 1.9
-    with NumPy 2.4 fails: both methods cut one hierarchy, so of two clusters that overlap the larger one is taken.
+    That is its `cluster_selection_epsilon` (Malzer & Baum, doi:10.1109/MFI49285.2020.9235263), on which scikit-learn
+    1.9 with NumPy 2.4 fails: both methods cut one hierarchy, so of two clusters that overlap the larger is taken.
     """
     coarse = dbscan(vectors, distance)
     if len(vectors) <= MIN_FACES:
