@@ -26,7 +26,7 @@ from talent_frames.machine import default_workers
 CHUNK_LENGTHS_S = (10.0, 60.0, 3600.0)
 CHUNKED = ("people17_cuts", "many shots", "together", "minutes later", "border in a face", "cut on every border")
 """Clips run with each chunk length."""
-QUICK_CLIPS, QUICK_SHOTS = ("together", "cut on every border"), 4
+QUICK_CLIPS, QUICK_SHOTS = ("together", "cut on every border"), 3
 GRID = np.arange(0.14, 0.72, 0.02)
 """Distances tried for the other methods."""
 SCALES = (0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2, 1.3)
