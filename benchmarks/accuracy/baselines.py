@@ -66,17 +66,24 @@ def dbscan(vectors: Vectors, distance: float) -> Labels:
 
 
 def hdbscan(vectors: Vectors, distance: float) -> Labels:
-    """Clusters nearer than `distance` are not split further (`cluster_selection_epsilon`); -1 for noise."""
+    """HDBSCAN whose clusters are not split where all hangs together at `distance`; -1 for noise.
+
+    That is its `cluster_selection_epsilon` (Malzer & Baum, doi:10.1109/MFI49285.2020.9235263), on which scikit-learn
+    1.9 with NumPy 2.4 fails: both methods cut one hierarchy, so of two clusters that overlap the larger is taken.
+    """
+    coarse = dbscan(vectors, distance)
     if len(vectors) <= MIN_FACES:
-        return np.zeros(len(vectors), np.int64) - 1
+        return coarse
     # Euclidean distances of L2-normed vectors order pairs as cosine ones do.
-    model = HDBSCAN(
-        min_cluster_size=MIN_FACES,
-        cluster_selection_epsilon=float(np.sqrt(2 * distance)),
-        allow_single_cluster=True,
-        copy=True,
-    )
-    return np.asarray(model.fit(vectors).labels_, np.int64)
+    found = np.asarray(HDBSCAN(min_cluster_size=MIN_FACES, copy=True).fit(vectors).labels_, np.int64)
+    for cluster in range(int(coarse.max(initial=-1)) + 1):
+        members = np.flatnonzero(coarse == cluster)
+        overlapping = np.unique(found[members])
+        overlapping = overlapping[overlapping >= 0]
+        label = int(overlapping[0]) if len(overlapping) else int(found.max(initial=-1)) + 1
+        found[np.isin(found, overlapping)] = label
+        found[members] = label
+    return found
 
 
 def average_linkage(vectors: Vectors, distance: float) -> Labels:

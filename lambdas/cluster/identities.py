@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import DBSCAN
 
 from lambdas.cluster.components import components
-from lambdas.contracts import Detections, Distances
+from lambdas.contracts import QUALITY_PARTS, Detections, Distances
 
 BORDER_OVERLAP = 0.3
 """IoU above which boxes on either side of a chunk border can be one face; heads move little within a scan period."""
@@ -19,6 +19,11 @@ BORDER_PERIODS = 1.5
 """Scan periods within which a face must be seen again across a chunk border: one, and slack for uneven frame times."""
 FOUND_TWICE_OVERLAP = 0.6
 """IoU above which two boxes of one frame are one face found twice, so that they don't forbid a merge."""
+SIDE_FACE = 0.6
+"""Frontal part below which a face is seen from the side. Of the pairs of tracks on the clips of docs/accuracy.md with
+such a track, strangers are 0.50 and more apart with `open` (0.35 of frontal ones), a person's 0.42 at most."""
+CLEARLY_NEARER = 1.25
+"""How many times further than the nearest person the next one must be for a person seen from the side to be joined."""
 LARGEST_TABLE = 4000
 """Most units compared all with all at once; more are reduced first. 4000 x 4000 float32 is 64 MB."""
 SMALL_TABLE = 256
@@ -45,6 +50,8 @@ class Tracks:
     """(t, d) plain sum of the embedded faces, from which their mean distance follows."""
     weak: NDArray[np.bool_]
     """(t,) only small, blurred, profile or transition-near faces."""
+    turned: NDArray[np.bool_]
+    """(t,) embedded faces are all seen from the side."""
     conflicts: NDArray[np.int64]
     """(p, 2) tracks seen in one frame: two people. Each pair once, smaller first."""
 
@@ -82,6 +89,7 @@ def gather_tracks(chunks: Sequence[Detections]) -> Tracks:
     faces: list[NDArray[np.int64]] = []
     conflicts: list[NDArray[np.int64]] = []
     weak: list[NDArray[np.bool_]] = []
+    facing: list[NDArray[np.float32]] = []
     for position, chunk in enumerate(chunks):
         if not len(chunk.pts):
             continue
@@ -101,6 +109,9 @@ def gather_tracks(chunks: Sequence[Detections]) -> Tracks:
         if len(owner):
             np.add.at(total, owner, chunk.embeddings * weight[:, None])
             np.add.at(plain, owner, chunk.embeddings)
+        most_frontal = np.zeros(len(present), np.float32)
+        np.maximum.at(most_frontal, owner, chunk.quality[chunk.embedded, QUALITY_PARTS.index("frontal")])
+        facing.append(most_frontal)
         sums.append(total)
         face_sums.append(plain)
         weights.append(np.bincount(owner, weights=weight, minlength=len(present)).astype(np.float32))
@@ -109,9 +120,8 @@ def gather_tracks(chunks: Sequence[Detections]) -> Tracks:
     if not numbers:
         nothing = np.zeros(0, np.int64)
         none = np.zeros((0, size), np.float32)
-        return Tracks(
-            nothing, nothing, [], none, none[:, 0], nothing, none, nothing.astype(bool), nothing.reshape(0, 2)
-        )
+        no = nothing.astype(bool)
+        return Tracks(nothing, nothing, [], none, none[:, 0], nothing, none, no, no, nothing.reshape(0, 2))
     return Tracks(
         chunk=np.array(chunk_of, np.int64),
         number=np.array(numbers, np.int64),
@@ -121,6 +131,7 @@ def gather_tracks(chunks: Sequence[Detections]) -> Tracks:
         faces=np.concatenate(faces),
         face_sum=np.concatenate(face_sums),
         weak=np.concatenate(weak).astype(bool),
+        turned=np.concatenate(facing) < SIDE_FACE,
         conflicts=np.concatenate(conflicts),
     )
 
@@ -203,7 +214,11 @@ def identify(
        linkage, measured on 30 synthetic people with lookalikes and bridging tracks (pairs joined rightly, pairs
        found): DBSCAN alone 0.59, 1.00; complete linkage only where a pair was seen together 0.75, 0.98; complete
        linkage throughout 0.98, 0.94; average linkage 0.98, 0.98.
-    4. Weak units join the nearest identity below `attach` that they were not seen beside; the rest keep to themselves.
+    4. People whose mean faces are nearer than `same` are joined too, nearest first: averages lack what single tracks
+       differ by (pose, light), so that strangers' means stay apart where a person's do not.
+    5. Turning the head takes a face away from itself and from everybody else alike: people seen only from the side
+       join the nearest one up to halfway between `attach` and `suggest`, where no other is nearly as near.
+    6. Weak units join the nearest identity below `attach` that they were not seen beside; the rest keep to themselves.
     """
     same_distance = distances.same if same is None else same
     attach = same_distance * distances.attach / distances.same
@@ -232,6 +247,11 @@ def identify(
     label[core] = _cluster(
         vectors[core], _within(core, conflicts, units), chunk_of_unit[core], same_distance, strict, together
     )
+    label[core] = _join_by_mean(label[core], vectors[core], _within(core, conflicts, units), same_distance)
+    turned = np.ones(units, bool)
+    np.logical_and.at(turned, unit_of_track[speaks], tracks.turned[speaks])
+    aside = same_distance * (distances.attach + distances.suggest) / (2 * distances.same)
+    label[core] = _join_side_faces(label[core], vectors[core], turned[core], _within(core, conflicts, units), aside)
     _attach_weak(label, vectors, np.flatnonzero(embedded & ~strong), conflicts, attach)
     left = np.flatnonzero(embedded & (label < 0))
     known = int(label.max(initial=-1)) + 1
@@ -296,6 +316,57 @@ def _cluster(
         label[members] = known + found
         known += int(found.max()) + 1
     return label[group]
+
+
+def _join_by_mean(
+    label: NDArray[np.int64], vectors: NDArray[np.float32], conflicts: NDArray[np.int64], same: float
+) -> NDArray[np.int64]:
+    """Labels from 0 after joining, nearest first and each mean reckoned anew, groups whose mean faces are near."""
+    while True:
+        groups = int(label.max(initial=-1)) + 1
+        sums = np.zeros((groups, vectors.shape[1]), np.float32)
+        np.add.at(sums, label, vectors)
+        apart = {(int(a), int(b)) for a, b in _pairs_between(label, conflicts)}
+        taken: set[int] = set()
+        joined = np.arange(groups)
+        for _, a, b in suggest_merges(_normed(sums), apart, same):
+            # Once in a round, for a joined group's mean has moved.
+            if a not in taken and b not in taken:
+                taken |= {a, b}
+                joined[b] = a
+        if not taken:
+            return label
+        label = _renumbered(joined[label])
+
+
+def _join_side_faces(
+    label: NDArray[np.int64],
+    vectors: NDArray[np.float32],
+    turned: NDArray[np.bool_],
+    conflicts: NDArray[np.int64],
+    limit: float,
+) -> NDArray[np.int64]:
+    """Labels from 0 after joining groups of `turned` vectors alone to the one clearly nearest, means reckoned anew."""
+    while True:
+        groups = int(label.max(initial=-1)) + 1
+        aside = np.ones(groups, bool)
+        np.logical_and.at(aside, label, turned)
+        sums = np.zeros((groups, vectors.shape[1]), np.float32)
+        np.add.at(sums, label, vectors)
+        means = _normed(sums)
+        apart = {(int(a), int(b)) for a, b in _pairs_between(label, conflicts)}
+        offers: list[tuple[float, int, int]] = []
+        for group in np.flatnonzero(aside).tolist() if groups > 1 else []:
+            distance = 1 - means @ means[group]
+            distance[group] = np.inf
+            nearest = int(distance.argmin())
+            clear = np.delete(distance, nearest).min() >= CLEARLY_NEARER * distance[nearest]
+            if distance[nearest] < limit and clear and (min(group, nearest), max(group, nearest)) not in apart:
+                offers.append((float(distance[nearest]), group, nearest))
+        if not offers:
+            return label
+        _, a, b = min(offers)
+        label = _renumbered(np.where(label == max(a, b), min(a, b), label))
 
 
 def _take_apart(

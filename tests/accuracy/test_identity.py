@@ -13,8 +13,8 @@ MARGIN = 0.01
 COMMITTED = {
     "test pack.intel_walkpause": (3, 1.0),
     "test pack.intel_headpose": (2, 1.0),
-    "test pack.together, 4 shots": (5, 1.0),
-    "test pack.cut on every border, 4 shots": (4, 1.0),
+    "test pack.together, 3 shots": (5, 1.0),
+    "test pack.cut on every border, 3 shots": (3, 1.0),
     "open.intel_walkpause": (3, 1.0),
     "open.intel_headpose": (2, 1.0),
 }
