@@ -19,6 +19,10 @@ APART_AT_LEAST_S = 0.8
 """And never closer than this: nearer frames are one moment."""
 WORTH_SHOWING = 0.5
 """Share of the best frame's score that an alternative must reach."""
+BEYOND_DOUBT = 0.65
+"""Open eyes and a face in full view, as parts of the score, that an alternative must reach, or at least what the best
+frame has. Flags begin at 0.4; of unflagged faces between, half are blinks and hands, of those above one in twenty."""
+_DOUBTED = [QUALITY_PARTS.index(part) for part in ("eyes_open", "unobstructed")]
 SAME_MOMENT_DIFFERENCE = 1.5
 """Mean difference (0 to 255) of two 16 x 16 thumbnails below which frames are one picture to the eye."""
 
@@ -138,7 +142,8 @@ def choose_faces(footage: Footage, presence: Presence, cuts: Sequence[float], al
     """The best frame first, then up to `alternatives` from other moments, best first; empty if none was staged.
 
     Other moments are other shots first, then the same shot at least two seconds away (less where there is no more),
-    and never a picture that looks the same, is much worse than the best or has a flaw that the best has not.
+    and never a picture that looks the same, is much worse than the best or has a flaw, or might have one, that the best
+    has not.
     """
     shown: list[tuple[float, int, int, int]] = []
     for chunk, row in presence.sightings:
@@ -153,7 +158,15 @@ def choose_faces(footage: Footage, presence: Presence, cuts: Sequence[float], al
     times = {staged: footage.staged[staged].t_s for _, staged, _, _ in shown}
     shot = {staged: bisect.bisect_right(cuts, time) for staged, time in times.items()}
     flaws = {face: int(footage.detections[face[2]].flags[face[3]]) for face in shown}
-    worth = [face for face in shown if face[0] <= WORTH_SHOWING * shown[0][0] and not flaws[face] & ~flaws[shown[0]]]
+    doubted = {face: footage.detections[face[2]].quality[face[3], _DOUBTED] for face in shown}
+    least = np.minimum(BEYOND_DOUBT, doubted[shown[0]])
+    worth = [
+        face
+        for face in shown
+        if face[0] <= WORTH_SHOWING * shown[0][0]
+        and not flaws[face] & ~flaws[shown[0]]
+        and (doubted[face] >= least).all()
+    ]
     for apart_s, other_shot in ((APART_S, True), (APART_S, False), (APART_AT_LEAST_S, False)):
         for face in worth:
             if len(chosen) > alternatives:

@@ -24,6 +24,11 @@ _UNLIKE = 8.0
 _USUAL_CONTRAST = 0.6
 _USUAL_SHARPNESS = 0.8
 """Shares of what its shot usually has that a frame staged for its own sake has at least."""
+_FURTHER_MOMENTS = 3
+"""Frames of each person that a chunk stages beside the best: as many alternatives as are published by default."""
+_MOMENT_S, _WORTH_SHOWING = 0.8, 0.6
+"""Such a frame's least distance to the person's others, and its least share of the best one's score; what is nearer or
+worse would not be published as an alternative."""
 _ABOUT_AS_GOOD = 0.92
 _APART_S = 0.05
 _CLEAR_S = 0.12
@@ -294,8 +299,8 @@ def choose_staged(
 
     `people` holds, for each person the chunk surely tells apart, the best-first sightings of each of its tracks. Every
     person's best frame and every target's are kept, a person's frame serving as a target's where it is near enough,
-    then another moment of every person; up to `limit` the best of each track and further moments follow, best first.
-    Three times the limit is never passed.
+    then further moments of every person, a second one of everybody before a third one of anybody; up to `limit` the
+    best of each track and further moments follow, best first. Three times the limit is never passed.
     """
     chosen: list[Sighting] = []
 
@@ -326,10 +331,21 @@ def choose_staged(
                 chosen.append(sighting)
                 kept.add(sighting.pts)
 
-    for tracks in people:
-        mine = [sighting for track in tracks for sighting in usable(track)]
-        shown = {sighting.t_s for sighting in mine if sighting.pts in kept}
-        add([one for one in mine if all(abs(one.t_s - t_s) >= 1.0 for t_s in shown)][:1], 3 * limit)
+    for _ in range(_FURTHER_MOMENTS):
+        for tracks in people:
+            mine = usable([sighting for track in tracks for sighting in track])
+            shown = [sighting.t_s for sighting in mine if sighting.pts in kept]
+            met = {sighting.pts for track in tracks if any(one.pts in kept for one in track) for sighting in track}
+            worth = _WORTH_SHOWING * max((sighting.score for sighting in mine), default=0.0)
+            others = [
+                sighting
+                for sighting in mine
+                if sighting.score >= worth and all(abs(sighting.t_s - t_s) >= _MOMENT_S for t_s in shown)
+            ]
+            if others and len(kept) < 3 * limit:
+                # Another presence of the person before another moment of the same.
+                chosen.append(max(others, key=lambda one: (one.pts not in met, one.score)))
+                kept.add(chosen[-1].pts)
     add([ones[0] for tracks in people for track in tracks if (ones := usable(track))], limit)
     add([sighting for tracks in people for track in tracks for sighting in usable(track)], limit)
     return sorted(kept)
