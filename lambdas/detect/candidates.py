@@ -29,7 +29,7 @@ _FURTHER_MOMENTS = 3
 _MOMENT_S, _WORTH_SHOWING = 0.8, 0.6
 """Such a frame's least distance to the person's others, and its least share of the best one's score; what is nearer or
 worse would not be published as an alternative."""
-_ABOUT_AS_GOOD = 0.92
+_ABOUT_AS_GOOD = 0.9
 _APART_S = 0.05
 _CLEAR_S = 0.12
 """Seconds from the nearest cut or transition of a frame that is staged for its own sake."""

@@ -32,6 +32,8 @@ _AT_KEYFRAME = 0.5
 _AT_HAND_BYTES = 192 * 2**20
 """Decoded frames kept until it is known which are wanted: 62 of 1080p, a minute of looks."""
 _FEWEST_AT_HAND = 40
+_DIMMED = 8.0
+"""Change of the mean grey level (0 to 255) from which a fade may have begun in a stretch passed over."""
 _UNSURE_CUTS = 2
 """So often a cut may lie in frames that were left out, which takes decoding its GOP once more; then all are taken."""
 _TINY_S = 2.0
@@ -144,7 +146,8 @@ def scan(
         cut = value >= settings.scene_threshold
         resumed = passed is not None
         if passed is not None:
-            if value >= SAME_PICTURE and not (cut and quiet.is_of_cut()):
+            dimmed = abs(float(small.mean()) - float(ends[1].mean())) >= _DIMMED
+            if (dimmed or value >= SAME_PICTURE) and not (cut and quiet.is_of_cut()):
                 # Something changed in between after all.
                 wary_until = frame.pts
                 next_grid = passed.next_grid

@@ -16,6 +16,9 @@ from lambdas.shots import LAYOUT_CELLS, Change, SceneColumns, find_changes
 GLANCE_WIDTH = 256
 """Width in pixels at which frames are compared; PySceneDetect's own downscaling aims at the same."""
 
+_EDGE_S = 0.3
+"""By so much a transition may begin sooner or end later than it was found to: its first and last tenths hardly show."""
+
 
 @dataclass(frozen=True)
 class Glance:
@@ -55,7 +58,12 @@ class Shots:
 
     def cut_distance_s(self, t_s: float) -> float:
         """Seconds to the nearest provisional cut or transition, 0 within one, infinite without any."""
-        away = [max(change.start_s - t_s, t_s - change.end_s, 0.0) for change in self.changes]
+        away = [
+            max(
+                0.0, max(change.start_s - t_s, t_s - change.end_s) - (_EDGE_S if change.end_s > change.start_s else 0.0)
+            )
+            for change in self.changes
+        ]
         return min(away, default=float("inf"))
 
     def span(self, t_s: float) -> tuple[float, float]:
