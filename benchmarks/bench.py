@@ -48,7 +48,7 @@ from benchmarks.bench_results import (
 from benchmarks.processes import cores, machine, run_measured
 from benchmarks.stage_times import alone, run_stages
 
-PEOPLE_ONLY: dict[str, Any] = {"representative": 0, "min_scenes": 0}
+PEOPLE_ONLY: dict[str, Any] = {"representative": 0, "scenes": False}
 """Settings of a run for people alone."""
 LENGTHS_S = (180, 1800)
 LONG_KINDS = ("gop250", "gop60", "phone")
@@ -233,8 +233,7 @@ def run_way(way: Way, video: Path, pack: Path) -> Run:
         if way in ("seek", "linear"):
             command = ["-m", "benchmarks.reference", str(video), "--pack", str(pack), "--scan", way, "--out", str(out)]
         else:
-            chosen = PEOPLE_ONLY if way == "people" else {}
-            options = [word for name, value in chosen.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+            options = ["--representative", "0", "--no-scenes"] if way == "people" else []
             command = ["-m", "talent_frames", "run", str(video), "--models", str(pack), "--out", str(out), "--json"]
             command += options
         spent, told = run_measured([sys.executable, *command], ROOT, {"TALENT_FRAMES_HOME": folder})

@@ -66,6 +66,8 @@ class Settings(Contract):
 
     representative: Annotated[int, Field(ge=0, le=100)] = 10
     """How many representative frames."""
+    scenes: bool = True
+    """Whether scenes are published. Without them and without representative frames less of the video is decoded."""
     min_scenes: Annotated[int, Field(ge=0, le=1000)] = 3
     """With fewer scenes than this, evenly spaced frames are published instead."""
     size: Literal["1080p", "source"] = "1080p"

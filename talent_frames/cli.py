@@ -72,6 +72,15 @@ Representative = Annotated[
     int | None,
     _option(WANTED, "Representative frames of the whole video.", DEFAULTS.representative, metavar="N", min=0, max=100),
 ]
+Scenes = Annotated[
+    bool | None,
+    typer.Option(
+        "--scenes/--no-scenes",
+        help="One frame per scene; without it and with --representative 0 only people are looked for, which is faster.",
+        rich_help_panel=WANTED,
+        show_default="--scenes",
+    ),
+]
 MinScenes = Annotated[
     int | None,
     _option(
@@ -212,6 +221,7 @@ def run_command(
     videos: Videos,
     out: Out = None,
     representative: Representative = None,
+    scenes: Scenes = None,
     min_scenes: MinScenes = None,
     alternatives: Alternatives = None,
     size: Size = None,
@@ -241,6 +251,7 @@ def run_command(
         settings_file,
         debug,
         representative=representative,
+        scenes=scenes,
         min_scenes=min_scenes,
         alternatives=alternatives,
         size=size,

@@ -285,6 +285,19 @@ def test_people_of_the_small_videos(videos: Path, test_pack: Path, tmp_path: Pat
     assert len(manifest.people) == people
 
 
+def test_people_alone_are_found_without_scenes_and_representative_frames(
+    videos: Path, test_pack: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    arguments = ("--representative", "0", "--no-scenes", "--json")
+    done = command("run", videos / "intel_headpose_fm.mp4", "--models", test_pack, "--out", out, *arguments)
+    assert done.returncode == 0, done.stderr
+    manifest = Manifest.model_validate(json.loads(done.stdout), strict=False)
+    assert (len(manifest.people), manifest.scenes, manifest.representative_frames) == (2, [], [])
+    assert sorted(path.name for path in out.iterdir()) == ["manifest.json", "names.txt", "people", "report.html"]
+    assert not any(section in (out / "report.html").read_text() for section in ('id="scenes"', 'id="frames"'))
+
+
 def test_a_video_turned_by_its_tag_comes_out_upright(videos: Path, test_pack: Path, tmp_path: Path) -> None:
     manifest, out = run_test_pack(videos / "portrait_rotated.mp4", test_pack, tmp_path / "run")
     check_run(manifest, out, size=(1080, 1920))

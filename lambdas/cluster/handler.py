@@ -105,7 +105,9 @@ def select(plan: Plan, footage: Footage, gallery: Gallery | None) -> Selection:
     period_s = settings.tier(plan.source.duration_s).period_s
     changes = find_changes(join_columns(footage.detections, footage.border_scores, plan.source), settings)
     cuts = [change.at_s for change in changes]
-    scenes, even = choose_scenes(changes, duration_s, footage.staged, settings.min_scenes)
+    scenes, even = (
+        choose_scenes(changes, duration_s, footage.staged, settings.min_scenes) if settings.scenes else ([], False)
+    )
     people, brief, merges = _people(plan, footage, gallery, cuts, period_s)
     seconds: dict[str, float] = {}
     for document in footage.documents:

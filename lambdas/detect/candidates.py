@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lambdas.contracts import Chunk, ScanTier, SourceFacts
+from lambdas.contracts import Chunk, ScanTier, Settings, SourceFacts
 from lambdas.detect.scenes import Glance, Shots, columns_of
 from lambdas.detect.tracks import Sighting, Track
 from lambdas.shots import FAINT_SHARE, changes_of_layout, stands_out
@@ -158,14 +158,14 @@ def targets(
     source: SourceFacts,
     chunk: Chunk,
     last: bool,
-    min_scenes: int,
+    settings: Settings,
     at_hand: Collection[int] = (),
 ) -> list[Target]:
     """Frames to stage for the chunk's provisional scenes and for the whole video, in time order.
 
     Evenly spaced moments are left out where the chunk alone has `min_scenes` scenes: nothing will fall back on them.
     """
-    if not glances:
+    if not glances or not (settings.scenes or settings.representative):
         return []
     found: list[Target] = []
 
@@ -181,7 +181,7 @@ def targets(
         open_before = number == 0 and chunk.index > 0
         open_after = number == len(borders) - 2 and not last
         length = high - low
-        for share in _scene_shares(open_before, open_after):
+        for share in _scene_shares(open_before, open_after) if settings.scenes else ():
             # Within 0.5 s or a tenth of the scene, less what the final cuts may still move.
             tolerance = max(0.4, 0.08 * length) if share == 0.5 else max(0.4, 0.05 * length)
             want(low + share * length, min(tolerance, 0.25 * length), "scene", within)
@@ -190,7 +190,7 @@ def targets(
     if len(glances) <= 2 * len(windows):
         # A video of hardly more frames than are wanted gives all it has.
         return [Target(one.pts, one.t_s, one.t_s, 0.0, "whole") for one in glances]
-    for pts in chunk.fallback_pts if len(borders) - 1 < min_scenes else ():
+    for pts in chunk.fallback_pts if len(borders) - 1 < settings.min_scenes else ():
         want(source.seconds(pts), min(0.5, 0.4 * part_s), "whole", glances)
     for low, high in windows:
         want((low + high) / 2, min(4.0, 0.4 * (high - low)), "whole", glances)

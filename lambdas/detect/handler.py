@@ -148,7 +148,7 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
 
         def wanted_of(glances: Sequence[Glance], shots: Shots) -> list[Target]:
             at_hand = seen.at_hand.keys() | seen.pictures.keys()
-            return targets(glances, shots, source, chunk, last, settings.min_scenes, at_hand)
+            return targets(glances, shots, source, chunk, last, settings, at_hand)
 
         wanted = wanted_of(seen.likely_glances(), seen.shots)
         newcomers = dense_tracker()

@@ -65,6 +65,7 @@ class Quiet:
         self._reader = reader
         self._source = source
         # What is told from neighbours (adaptive cuts) or asked for in full needs every frame.
+        self._needs_middles = settings.scenes
         self._may = not settings.thorough and settings.scene_detector != "adaptive"
         self._shot_s = -math.inf
         self._look: _Look | None = None
@@ -104,7 +105,7 @@ class Quiet:
             return None
         until_s = self._source.seconds(outlook.next_key_pts)
         length_s = until_s - self._shot_s
-        if t_s < self._shot_s + length_s / 2 - min(max(0.4, 0.08 * length_s), 0.25 * length_s):
+        if self._needs_middles and t_s < self._shot_s + length_s / 2 - min(max(0.4, 0.08 * length_s), 0.25 * length_s):
             # If the shot ends there, its middle is still to come.
             return None
         return outlook if self._is_quiet(outlook, frame.pts) else None

@@ -69,9 +69,9 @@ def make_chunks(
     """
     starts = [Border(-OPEN_END, -OPEN_END), *_ascending(borders, first_pts)]
     windows = even_windows(first_pts, end_pts, settings.representative)
+    least_scenes = settings.min_scenes if settings.scenes else 0
     moments = [
-        _middle(window)
-        for window in even_windows(first_pts, end_pts, max(settings.representative, settings.min_scenes))
+        _middle(window) for window in even_windows(first_pts, end_pts, max(settings.representative, least_scenes))
     ]
     chunks = []
     for index, start in enumerate(starts):

@@ -29,6 +29,7 @@ PER_VIDEO = frozenset(
         "same_person_distance",
         "scene_detector",
         "scene_threshold",
+        "scenes",
         "size",
         "thorough",
     }

@@ -70,17 +70,25 @@ def sighting(t_s: float, score: float) -> Sighting:
 
 
 def test_a_chunk_without_frames_wants_nothing() -> None:
-    assert targets([], Shots([], Settings()), SOURCE, chunk(), True, 3) == []
+    assert targets([], Shots([], Settings()), SOURCE, chunk(), True, Settings(min_scenes=3)) == []
+
+
+def test_for_people_alone_no_frame_is_wanted() -> None:
+    seen, alone = glances(300, cuts=(100,)), Settings(scenes=False, representative=0)
+    assert targets(seen, Shots(seen, alone), SOURCE, chunk(), True, alone) == []
 
 
 def test_a_single_frame_is_wanted_once() -> None:
     only = glances(1)
-    assert [one.pts for one in targets(only, Shots(only, Settings()), SOURCE, chunk(fallback=[0]), True, 3)] == [0]
+    assert [
+        one.pts
+        for one in targets(only, Shots(only, Settings()), SOURCE, chunk(fallback=[0]), True, Settings(min_scenes=3))
+    ] == [0]
 
 
 def test_every_scene_gets_a_frame_near_its_middle() -> None:
     seen = glances(300, cuts=(100, 160))
-    found = targets(seen, Shots(seen, Settings()), SOURCE, chunk(), True, 3)
+    found = targets(seen, Shots(seen, Settings()), SOURCE, chunk(), True, Settings(min_scenes=3))
     for low, high in ((0, 10), (10, 16), (16, 30)):
         middle = (low + high) / 2
         assert min(abs(one.t_s - middle) for one in found) <= max(0.5, (high - low) / 10)
@@ -89,7 +97,7 @@ def test_every_scene_gets_a_frame_near_its_middle() -> None:
 @pytest.mark.parametrize("other_part_s", [0.0, 5.0, 15.0, 29.0])
 def test_a_scene_that_goes_on_in_the_next_chunk_has_a_frame_near_its_later_middle(other_part_s: float) -> None:
     seen = glances(300)
-    found = targets(seen, Shots(seen, Settings()), SOURCE, chunk(), False, 1)
+    found = targets(seen, Shots(seen, Settings()), SOURCE, chunk(), False, Settings(min_scenes=1))
     length = 30 + other_part_s
     assert min(abs(one.t_s - length / 2) for one in found) <= max(0.5, length / 10)
 

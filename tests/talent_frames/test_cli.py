@@ -16,7 +16,7 @@ from lambdas.errors import InvalidSettings, UnreadableVideo
 from talent_frames import cli
 
 OPTIONS = (
-    *("--out", "--representative", "--min-scenes", "--alternatives", "--size", "--fit", "--quality"),
+    *("--out", "--representative", "--scenes", "--min-scenes", "--alternatives", "--size", "--fit", "--quality"),
     *("--models", "--gallery", "--min-sightings", "--thorough", "--chunk", "--scene-detector", "--scene-threshold"),
     *("--settings", "--workers", "--force", "--json", "--debug"),
 )
