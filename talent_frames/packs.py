@@ -150,7 +150,7 @@ PACKS: dict[str, KnownPack] = {
             detector="centerface",
             embedder="dlib",
             embedding_size=128,
-            distances=Distances(same=0.35, strict=0.21, attach=0.36, suggest=0.46, name=0.36),
+            distances=Distances(same=0.34, strict=0.21, attach=0.35, suggest=0.45, name=0.36),
             detector_source=Source(
                 "centerface.onnx",
                 "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",

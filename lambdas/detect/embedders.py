@@ -21,6 +21,24 @@ OpenCV's FaceRecognizerSF uses too."""
 ARCFACE_SIDE = 112
 
 
+USUAL_LIGHT = 0.4
+"""Median brightness, 0 to 1, that darker faces are brought to. Of frames of six people shown with 0.18 of their light,
+the nearest strangers are then 0.43 apart instead of 0.35 with dlib and 0.74 instead of 0.62 with MobileFaceNet, and a
+person's dark and well lit faces at most 0.24 instead of 0.33, and 0.31 instead of 0.43."""
+
+
+def in_usual_light(crop: Image) -> Image:
+    """The aligned crop (s, s, 3), made brighter if its face is dark, at most until its lightest parts are white.
+
+    Embedders were trained on faces in good light: in the dark they find everybody alike.
+    """
+    grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
+    rim = grey.shape[0] // 5
+    median = float(np.median(grey[rim:-rim, rim:-rim]))
+    gain = min(255 * USUAL_LIGHT / max(median, 1.0), 255 / max(float(np.quantile(grey, 0.98)), 1.0))
+    return crop if gain <= 1 else np.asarray(cv2.convertScaleAbs(crop, alpha=gain), np.uint8)
+
+
 class ArcFaceEmbedder:
     """ArcFace (Deng et al., 2019) or anything of insightface's recognition format, by insightface."""
 
@@ -35,8 +53,9 @@ class ArcFaceEmbedder:
         return aligned_crop(image, landmarks, ARCFACE_TEMPLATE * (self._side / ARCFACE_SIDE), self._side)
 
     def embed(self, crops: Sequence[Image]) -> Floats:
+        lit = [in_usual_light(crop) for crop in crops]
         mean, scale = self._model.input_mean, 1 / self._model.input_std
-        blobs = [cv2.dnn.blobFromImage(crop, scale, mean=(mean, mean, mean), swapRB=True) for crop in crops]
+        blobs = [cv2.dnn.blobFromImage(crop, scale, mean=(mean, mean, mean), swapRB=True) for crop in lit]
         return _stacked([found[0] for found in device.first_outputs(self._model.session, blobs)], self.size)
 
 
@@ -52,7 +71,7 @@ class SFaceEmbedder:
         return aligned_crop(image, landmarks, ARCFACE_TEMPLATE, ARCFACE_SIDE)
 
     def embed(self, crops: Sequence[Image]) -> Floats:
-        blobs = [cv2.dnn.blobFromImage(crop, swapRB=True) for crop in crops]
+        blobs = [cv2.dnn.blobFromImage(in_usual_light(crop), swapRB=True) for crop in crops]
         return _stacked([found[0] for found in device.first_outputs(self._session, blobs)], self.size)
 
 
@@ -100,7 +119,8 @@ class DlibEmbedder:
         return aligned_crop(image, landmarks, DLIB_TEMPLATE, DLIB_SIDE)
 
     def embed(self, crops: Sequence[Image]) -> Floats:
-        blobs = [cv2.dnn.blobFromImages([crop, _closer_mirrored(crop)]) for crop in crops]
+        lit = [in_usual_light(crop) for crop in crops]
+        blobs = [cv2.dnn.blobFromImages([crop, _closer_mirrored(crop)]) for crop in lit]
         means = [found.mean(axis=0) for found in device.first_outputs(self._session, blobs)]
         descriptors = _stacked(means, self.size)
         return normed(descriptors - DLIB_MEAN) if len(descriptors) else descriptors

@@ -11,7 +11,7 @@ import pytest
 import skimage
 
 from lambdas.detect.detectors import YuNetDetector
-from lambdas.detect.embedders import ARCFACE_TEMPLATE, DLIB_SIDE, DLIB_TEMPLATE, SFaceEmbedder
+from lambdas.detect.embedders import ARCFACE_TEMPLATE, DLIB_SIDE, DLIB_TEMPLATE, SFaceEmbedder, in_usual_light
 from lambdas.detect.faces import (
     FaceDetections,
     Floats,
@@ -133,6 +133,19 @@ def test_a_similarity_transform_is_recovered_exactly() -> None:
 def test_landmarks_in_one_point_give_a_crop_all_the_same() -> None:
     crop = aligned_crop(np.zeros((50, 50, 3), np.uint8), np.full((5, 2), 25, np.float32), ARCFACE_TEMPLATE, 112)
     assert crop.shape == (112, 112, 3)
+
+
+def test_a_dark_face_is_brought_into_usual_light_and_others_are_left_alone() -> None:
+    ramp = np.tile(np.linspace(40, 200, 112, dtype=np.uint8)[:, None, None], (1, 112, 3))
+    dark = (ramp * 0.2).astype(np.uint8)
+    assert np.median(in_usual_light(dark)) == pytest.approx(102, abs=2)
+    assert in_usual_light(ramp) is ramp
+    lamp = dark.copy()
+    lamp[:10] = 250
+    assert in_usual_light(lamp).max() == 255
+    assert np.median(in_usual_light(lamp)) < 30
+    black = np.zeros_like(ramp)
+    assert not in_usual_light(black).any()
 
 
 @pytest.mark.parametrize("scale", [0.7, 2.5, 7.3], ids="face {}x the crop".format)
