@@ -153,6 +153,23 @@ def test_nobody_and_nothing_wanted_stages_nothing() -> None:
     assert choose_staged([], [], set(), limit=8) == []
 
 
+def test_everybody_keeps_three_further_moments_before_anybody_more() -> None:
+    people = [[[sighting(8 * person + second, 0.9 - second / 100) for second in range(8)]] for person in range(6)]
+    available = {one.pts for tracks in people for track in tracks for one in track}
+    kept = choose_staged(people, [], available, limit=8)
+    assert [sum(one.pts in kept for one in track) for tracks in people for track in tracks] == [4] * 6
+
+
+def test_further_moments_come_from_another_presence_first_and_are_worth_showing() -> None:
+    first = [sighting(0, 0.9), sighting(2, 0.85)]
+    later = [sighting(20, 0.8), sighting(20.5, 0.79), sighting(24, 0.3)]
+    available = {one.pts for one in (*first, *later)}
+    kept = choose_staged([[first, later]], [], available, limit=0)
+    assert kept == []
+    kept = choose_staged([[first, later]], [], available, limit=1)
+    assert kept == [0, 20, 200]
+
+
 def test_a_crowd_is_limited_to_three_times_the_usual() -> None:
     people = [[[sighting(second / 10, second / 1000)]] for second in range(500)]
     available = {one.pts for tracks in people for track in tracks for one in track}
