@@ -136,7 +136,7 @@ def test_an_interrupted_bench_goes_on_where_it_was(tmp_path: Path, monkeypatch: 
 
 
 def test_a_commands_time_and_memory_include_its_children(tmp_path: Path) -> None:
-    child = "x = bytearray(60_000_000); import time; [sum(range(1000)) for _ in range(8000)]; time.sleep(0.5)"
+    child = "x = bytearray(60_000_000); import time; [sum(range(1000)) for _ in range(8000)]; time.sleep(1.5)"
     program = (
         "import subprocess, sys; "
         f"both = [subprocess.Popen([sys.executable, '-c', {child!r}]) for _ in range(2)]; "
