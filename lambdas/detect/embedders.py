@@ -21,7 +21,7 @@ OpenCV's FaceRecognizerSF uses too."""
 ARCFACE_SIDE = 112
 
 
-USUAL_LIGHT = 0.4
+USUAL_LIGHT = 0.3
 """Median brightness, 0 to 1, that darker faces are brought to. Of frames of six people shown with 0.18 of their light,
 the nearest strangers are then 0.43 apart instead of 0.35 with dlib and 0.74 instead of 0.62 with MobileFaceNet, and a
 person's dark and well lit faces at most 0.24 instead of 0.33, and 0.31 instead of 0.43."""
