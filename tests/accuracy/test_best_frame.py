@@ -12,7 +12,8 @@ from benchmarks.accuracy import best_frame, spoil
 
 def test_the_frame_chosen_is_a_clean_and_a_good_one(videos: Path, test_pack: Path) -> None:
     numbers = best_frame.run(quick=True).numbers
-    # Measured: 13 of 13 clean, percentile 83 on average; the usual way 10 of 13 and 54.
+    # Measured: 13 of 13 clean, percentile 87 on average; the usual way 10 of 13 and 54. The margin is one trial and 12
+    # points: where the looks fall moves the average by 6.
     assert numbers["clean"] >= 12 / 13
     assert numbers["percentile"] >= 75
     assert numbers["percentile"] > numbers["reference percentile"] + 10
