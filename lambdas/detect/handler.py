@@ -60,8 +60,9 @@ _FURTHER_LOOKS = 6
 """Moments that are looked at again, at most, for each person of whom no clean face was found."""
 _CLEARLY = 0.99
 """Share of a person's best score from which a kept face is as good."""
-_NEWCOMER_SIGHTINGS = 3
-"""A face that only the dense look saw counts from so many sightings on: fewer are mostly false alarms."""
+_NEWCOMER_SIGHTINGS, _CLEAN_NEWCOMER_SIGHTINGS = 3, 2
+"""A face that only the dense look saw counts from so many sightings on: fewer are mostly false alarms, but not where
+each is a face without a flaw."""
 
 
 def run(request: DetectRequest, staging: Store, pack: Path) -> DetectResponse:
@@ -179,20 +180,21 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
                 members, looked_at(members, tier, seen.shots), tier, seen.shots, _FURTHER_LOOKS
             )
         ]
+        late_strangers = dense_tracker()
         if again:
             again.sort(key=lambda moment: moment.t_s)
             # Faces of nobody looked for were met by the first look already: their tracks are let go.
             more = look_closer(reader, source, settings, tier, seen, again, [], looker, dense_tracker(), watch)
-            robbed += _return_strays(more, dense_tracker(), looker, distances, 2.5 * tier.period_s)
+            # Of frames that were looked at before, every face is known.
+            known = {sighting.pts for _, sightings in seen.dense for sighting in sightings}
+            more.dense = [(track, sighting) for track, sighting in more.dense if sighting.pts not in known]
+            robbed += _return_strays(more, late_strangers, looker, distances, 2.5 * tier.period_s)
             _join_dense(more)
             for members in people:
                 _compare_with_usual(*members)
             closer.pictures.update(more.pictures)
         late = [
-            track
-            for tracker in (newcomers, strangers)
-            for track in tracker.finish()
-            if len(track.sightings) >= _NEWCOMER_SIGHTINGS
+            track for tracker in (newcomers, strangers, late_strangers) for track in tracker.finish() if _counts(track)
         ]
         glances = refined(seen.glances, closer)
         shots = Shots(glances, settings)
@@ -249,6 +251,12 @@ def _join_dense(closer: Closer) -> None:
                 sighting.embedding = before.embedding
             by_pts[sighting.pts] = sighting
         track.sightings = [by_pts[pts] for pts in sorted(by_pts)]
+
+
+def _counts(newcomer: Track) -> bool:
+    """Whether a face that only the dense look saw is one, rather than a false alarm."""
+    clean = not any(flags(sighting.quality, sighting.brightness) for sighting in newcomer.sightings)
+    return len(newcomer.sightings) >= (_CLEAN_NEWCOMER_SIGHTINGS if clean else _NEWCOMER_SIGHTINGS)
 
 
 def _compare_with_usual(*tracks: Track) -> None:
