@@ -200,6 +200,11 @@ class SourceFacts(Contract):
         """Seconds per PTS tick."""
         return Fraction(self.time_base_num, self.time_base_den)
 
+    @property
+    def frame_bytes(self) -> int:
+        """Memory of one decoded frame, at least one: 4:2:0, of high dynamic range in 16 bits."""
+        return max(1, self.width * self.height * 3 // 2 * (2 if self.hdr else 1))
+
     def seconds(self, pts: int) -> float:
         """Seconds from the first picture to `pts`."""
         return float((pts - self.start_pts) * self.time_base)

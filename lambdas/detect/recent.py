@@ -87,8 +87,7 @@ class Recent:
         self._threshold = settings.scene_threshold
         self._tier = tier
         self._watch = watch
-        frame_bytes = source.width * source.height * 3 // 2
-        self._most = max(_FEWEST_AT_HAND, _AT_HAND_BYTES // frame_bytes)
+        self._most = max(_FEWEST_AT_HAND, _AT_HAND_BYTES // source.frame_bytes)
         self._at_hand: list[tuple[float, Frame]] = []
         self._seen: dict[int, list[Sighting]] = {}
         """Faces of frames at hand that were looked at, by PTS."""

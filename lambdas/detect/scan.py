@@ -31,7 +31,7 @@ _AT_KEYFRAME = 0.5
 """
 _AT_HAND_BYTES = 192 * 2**20
 """Decoded frames kept until it is known which are wanted: 62 of 1080p, a minute of looks."""
-_FEWEST_AT_HAND = 40
+_FEWEST_AT_HAND = 24
 _DIMMED = 8.0
 """Change of the mean grey level (0 to 255) from which a fade may have begun in a stretch passed over."""
 _UNSURE_CUTS = 2
@@ -113,7 +113,7 @@ def scan(
     faces: list[tuple[float, list[Sighting]]] = []
     ends: list[NDArray[np.uint8]] = []
     at_hand: dict[int, Frame] = {}
-    most_at_hand = max(_FEWEST_AT_HAND, _AT_HAND_BYTES // (source.width * source.height * 3 // 2))
+    most_at_hand = max(_FEWEST_AT_HAND, _AT_HAND_BYTES // source.frame_bytes)
     pictures: dict[int, Picture] = {}
     recent = Recent(looker, source, settings, tier, watch)
     corrupt = unsure = 0
