@@ -109,7 +109,7 @@ def identify_crowd(
         faces=np.full(count, 3),
         face_sum=vectors * 3,
         weak=np.zeros(count, bool),
-        turned=np.zeros(count, bool),
+        unclear=np.zeros(count, bool),
         conflicts=together,
     )
     spent = measured(lambda: identities.identify(tracks, [], MEASURED))

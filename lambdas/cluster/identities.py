@@ -19,11 +19,12 @@ BORDER_PERIODS = 1.5
 """Scan periods within which a face must be seen again across a chunk border: one, and slack for uneven frame times."""
 FOUND_TWICE_OVERLAP = 0.6
 """IoU above which two boxes of one frame are one face found twice, so that they don't forbid a merge."""
-SIDE_FACE = 0.6
-"""Frontal part below which a face is seen from the side. Of the pairs of tracks on the clips of docs/accuracy.md with
-such a track, strangers are 0.50 and more apart with `open` (0.35 of frontal ones), a person's 0.42 at most."""
+CLEAR_FRONTAL, CLEAR_SCORE = 0.6, 0.5
+"""Frontal part and score from which a face is clear. Of the pairs of tracks on the clips of docs/accuracy.md, with
+`open`, strangers are 0.34 and more apart if both are clear, 0.37 and more if one has a low score, 0.50 and more if one
+is seen from the side: what hides a face takes it away from itself and from everybody else alike."""
 CLEARLY_NEARER = 1.25
-"""How many times further than the nearest person the next one must be for a person seen from the side to be joined."""
+"""How many times further than the nearest person the next one must be for an unclear person to be joined."""
 LARGEST_TABLE = 4000
 """Most units compared all with all at once; more are reduced first. 4000 x 4000 float32 is 64 MB."""
 SMALL_TABLE = 256
@@ -50,8 +51,8 @@ class Tracks:
     """(t, d) plain sum of the embedded faces, from which their mean distance follows."""
     weak: NDArray[np.bool_]
     """(t,) only small, blurred, profile or transition-near faces."""
-    turned: NDArray[np.bool_]
-    """(t,) embedded faces are all seen from the side."""
+    unclear: NDArray[np.bool_]
+    """(t,) no embedded face is clear: all are seen from the side, in the dark, in motion, half hidden."""
     conflicts: NDArray[np.int64]
     """(p, 2) tracks seen in one frame: two people. Each pair once, smaller first."""
 
@@ -89,7 +90,7 @@ def gather_tracks(chunks: Sequence[Detections]) -> Tracks:
     faces: list[NDArray[np.int64]] = []
     conflicts: list[NDArray[np.int64]] = []
     weak: list[NDArray[np.bool_]] = []
-    facing: list[NDArray[np.float32]] = []
+    unclear: list[NDArray[np.bool_]] = []
     for position, chunk in enumerate(chunks):
         if not len(chunk.pts):
             continue
@@ -109,9 +110,9 @@ def gather_tracks(chunks: Sequence[Detections]) -> Tracks:
         if len(owner):
             np.add.at(total, owner, chunk.embeddings * weight[:, None])
             np.add.at(plain, owner, chunk.embeddings)
-        most_frontal = np.zeros(len(present), np.float32)
-        np.maximum.at(most_frontal, owner, chunk.quality[chunk.embedded, QUALITY_PARTS.index("frontal")])
-        facing.append(most_frontal)
+        frontal = chunk.quality[chunk.embedded, QUALITY_PARTS.index("frontal")]
+        clear = (frontal >= CLEAR_FRONTAL) & (chunk.scores[chunk.embedded] >= CLEAR_SCORE)
+        unclear.append(np.bincount(owner, weights=clear, minlength=len(present)) == 0)
         sums.append(total)
         face_sums.append(plain)
         weights.append(np.bincount(owner, weights=weight, minlength=len(present)).astype(np.float32))
@@ -131,7 +132,7 @@ def gather_tracks(chunks: Sequence[Detections]) -> Tracks:
         faces=np.concatenate(faces),
         face_sum=np.concatenate(face_sums),
         weak=np.concatenate(weak).astype(bool),
-        turned=np.concatenate(facing) < SIDE_FACE,
+        unclear=np.concatenate(unclear),
         conflicts=np.concatenate(conflicts),
     )
 
@@ -216,8 +217,8 @@ def identify(
        linkage throughout 0.98, 0.94; average linkage 0.98, 0.98.
     4. People whose mean faces are nearer than `same` are joined too, nearest first: averages lack what single tracks
        differ by (pose, light), so that strangers' means stay apart where a person's do not.
-    5. Turning the head takes a face away from itself and from everybody else alike: people seen only from the side
-       join the nearest one up to halfway between `attach` and `suggest`, where no other is nearly as near.
+    5. People never seen clearly join the nearest one up to halfway between `attach` and `suggest`, where no other is
+       nearly as near: a head turned away is further from itself and from everybody else alike.
     6. Weak units join the nearest identity below `attach` that they were not seen beside; the rest keep to themselves.
     """
     same_distance = distances.same if same is None else same
@@ -248,10 +249,10 @@ def identify(
         vectors[core], _within(core, conflicts, units), chunk_of_unit[core], same_distance, strict, together
     )
     label[core] = _join_by_mean(label[core], vectors[core], _within(core, conflicts, units), same_distance)
-    turned = np.ones(units, bool)
-    np.logical_and.at(turned, unit_of_track[speaks], tracks.turned[speaks])
-    aside = same_distance * (distances.attach + distances.suggest) / (2 * distances.same)
-    label[core] = _join_side_faces(label[core], vectors[core], turned[core], _within(core, conflicts, units), aside)
+    unclear = np.ones(units, bool)
+    np.logical_and.at(unclear, unit_of_track[speaks], tracks.unclear[speaks])
+    further = same_distance * (distances.attach + distances.suggest) / (2 * distances.same)
+    label[core] = _join_unclear(label[core], vectors[core], unclear[core], _within(core, conflicts, units), further)
     _attach_weak(label, vectors, np.flatnonzero(embedded & ~strong), conflicts, attach)
     left = np.flatnonzero(embedded & (label < 0))
     known = int(label.max(initial=-1)) + 1
@@ -339,24 +340,24 @@ def _join_by_mean(
         label = _renumbered(joined[label])
 
 
-def _join_side_faces(
+def _join_unclear(
     label: NDArray[np.int64],
     vectors: NDArray[np.float32],
-    turned: NDArray[np.bool_],
+    unclear: NDArray[np.bool_],
     conflicts: NDArray[np.int64],
     limit: float,
 ) -> NDArray[np.int64]:
-    """Labels from 0 after joining groups of `turned` vectors alone to the one clearly nearest, means reckoned anew."""
+    """Labels from 0 after joining groups of `unclear` vectors alone to the one clearly nearest, means reckoned anew."""
     while True:
         groups = int(label.max(initial=-1)) + 1
-        aside = np.ones(groups, bool)
-        np.logical_and.at(aside, label, turned)
+        doubtful = np.ones(groups, bool)
+        np.logical_and.at(doubtful, label, unclear)
         sums = np.zeros((groups, vectors.shape[1]), np.float32)
         np.add.at(sums, label, vectors)
         means = _normed(sums)
         apart = {(int(a), int(b)) for a, b in _pairs_between(label, conflicts)}
         offers: list[tuple[float, int, int]] = []
-        for group in np.flatnonzero(aside).tolist() if groups > 1 else []:
+        for group in np.flatnonzero(doubtful).tolist() if groups > 1 else []:
             distance = 1 - means @ means[group]
             distance[group] = np.inf
             nearest = int(distance.argmin())

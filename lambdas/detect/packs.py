@@ -172,7 +172,7 @@ _OTHER_MODULES = ("1k3d68.onnx", "2d106det.onnx", "genderage.onnx")
 
 ARCFACE_512 = Distances(same=0.55, strict=0.40, attach=0.60, suggest=0.68, name=0.60)
 """For 512-D ArcFace models: an estimate, not measured here (docs/models.md)."""
-ARCFACE_128 = Distances(same=0.52, strict=0.35, attach=0.57, suggest=0.65, name=0.52)
+ARCFACE_128 = Distances(same=0.54, strict=0.35, attach=0.60, suggest=0.66, name=0.52)
 """For the 128-D MobileFaceNet: measured (docs/models.md)."""
 
 _KNOWN_EMBEDDERS: dict[str, tuple[str, str, Distances]] = {

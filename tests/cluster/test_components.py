@@ -76,7 +76,7 @@ def tracks_of(vectors: NDArray[np.float32], chunk: NDArray[np.int64], conflicts:
         faces=np.full(count, 3),
         face_sum=vectors * 3,
         weak=np.random.default_rng(4).random(count) < 0.1,
-        turned=np.zeros(count, bool),
+        unclear=np.zeros(count, bool),
         conflicts=conflicts,
     )
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lambdas.cluster.identities import Tracks, agglomerate, gather_tracks, identify, link_across_borders
-from lambdas.contracts import OPEN_END, Chunk
+from lambdas.contracts import OPEN_END, QUALITY_PARTS, Chunk
 from tests.cluster.factory import DISTANCES, Appearance, Video, faces_of, near
 
 
@@ -19,7 +19,7 @@ def tracks_of(
     *,
     chunk: NDArray[np.int64] | None = None,
     weak: NDArray[np.bool_] | None = None,
-    turned: NDArray[np.bool_] | None = None,
+    unclear: NDArray[np.bool_] | None = None,
     conflicts: list[tuple[int, int]] | None = None,
     faces: int = 3,
 ) -> Tracks:
@@ -33,7 +33,7 @@ def tracks_of(
         faces=np.full(count, faces),
         face_sum=vectors * faces,
         weak=np.zeros(count, bool) if weak is None else weak,
-        turned=np.zeros(count, bool) if turned is None else turned,
+        unclear=np.zeros(count, bool) if unclear is None else unclear,
         conflicts=np.array(conflicts or [], np.int64).reshape(-1, 2),
     )
 
@@ -100,25 +100,35 @@ def test_a_weak_track_does_not_join_a_person_seen_beside_it() -> None:
     assert groups(identify(tracks, [], DISTANCES).of_track) == [[0], [1]]
 
 
-def test_a_person_seen_from_the_side_joins_the_nearest_a_little_further_off() -> None:
+def test_a_person_never_seen_clearly_joins_the_nearest_a_little_further_off() -> None:
     a, b = faces_of(14, 2)
     beyond = (DISTANCES.same + (DISTANCES.attach + DISTANCES.suggest) / 2) / 2
     vectors = np.array([a, near(a, 0.05, 1), b, near(a, beyond, 2)])
     aside = np.array([False, False, False, True])
     assert groups(identify(tracks_of(vectors), [], DISTANCES).of_track) == [[0, 1], [2], [3]]
-    assert groups(identify(tracks_of(vectors, turned=aside), [], DISTANCES).of_track) == [[0, 1, 3], [2]]
-    together = tracks_of(vectors, turned=aside, conflicts=[(0, 3)])
+    assert groups(identify(tracks_of(vectors, unclear=aside), [], DISTANCES).of_track) == [[0, 1, 3], [2]]
+    together = tracks_of(vectors, unclear=aside, conflicts=[(0, 3)])
     assert groups(identify(together, [], DISTANCES).of_track) == [[0, 1], [2], [3]]
 
 
-def test_a_person_seen_from_the_side_between_two_others_joins_neither() -> None:
+def test_a_person_never_seen_clearly_between_two_others_joins_neither() -> None:
     axes = np.eye(128, dtype=np.float32)
     a, b = axes[:2]
     turned = np.array([0.45, 0.42, np.sqrt(1 - 0.45**2 - 0.42**2)], np.float32) @ axes[:3]
     assert DISTANCES.same < 1 - float(turned @ a) < (DISTANCES.attach + DISTANCES.suggest) / 2
     aside = np.array([False, False, True])
-    found = identify(tracks_of(np.array([a, b, turned]), turned=aside), [], DISTANCES)
+    found = identify(tracks_of(np.array([a, b, turned]), unclear=aside), [], DISTANCES)
     assert groups(found.of_track) == [[0], [1], [2]]
+
+
+def test_a_track_is_unclear_without_a_face_both_frontal_and_good() -> None:
+    faces = faces_of(16, 3)
+    video = Video(10, [Appearance(face, 0, 5, left=180 * place) for place, face in enumerate(faces)])
+    columns = video.detect(Chunk(index=0, start_pts=-OPEN_END, end_pts=OPEN_END, decode_from_pts=0))[1]
+    columns.quality[:], columns.scores[:] = 0.9, 0.9
+    columns.quality[columns.tracks == 0, QUALITY_PARTS.index("frontal")] = 0.3
+    columns.scores[columns.tracks == 1] = 0.2
+    assert gather_tracks([columns]).unclear.tolist() == [True, True, False]
 
 
 def test_weak_tracks_alone_are_a_person_only_if_their_faces_agree() -> None:
