@@ -22,8 +22,9 @@ _STEADY = QUALITY_PARTS.index("steady")
 _READABLE_PX = 24
 """Smaller faces have eyes of five pixels: open or not, they look the same."""
 
-_EASILY_FOUND_PX = 64.0
-"""Shorter side of a face known to be there, in the detector's picture."""
+_EASILY_FOUND_PX = 96.0
+"""Shorter side of a face known to be there, in the detector's picture. At 64 the landmarks are coarser: with dlib's
+embedder the film's nearest strangers are then 0.35 apart instead of 0.37, for 6% less time."""
 _SHARES = (0.3, 0.4, 0.5, 0.6, 0.75)
 """Sizes of the detector's picture for large faces."""
 
