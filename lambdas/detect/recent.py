@@ -20,8 +20,8 @@ from lambdas.detect.pictures import Picture, picture
 from lambdas.detect.scenes import Glance, steadiness
 from lambdas.detect.tracks import Sighting, Track, best_pairs, nearness, overlaps
 
-_AT_HAND_BYTES = 160 * 2**20
-"""Decoded frames kept for looking back: 50 of 1080p, which are 6 s."""
+_AT_HAND_BYTES = 112 * 2**20
+"""Decoded frames kept for looking back: 37 of 1080p, which are 4.5 s."""
 _FEWEST_AT_HAND = 24
 """Of large pictures more memory is taken: a look needs the frames of 1 s."""
 _SAME_FACE_OVERLAP = 0.3

@@ -29,8 +29,8 @@ _JUST_LOOKED = 0.35
 _AT_KEYFRAME = 0.5
 """Share of the scan period by which a look comes early or late to fall on a keyframe, which needs nothing else decoded.
 """
-_AT_HAND_BYTES = 192 * 2**20
-"""Decoded frames kept until it is known which are wanted: 62 of 1080p, a minute of looks."""
+_AT_HAND_BYTES = 160 * 2**20
+"""Decoded frames kept until it is known which are wanted: 52 of 1080p, nearly a minute of looks."""
 _FEWEST_AT_HAND = 24
 _DIMMED = 8.0
 """Change of the mean grey level (0 to 255) from which a fade may have begun in a stretch passed over."""
