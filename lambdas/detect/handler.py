@@ -42,7 +42,7 @@ from lambdas.detect.candidates import (
     targets,
 )
 from lambdas.detect.closer import Closer, assign, fetch, look_closer, refined
-from lambdas.detect.frames import ChunkReader
+from lambdas.detect.frames import ChunkReader, give_memory_back
 from lambdas.detect.looks import Looker, Stopwatch, compare, usual
 from lambdas.detect.packs import Pack, load_pack
 from lambdas.detect.pictures import Picture, pack_pictures
@@ -79,7 +79,10 @@ def run(request: DetectRequest, staging: Store, pack: Path) -> DetectResponse:
         raise PackMismatch(f"run {plan.run_id} was planned for {plan.pack.name}, this worker has {models.facts.name}")
     _LOG.info("detect: run %s chunk %d begins", request.run_id, request.chunk)
     start = time.perf_counter()
-    pictures, columns, document = work_through(plan, request.chunk, staging, models)
+    try:
+        pictures, columns, document = work_through(plan, request.chunk, staging, models)
+    finally:
+        give_memory_back()
     staging.put(frames_key(request.run_id, request.chunk), pictures, content_type="application/x-tar")
     staging.put(detections_key(request.run_id, request.chunk), columns.to_bytes())
     document = document.model_copy(update={"seconds": {**document.seconds, "total": time.perf_counter() - start}})
