@@ -286,7 +286,7 @@ def test_sface_is_fed_rgb_and_its_output_is_normed(tmp_path: Path) -> None:
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), tmp_path / "sface.onnx")
     embedder = SFaceEmbedder(tmp_path / "sface.onnx")
     image = np.zeros((200, 200, 3), np.uint8)
-    image[:] = (0, 30, 40)
+    image[:] = (0, 120, 160)
     crop = embedder.align(image, ARCFACE_TEMPLATE + 20, np.array([20, 20, 132, 132], np.float32))
     assert crop.shape == (112, 112, 3)
     found = embedder.embed([crop, crop])
