@@ -56,8 +56,8 @@ def run_measured(command: Sequence[str], cwd: Path, environment: Mapping[str, st
         spent = Spent(
             wall_s=round(wall_s, 3),
             cpu_s=round(cpu_s, 3),
-            largest_mib=usage.ru_maxrss // 1024,
-            together_mib=max(watch.most_bytes // 2**20, usage.ru_maxrss // 1024),
+            largest_mib=watch.largest_bytes // 2**20,
+            together_mib=max(watch.most_bytes, watch.largest_bytes) // 2**20,
             others_cpu_s=round(max(0.0, busy_s - cpu_s), 2),
         )
         return spent, out.read()
@@ -68,6 +68,8 @@ class _MemoryWatch:
 
     def __init__(self, pid: int) -> None:
         self.most_bytes = 0
+        self.largest_bytes = 0
+        """Not wait4's ru_maxrss: a process forked by a large one begins with that one's size."""
         self._pid = pid
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
@@ -79,7 +81,9 @@ class _MemoryWatch:
 
     def _look(self) -> None:
         while not self._ended.wait(SAMPLE_S):
-            self.most_bytes = max(self.most_bytes, sum(map(resident_bytes, [self._pid, *descendants(self._pid)])))
+            processes = [self._pid, *descendants(self._pid)]
+            self.most_bytes = max(self.most_bytes, sum(map(resident_bytes, processes)))
+            self.largest_bytes = max(self.largest_bytes, *map(peak_bytes, processes))
 
 
 def descendants(pid: int) -> list[int]:
@@ -104,6 +108,15 @@ def resident_bytes(pid: int) -> int:
     """0 for a process that is gone."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
+def peak_bytes(pid: int) -> int:
+    """Most resident memory of a process so far; 0 for one that is gone."""
+    try:
+        told = Path(f"/proc/{pid}/status").read_text().split("VmHWM:")
+        return int(told[1].split()[0]) * 1024
     except (OSError, IndexError):
         return 0
 
