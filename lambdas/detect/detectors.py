@@ -1,4 +1,4 @@
-"""Face detectors on onnxruntime: SCRFD through insightface, CenterFace, YuNet."""
+"""Face detectors on onnxruntime: SCRFD, CenterFace, YuNet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.detect import device
-from lambdas.detect.faces import FaceDetections, Floats, Image, detect_at_two_scales, detector_size, distinct, padded
+from lambdas.detect.faces import (
+    FaceDetections,
+    Floats,
+    Image,
+    detect_at_two_scales,
+    detector_size,
+    distinct,
+    merged,
+    padded,
+)
+from lambdas.errors import DamagedPack
 
 
 def onnx_session(path: Path, threads: int) -> Any:
@@ -27,14 +37,29 @@ def onnx_session(path: Path, threads: int) -> Any:
     return session
 
 
+_SCRFD_GRIDS = {9: ((8, 16, 32), 2), 15: ((8, 16, 32, 64, 128), 1)}
+"""Strides, and guesses at every place, by the number of outputs."""
+
+
 class ScrfdDetector:
-    """SCRFD (Guo et al., "Sample and Computation Redistribution for Efficient Face Detection", 2021) by insightface."""
+    """SCRFD (Guo et al., "Sample and Computation Redistribution for Efficient Face Detection", 2021) in InsightFace's
+    file format, decoded as insightface does it.
+
+    Takes RGB, -1 to 1. Outputs are the scores of every grid, then the boxes, then the landmarks; a file without
+    landmarks is refused, since faces could not be aligned. A file of fixed size works too: every look is padded to it.
+    """
 
     def __init__(self, model: Path, threads: int = 1) -> None:
-        from insightface.model_zoo import SCRFD
-
-        # Given a session and no file, insightface neither parses the ONNX again nor builds a session per resolution.
-        self._model: Any = SCRFD(session=onnx_session(model, threads), static_shape_sessions=False)
+        self._session = onnx_session(model, threads)
+        given = self._session.get_inputs()[0]
+        self._input = given.name
+        height, width = given.shape[2:]
+        self._fixed = (width, height) if isinstance(width, int) and isinstance(height, int) else (0, 0)
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        if len(self._outputs) not in _SCRFD_GRIDS:
+            without = "; landmarks are needed" if len(self._outputs) in (6, 10) else ""
+            raise DamagedPack(f"{model.name}: {len(self._outputs)} outputs instead of SCRFD's 9 or 15{without}")
+        self._strides, self._guesses = _SCRFD_GRIDS[len(self._outputs)]
 
     def input_size(self, width: int, height: int) -> tuple[int, int]:
         return detector_size(width, height)
@@ -43,15 +68,24 @@ class ScrfdDetector:
         return detect_at_two_scales(self._look, image, min_confidence)
 
     def _look(self, image: Image, min_confidence: float) -> FaceDetections:
-        fixed = self._model.static_input_size or (0, 0)
-        scores, boxes, landmarks = self._model.forward(padded(image, *fixed), min_confidence)
-        return distinct(
-            FaceDetections(
-                np.concatenate(boxes).astype(np.float32),
-                np.concatenate(landmarks).astype(np.float32),
-                np.concatenate(scores).ravel().astype(np.float32),
-            )
-        )
+        canvas = padded(image, *self._fixed)
+        blob = cv2.dnn.blobFromImage(canvas, 1 / 128, mean=(127.5, 127.5, 127.5), swapRB=True)
+        outputs = self._session.run(self._outputs, {self._input: blob})
+        levels = len(self._strides)
+        found = []
+        for level, stride in enumerate(self._strides):
+            scores = outputs[level].reshape(-1)
+            rows = np.flatnonzero(scores >= min_confidence)
+            if not rows.size:
+                continue
+            places = rows // self._guesses
+            columns = -(-canvas.shape[1] // stride)
+            centres = np.stack([places % columns, places // columns], axis=1).astype(np.float32) * stride
+            reach = outputs[level + levels].reshape(-1, 4)[rows] * stride
+            offsets = outputs[level + 2 * levels].reshape(-1, 5, 2)[rows] * stride
+            boxes = np.hstack([centres - reach[:, :2], centres + reach[:, 2:]])
+            found.append(FaceDetections(boxes, centres[:, None] + offsets, scores[rows]))
+        return distinct(merged(*found))
 
 
 class CenterFaceDetector:
@@ -114,27 +148,32 @@ class YuNetDetector:
     def _look(self, image: Image, min_confidence: float) -> FaceDetections:
         canvas = padded(image, *self._fixed)
         outputs = self._session.run(self._outputs, {"input": cv2.dnn.blobFromImage(canvas)})
-        found = [
-            _yunet_level(outputs[4 * level : 4 * level + 4], stride, canvas.shape[1] // stride, min_confidence)
-            for level, stride in enumerate(self._STRIDES)
-        ]
-        boxes, landmarks, confidence = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return distinct(FaceDetections(boxes, landmarks, confidence))
+        return distinct(
+            merged(
+                *(
+                    _yunet_level(outputs[4 * level : 4 * level + 4], stride, canvas.shape[1] // stride, min_confidence)
+                    for level, stride in enumerate(self._STRIDES)
+                )
+            )
+        )
 
 
-def _yunet_level(
-    outputs: list[Floats], stride: int, columns: int, min_confidence: float
-) -> tuple[Floats, Floats, Floats]:
-    """Boxes (n, 4), landmarks (n, 5, 2) and confidence (n,) of one of YuNet's three grids."""
+def _yunet_level(outputs: list[Floats], stride: int, columns: int, min_confidence: float) -> FaceDetections:
+    """What one of YuNet's three grids shows."""
     classes, objects, boxes, points = outputs
-    confidence = np.sqrt(np.clip(classes[0, :, 0], 0, 1) * np.clip(objects[0, :, 0], 0, 1))
-    cells = np.nonzero(confidence >= min_confidence)[0]
+    # A product of two numbers up to 1 is no larger than either: few cells are left to be looked at closely.
+    likely = np.flatnonzero(classes[0, :, 0] >= min_confidence * min_confidence)
+    confidence = np.sqrt(np.clip(classes[0, likely, 0], 0, 1) * np.clip(objects[0, likely, 0], 0, 1))
+    sure = confidence >= min_confidence
+    cells = likely[sure]
+    if not cells.size:
+        return FaceDetections.empty()
     origin: NDArray[np.floating[Any]] = np.stack([cells % columns, cells // columns], axis=1).astype(np.float32)
     centre = (origin + boxes[0, cells, :2]) * stride
     half = np.exp(boxes[0, cells, 2:]) * stride / 2
     landmarks = (origin[:, None] + points[0, cells].reshape(-1, 5, 2)) * stride
-    return (
+    return FaceDetections(
         np.hstack([centre - half, centre + half]).astype(np.float32),
         landmarks.astype(np.float32),
-        confidence[cells].astype(np.float32),
+        confidence[sure].astype(np.float32),
     )

@@ -148,7 +148,7 @@ def detect_near(detector: Detector, image: Image, boxes: Floats, min_confidence:
         part = detector.detect(np.ascontiguousarray(image[y1:y2, x1:x2]), min_confidence)
         shift = np.array([x1, y1], np.float32)
         found.append(FaceDetections(part.boxes + np.tile(shift, 2), part.landmarks + shift, part.confidence))
-    return distinct(merged(FaceDetections.empty(), *found))
+    return distinct(merged(*found))
 
 
 def _parts_about(boxes: Floats, width: int, height: int) -> list[tuple[int, int, int, int]]:
@@ -172,6 +172,9 @@ def _parts_about(boxes: Floats, width: int, height: int) -> list[tuple[int, int,
 
 def merged(*parts: FaceDetections) -> FaceDetections:
     """All faces of all parts."""
+    parts = tuple(part for part in parts if len(part))
+    if len(parts) < 2:
+        return parts[0] if parts else FaceDetections.empty()
     return FaceDetections(
         np.concatenate([part.boxes for part in parts]),
         np.concatenate([part.landmarks for part in parts]),
@@ -184,9 +187,9 @@ def distinct(found: FaceDetections) -> FaceDetections:
 
     Landmarks catch what overlap misses: a part of a large face found as a face of its own has the same eyes.
     """
-    order = np.argsort(-found.confidence, kind="stable")
-    if len(order) < 2:
+    if len(found) < 2:
         return found
+    order = np.argsort(-found.confidence, kind="stable")
     x1, y1, x2, y2 = found.boxes.T
     areas = np.maximum(x2 - x1, 0) * np.maximum(y2 - y1, 0)
     sides = np.maximum(x2 - x1, y2 - y1)
