@@ -104,18 +104,6 @@ def detector_size(width: int, height: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def padded(image: Image, width: int = 0, height: int = 0) -> Image:
-    """The image in the top left of a black one of this size, or of the next multiples of STRIDE."""
-    h, w = image.shape[:2]
-    target_h = height or -(-h // STRIDE) * STRIDE
-    target_w = width or -(-w // STRIDE) * STRIDE
-    if (target_h, target_w) == (h, w):
-        return image
-    canvas = np.zeros((target_h, target_w, 3), np.uint8)
-    canvas[:h, :w] = image
-    return canvas
-
-
 def detect_at_two_scales(
     look: Callable[[Image, float], FaceDetections], image: Image, min_confidence: float
 ) -> FaceDetections:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import skimage
 
-from lambdas.detect.detectors import YuNetDetector
+from lambdas.detect.detectors import InputBuffer, YuNetDetector
 from lambdas.detect.embedders import ARCFACE_TEMPLATE, DLIB_SIDE, DLIB_TEMPLATE, SFaceEmbedder, in_usual_light
 from lambdas.detect.faces import (
     FaceDetections,
@@ -20,7 +20,6 @@ from lambdas.detect.faces import (
     detector_size,
     distinct,
     merged,
-    padded,
     similarity_transform,
 )
 from lambdas.detect.packs import Pack, load_pack
@@ -110,13 +109,20 @@ def test_a_frame_is_shrunk_to_640_and_never_enlarged(frame: tuple[int, int], exp
     assert detector_size(*frame) == expected
 
 
-def test_padding_adds_black_right_and_below() -> None:
-    image = np.full((33, 64, 3), 7, np.uint8)
-    canvas = padded(image)
-    assert canvas.shape == (64, 64, 3)
-    np.testing.assert_array_equal(canvas[:33], image)
-    assert not canvas[33:].any()
-    assert padded(canvas) is canvas
+@pytest.mark.parametrize("size", [None, (96, 64)], ids=["next multiples", "given size"])
+@pytest.mark.parametrize(("rgb", "middle", "scale"), [(True, 127.5, 1 / 128), (True, 0, 1), (False, 0, 1)])
+def test_a_networks_input_is_the_picture_and_black_right_and_below(
+    size: tuple[int, int] | None, rgb: bool, middle: float, scale: float
+) -> None:
+    buffer = InputBuffer(rgb=rgb, middle=middle, scale=scale)
+    rng = np.random.default_rng(3)
+    for h, w in ((64, 96), (33, 64), (64, 65), (1, 1)):
+        image = np.asarray(rng.integers(0, 256, (80, 120, 3)), np.uint8)[:h, :w]
+        width, height = size or (-(-w // 32) * 32, -(-h // 32) * 32)
+        canvas = np.zeros((height, width, 3), np.uint8)
+        canvas[:h, :w] = image
+        expected = cv2.dnn.blobFromImage(canvas, scale, mean=(middle,) * 3, swapRB=rgb)
+        np.testing.assert_allclose(buffer.filled(image, size), expected, atol=1e-6)
 
 
 # alignment
