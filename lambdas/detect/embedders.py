@@ -10,16 +10,8 @@ import numpy as np
 
 from lambdas.detect import device
 from lambdas.detect.detectors import onnx_session
-from lambdas.detect.faces import Floats, Image, aligned_crop, normed
+from lambdas.detect.faces import ARCFACE_SIDE, ARCFACE_TEMPLATE, Floats, Image, aligned_crop, normed
 from lambdas.detect.onnx_graph import read_graph
-
-ARCFACE_TEMPLATE = np.array(
-    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float32
-)
-"""(5, 2) where ArcFace and SFace expect the landmarks in a crop of 112x112: insightface's `arcface_dst`, which
-OpenCV's FaceRecognizerSF uses too."""
-ARCFACE_SIDE = 112
-
 
 USUAL_LIGHT = 0.3
 """Median brightness, 0 to 1, that darker faces are brought to: of 0.2 to 0.45 the best on 553 faces. Of frames of six
