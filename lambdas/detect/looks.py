@@ -13,14 +13,18 @@ from numpy.typing import NDArray
 
 from lambdas.contracts import QUALITY_PARTS, Settings, SourceFacts
 from lambdas.detect.expression import UNREAD, Expression, ExpressionReader, expression_reader
-from lambdas.detect.faces import Detector, Embedder, detect_near
+from lambdas.detect.faces import Detector, Embedder, FacePart, detect_near, face_part
 from lambdas.detect.frames import Frame
-from lambdas.detect.quality import Usual, compare_with_usual, quality_parts, score, usual_of
+from lambdas.detect.quality import Usual, compare_with_usual, flags, quality_parts, score, usual_of
 from lambdas.detect.tracks import Sighting, Track
 
 _STEADY = QUALITY_PARTS.index("steady")
 _READABLE_PX = 24
 """Smaller faces have eyes of five pixels: open or not, they look the same."""
+
+_SURELY_OPEN, _SURELY_IN_VIEW = 0.23, 35.0
+"""Opening of the eyes and logit of a face in view from which nobody need know what is usual for the person. Of 624 looks
+at spoilt and clean frames 79% of the clean ones pass and one of 418 spoilt ones does."""
 
 _EASILY_FOUND_PX = 96.0
 """Shorter side of a face known to be there, in the detector's picture. At 64 the landmarks are coarser: with dlib's
@@ -116,12 +120,13 @@ class Looker:
         dense: bool,
     ) -> Sighting:
         others = np.delete(boxes, row, axis=0)
+        part = face_part(full, landmarks)
         with self._watch.step("read"):
-            expression = self._read(full, landmarks, boxes[row])
+            expression = self._read(part, boxes[row])
         parts, brightness = quality_parts(
-            full, boxes[row], landmarks, confidence, others=others, steady=1.0, expression=expression
+            full, boxes[row], landmarks, confidence, others=others, steady=1.0, expression=expression, part=part
         )
-        crop = self._embedder.align(full, landmarks, boxes[row])
+        crop = self._embedder.align(part.image, part.landmarks, boxes[row])
         return Sighting(
             pts,
             t_s,
@@ -136,12 +141,12 @@ class Looker:
             dense=dense,
         )
 
-    def _read(self, full: NDArray[np.uint8], landmarks: NDArray[np.float32], box: NDArray[np.float32]) -> Expression:
+    def _read(self, part: FacePart, box: NDArray[np.float32]) -> Expression:
         if min(box[2] - box[0], box[3] - box[1]) < _READABLE_PX:
             return UNREAD
         if self._reader is None:
             self._reader = expression_reader()
-        return self._reader.read(full, landmarks)
+        return self._reader.read(part.image, part.landmarks)
 
 
 def settle(sighting: Sighting, steadiness: float) -> None:
@@ -160,3 +165,14 @@ def compare(sighting: Sighting, with_usual: Usual) -> None:
     """Marks a face down where it falls behind what is usual for the person: half closed eyes, a hand before it."""
     compare_with_usual(sighting.quality, sighting.expression, sighting.confidence, with_usual)
     sighting.score = score(sighting.quality)
+
+
+def is_clean(sighting: Sighting) -> bool:
+    """Whether nothing is known against publishing the face."""
+    return not flags(sighting.quality, sighting.brightness)
+
+
+def is_surely_clean(sighting: Sighting) -> bool:
+    """Whether the face is clean, whatever may turn out to be usual for the person."""
+    read = sighting.expression
+    return read.opening >= _SURELY_OPEN and read.in_view >= _SURELY_IN_VIEW and is_clean(sighting)

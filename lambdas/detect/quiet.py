@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lambdas.contracts import Settings, SourceFacts
 from lambdas.detect.frames import ChunkReader, Frame, Outlook
-from lambdas.detect.quality import flags
+from lambdas.detect.looks import is_clean, is_surely_clean
 from lambdas.detect.scenes import SceneScorer
 from lambdas.detect.tracks import Sighting, best_pairs, overlaps
 
@@ -41,6 +41,8 @@ _BUSY_WINDOW = 2.0
 """Times the median of the windows before: somebody coming in doubles the bits, one who talks stays below mostly."""
 _AGAIN_S = 0.4
 """After a shot's first look the second comes so much later: blinks and head turns are over then."""
+_EQUAL_LOOKS, _AS_MUCH = 2, 0.85
+"""Where nobody can say that faces are surely clean, so many equal looks before tell what is usual; and what is equal."""
 _TRUST_S = 1.2
 """Nearest keyframe that can stand in for the second look."""
 _CLOSE_S = 0.1
@@ -71,18 +73,40 @@ class _Look:
 
     def is_clean(self) -> bool:
         """Whether each face is fit to be published."""
-        return all(_clean(one) for one in self.sightings)
+        return all(map(is_surely_clean, self.sightings))
 
     def resembles(self, other: _Look) -> bool:
-        """Whether both show the same faces in the same places of the same picture, each in one of them clean."""
+        """Whether both show the same faces in the same places of the same picture, all of them clean."""
+        pairs = self._pairs(other)
+        return (
+            pairs is not None
+            and all(is_clean(one) for pair in pairs for one in pair)
+            and difference(self.small, other.small) < SAME_PICTURE
+        )
+
+    def assures(self, other: _Look) -> bool:
+        """Whether each face is surely clean in one of two looks that resemble one another."""
+        return all(any(map(is_surely_clean, pair)) for pair in self._pairs(other) or [])
+
+    def equals(self, other: _Look) -> bool:
+        """Whether eyes are as open, and faces in view as much, in two looks that resemble one another."""
+        return all(
+            min(a, b) >= _AS_MUCH * max(a, b)
+            for first, second in self._pairs(other) or []
+            for a, b in (
+                (first.expression.opening, second.expression.opening),
+                (first.expression.in_view, second.expression.in_view),
+            )
+        )
+
+    def _pairs(self, other: _Look) -> list[tuple[Sighting, Sighting]] | None:
+        """Each face with the one in its place in the other look; None unless all have one."""
         if len(self.sightings) != len(other.sightings):
-            return False
+            return None
         pairs = best_pairs(overlaps(_boxes(self.sightings), _boxes(other.sightings)), _SAME_PLACE)
         if len(pairs) < len(self.sightings):
-            return False
-        if not all(_clean(self.sightings[row]) or _clean(other.sightings[column]) for row, column in pairs):
-            return False
-        return difference(self.small, other.small) < SAME_PICTURE
+            return None
+        return [(self.sightings[row], other.sightings[column]) for row, column in pairs]
 
 
 class Quiet:
@@ -96,6 +120,8 @@ class Quiet:
         self._may = not settings.thorough and settings.scene_detector != "adaptive"
         self._shot_s = -math.inf
         self._look: _Look | None = None
+        self._equal = 0
+        """Looks before the last one that equal it, one after the other."""
         self._key_pts: int | None = None
         self._gop = 0
 
@@ -113,6 +139,7 @@ class Quiet:
         """A shot begins."""
         self._shot_s = t_s
         self._look = None
+        self._equal = 0
 
     def key_follows(self, pts: int, end_pts: int) -> bool:
         """Whether a keyframe comes after `pts` and before `end_pts`."""
@@ -126,7 +153,12 @@ class Quiet:
     def after_look(self, frame: Frame, t_s: float, small: NDArray[np.uint8], sightings: list[Sighting]) -> Verdict:
         """What a look for faces in this frame says about the rest of its GOP."""
         before, self._look = self._look, _Look(small, sightings)
-        if not self._may or not (before is None or self._look.resembles(before)):
+        if before is not None and not self._look.resembles(before):
+            self._equal = 0
+            return Verdict()
+        sure = before is not None and self._look.assures(before)
+        self._equal = self._equal + 1 if before is not None and self._look.equals(before) else 0
+        if not self._may:
             return Verdict()
         outlook = self._reader.outlook(frame.pts, self._source.pts(_REACH_S) - self._source.start_pts)
         # Frames at a chunk's end are compared with the next chunk's.
@@ -138,7 +170,7 @@ class Quiet:
         # If the shot ends with the GOP, its middle is still to come.
         length_s = until_s - self._shot_s
         middle_s = self._shot_s + length_s / 2 - _OF_REACH * min(max(0.4, 0.08 * length_s), 0.25 * length_s)
-        again_s = t_s + _AGAIN_S if before is None else t_s
+        again_s = t_s if sure or self._equal >= _EQUAL_LOOKS else t_s + _AGAIN_S
         if self._needs_middles:
             again_s = max(again_s, middle_s)
         if again_s <= t_s:
@@ -192,10 +224,6 @@ def difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
 
 def _boxes(sightings: Sequence[Sighting]) -> NDArray[np.float32]:
     return np.array([one.box for one in sightings], np.float32).reshape(-1, 4)
-
-
-def _clean(sighting: Sighting) -> bool:
-    return not flags(sighting.quality, sighting.brightness)
 
 
 def _windows(seconds: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.float64]:

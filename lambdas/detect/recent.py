@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from lambdas.contracts import QUALITY_PARTS, ScanTier, Settings, SourceFacts
 from lambdas.detect.blends import Blends
 from lambdas.detect.frames import Frame
-from lambdas.detect.looks import Looker, Stopwatch, compare, settle, usual
+from lambdas.detect.looks import Looker, Stopwatch, compare, is_surely_clean, settle, usual
 from lambdas.detect.pictures import Picture, picture
-from lambdas.detect.quality import flags, score
+from lambdas.detect.quality import score
 from lambdas.detect.scenes import Glance, steadiness
 from lambdas.detect.tracks import Sighting, Track, best_pairs, nearness, overlaps
 
@@ -230,7 +230,7 @@ class Recent:
 
 def _nearly_best(sighting: Sighting) -> bool:
     """Whether hardly anything could be better about the face but its size, which no close look changes."""
-    if flags(sighting.quality, sighting.brightness):
+    if not is_surely_clean(sighting):
         return False
     best = np.ones_like(sighting.quality)
     best[_SIZE] = sighting.quality[_SIZE]
