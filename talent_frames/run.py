@@ -102,7 +102,7 @@ def run_video(
         _detect(plan, staging, pack_dir, wanted, progress)
         progress.finished("detect", f"{wanted} worker{'s' if wanted > 1 else ''}")
 
-        # Not before: a video that is no good should not wait for scikit-learn and the report's templates to load.
+        # Not before: a video that is no good should not wait for the report's templates to load.
         from lambdas.cluster import handler as cluster
         from lambdas.publish import handler as publish
 
