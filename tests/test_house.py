@@ -86,7 +86,7 @@ def test_the_environment_is_read_only_where_a_door_is() -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_importing_a_handler_loads_no_model_library(room: str) -> None:
-    heavy = {"insightface", "dlib", "onnxruntime"}
+    heavy = {"insightface", "dlib", "onnx", "onnxruntime", "skimage"} | ({"scenedetect"} if room == "detect" else set())
     program = f"import sys, lambdas.{room}.handler; print(*sorted({heavy!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", program], cwd=HOUSE, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr

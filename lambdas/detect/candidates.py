@@ -135,7 +135,7 @@ def nearest_good(
 ) -> Glance | None:
     """The most presentable frame near a moment, the nearer the better; the nearest one if none is within reach.
 
-    One of those `at_hand`, by PTS, which need no decoding, is taken where it is about as good.
+    One of those `at_hand`, by PTS, which need no decoding, is taken where it looks about as good, wherever within reach.
     """
     if not glances:
         return None
@@ -143,13 +143,15 @@ def nearest_good(
     if not within:
         return min(glances, key=lambda one: abs(one.t_s - wanted_s))
 
+    def looks(one: Glance) -> float:
+        return (0.05 + fitness(one)) * (0.2 + 0.8 * shots.steadiness(one.t_s))
+
     def worth(one: Glance) -> float:
-        away = abs(one.t_s - wanted_s) / max(tolerance_s, 1e-9)
-        return (0.05 + fitness(one)) * (0.2 + 0.8 * shots.steadiness(one.t_s)) * (1 - 0.3 * away)
+        return looks(one) * (1 - 0.3 * abs(one.t_s - wanted_s) / max(tolerance_s, 1e-9))
 
     best = max(within, key=worth)
     near = max((one for one in within if one.pts in at_hand), key=worth, default=None)
-    return near if near is not None and worth(near) >= _ABOUT_AS_GOOD * worth(best) else best
+    return near if near is not None and looks(near) >= _ABOUT_AS_GOOD * looks(best) else best
 
 
 def targets(
@@ -195,11 +197,13 @@ def targets(
     for low, high in windows:
         want((low + high) / 2, min(4.0, 0.4 * (high - low)), "whole", glances)
     kept = thin(found)
-    kept += others(glances, shots, kept, len(windows))
+    kept += others(glances, shots, kept, len(windows), at_hand)
     return sorted(kept, key=lambda target: target.pts)
 
 
-def others(glances: Sequence[Glance], shots: Shots, kept: Sequence[Target], windows: int) -> list[Target]:
+def others(
+    glances: Sequence[Glance], shots: Shots, kept: Sequence[Target], windows: int, at_hand: Collection[int] = ()
+) -> list[Target]:
     """Frames unlike all those kept, for targets that show nothing or the same as another; at most one per window.
 
     So a lively or bright moment of a still or black video has frames to choose from. Instead of one that shows nothing
@@ -217,13 +221,15 @@ def others(glances: Sequence[Glance], shots: Shots, kept: Sequence[Target], wind
         return []
     layouts = np.array([one.layout for one in able], np.float32)
     times = np.array([one.t_s for one in able])
+    # Frames that need no decoding are preferred where they are nearly as unlike.
+    share = np.array([(0.5 + fitness(one)) * (1.0 if one.pts in at_hand else _ABOUT_AS_GOOD) for one in able])
     away = np.full(len(able), 255.0)
     for layout in seen:
         away = np.minimum(away, np.abs(layouts - layout).mean(axis=(1, 2, 3)))
     found: list[Target] = []
     for number in range(spare):
         # Among frames as unlike as can be, the sharper; a frame next to one found adds nothing but its noise.
-        best = int(np.argmax(away * np.array([0.5 + fitness(one) for one in able])))
+        best = int(np.argmax(away * share))
         if away[best] < (_UNLIKE if number >= bare else 1e-6):
             break
         found.append(Target(able[best].pts, able[best].t_s, able[best].t_s, 0.0, "whole"))

@@ -1,4 +1,4 @@
-"""Face detectors on onnxruntime: SCRFD through insightface, CenterFace, YuNet."""
+"""Face detectors on onnxruntime: SCRFD, CenterFace, YuNet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.detect import device
-from lambdas.detect.faces import FaceDetections, Floats, Image, detect_at_two_scales, detector_size, distinct, padded
+from lambdas.detect.faces import (
+    STRIDE,
+    FaceDetections,
+    Floats,
+    Image,
+    detect_at_two_scales,
+    detector_size,
+    distinct,
+    merged,
+)
+from lambdas.errors import DamagedPack
 
 
 def onnx_session(path: Path, threads: int) -> Any:
@@ -27,14 +37,73 @@ def onnx_session(path: Path, threads: int) -> Any:
     return session
 
 
+class InputBuffer:
+    """A network's input, kept from one picture to the next. Not to be shared by threads.
+
+    Memory the system hands out anew costs more than what is put into it: a picture of 640x384 takes 0.15 ms instead of
+    2.9 in a process whose allocator gives megabytes back.
+    """
+
+    def __init__(self, *, rgb: bool, middle: float = 0.0, scale: float = 1.0) -> None:
+        """`middle` is taken from every pixel, which is then multiplied by `scale`; channels are turned round if RGB."""
+        self._order = (2, 1, 0) if rgb else (0, 1, 2)
+        self._middle, self._scale = np.float32(middle), np.float32(scale)
+        self._floats: Floats = np.empty(0, np.float32)
+        self._bytes: NDArray[np.uint8] = np.empty(0, np.uint8)
+
+    def filled(self, image: Image, size: tuple[int, int] | None = None) -> Floats:
+        """(1, 3, height, width): the image in the top left, black beyond; valid until the next call.
+
+        Of this size, (width, height), or of the next multiples of STRIDE.
+        """
+        h, w = image.shape[:2]
+        width, height = size or (-(-w // STRIDE) * STRIDE, -(-h // STRIDE) * STRIDE)
+        if self._floats.size < 3 * height * width:
+            self._floats = np.empty(3 * height * width, np.float32)
+        if self._bytes.size < image.size:
+            self._bytes = np.empty(image.size, np.uint8)
+        blob = self._floats[: 3 * height * width].reshape(1, 3, height, width)
+        planes = self._bytes[: image.size].reshape(3, h, w)
+        cv2.split(image, list(planes))
+        for plane, channel in zip(self._order, planes, strict=True):
+            np.copyto(blob[0, plane, :h, :w], channel)
+        blob[0, :, h:] = 0
+        blob[0, :, :h, w:] = 0
+        if self._middle:
+            np.subtract(blob, self._middle, out=blob)
+        if self._scale != 1:
+            np.multiply(blob, self._scale, out=blob)
+        return blob
+
+
+def _fixed_size(session: Any) -> tuple[int, int] | None:
+    """(width, height) of the pictures a network takes, None where they may have any."""
+    height, width = session.get_inputs()[0].shape[2:]
+    return (width, height) if isinstance(width, int) and isinstance(height, int) else None
+
+
+_SCRFD_GRIDS = {9: ((8, 16, 32), 2), 15: ((8, 16, 32, 64, 128), 1)}
+"""Strides, and guesses at every place, by the number of outputs."""
+
+
 class ScrfdDetector:
-    """SCRFD (Guo et al., "Sample and Computation Redistribution for Efficient Face Detection", 2021) by insightface."""
+    """SCRFD (Guo et al., "Sample and Computation Redistribution for Efficient Face Detection", 2021) in InsightFace's
+    file format, decoded as insightface does it.
+
+    Takes RGB, -1 to 1. Outputs are the scores of every grid, then the boxes, then the landmarks; a file without
+    landmarks is refused, since faces could not be aligned. A file of fixed size works too: every look is padded to it.
+    """
 
     def __init__(self, model: Path, threads: int = 1) -> None:
-        from insightface.model_zoo import SCRFD
-
-        # Given a session and no file, insightface neither parses the ONNX again nor builds a session per resolution.
-        self._model: Any = SCRFD(session=onnx_session(model, threads), static_shape_sessions=False)
+        self._session = onnx_session(model, threads)
+        self._input = self._session.get_inputs()[0].name
+        self._fixed = _fixed_size(self._session)
+        self._buffer = InputBuffer(rgb=True, middle=127.5, scale=1 / 128)
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        if len(self._outputs) not in _SCRFD_GRIDS:
+            without = "; landmarks are needed" if len(self._outputs) in (6, 10) else ""
+            raise DamagedPack(f"{model.name}: {len(self._outputs)} outputs instead of SCRFD's 9 or 15{without}")
+        self._strides, self._guesses = _SCRFD_GRIDS[len(self._outputs)]
 
     def input_size(self, width: int, height: int) -> tuple[int, int]:
         return detector_size(width, height)
@@ -43,15 +112,23 @@ class ScrfdDetector:
         return detect_at_two_scales(self._look, image, min_confidence)
 
     def _look(self, image: Image, min_confidence: float) -> FaceDetections:
-        fixed = self._model.static_input_size or (0, 0)
-        scores, boxes, landmarks = self._model.forward(padded(image, *fixed), min_confidence)
-        return distinct(
-            FaceDetections(
-                np.concatenate(boxes).astype(np.float32),
-                np.concatenate(landmarks).astype(np.float32),
-                np.concatenate(scores).ravel().astype(np.float32),
-            )
-        )
+        blob = self._buffer.filled(image, self._fixed)
+        outputs = self._session.run(self._outputs, {self._input: blob})
+        levels = len(self._strides)
+        found = []
+        for level, stride in enumerate(self._strides):
+            scores = outputs[level].reshape(-1)
+            rows = np.flatnonzero(scores >= min_confidence)
+            if not rows.size:
+                continue
+            places = rows // self._guesses
+            columns = -(-blob.shape[3] // stride)
+            centres = np.stack([places % columns, places // columns], axis=1).astype(np.float32) * stride
+            reach = outputs[level + levels].reshape(-1, 4)[rows] * stride
+            offsets = outputs[level + 2 * levels].reshape(-1, 5, 2)[rows] * stride
+            boxes = np.hstack([centres - reach[:, :2], centres + reach[:, 2:]])
+            found.append(FaceDetections(boxes, centres[:, None] + offsets, scores[rows]))
+        return distinct(merged(*found))
 
 
 class CenterFaceDetector:
@@ -62,6 +139,7 @@ class CenterFaceDetector:
 
     def __init__(self, model: Path, threads: int = 1) -> None:
         self._session = onnx_session(model, threads)
+        self._buffer = InputBuffer(rgb=True)
 
     def input_size(self, width: int, height: int) -> tuple[int, int]:
         return detector_size(width, height)
@@ -70,7 +148,7 @@ class CenterFaceDetector:
         return detect_at_two_scales(self._look, image, min_confidence)
 
     def _look(self, image: Image, min_confidence: float) -> FaceDetections:
-        blob = cv2.dnn.blobFromImage(padded(image), swapRB=True)
+        blob = self._buffer.filled(image)
         heat, size, offset, points = self._session.run(["537", "538", "539", "540"], {"input.1": blob})
         rows, columns = np.nonzero(heat[0, 0] >= min_confidence)
         if not rows.size:
@@ -102,8 +180,8 @@ class YuNetDetector:
     def __init__(self, model: Path, threads: int = 1) -> None:
         self._session = onnx_session(model, threads)
         self._outputs = [f"{part}_{stride}" for stride in self._STRIDES for part in ("cls", "obj", "bbox", "kps")]
-        height, width = self._session.get_inputs()[0].shape[2:]
-        self._fixed = (width, height) if isinstance(width, int) and isinstance(height, int) else (0, 0)
+        self._fixed = _fixed_size(self._session)
+        self._buffer = InputBuffer(rgb=False)
 
     def input_size(self, width: int, height: int) -> tuple[int, int]:
         return detector_size(width, height)
@@ -112,29 +190,34 @@ class YuNetDetector:
         return detect_at_two_scales(self._look, image, min_confidence)
 
     def _look(self, image: Image, min_confidence: float) -> FaceDetections:
-        canvas = padded(image, *self._fixed)
-        outputs = self._session.run(self._outputs, {"input": cv2.dnn.blobFromImage(canvas)})
-        found = [
-            _yunet_level(outputs[4 * level : 4 * level + 4], stride, canvas.shape[1] // stride, min_confidence)
-            for level, stride in enumerate(self._STRIDES)
-        ]
-        boxes, landmarks, confidence = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        return distinct(FaceDetections(boxes, landmarks, confidence))
+        blob = self._buffer.filled(image, self._fixed)
+        outputs = self._session.run(self._outputs, {"input": blob})
+        return distinct(
+            merged(
+                *(
+                    _yunet_level(outputs[4 * level : 4 * level + 4], stride, blob.shape[3] // stride, min_confidence)
+                    for level, stride in enumerate(self._STRIDES)
+                )
+            )
+        )
 
 
-def _yunet_level(
-    outputs: list[Floats], stride: int, columns: int, min_confidence: float
-) -> tuple[Floats, Floats, Floats]:
-    """Boxes (n, 4), landmarks (n, 5, 2) and confidence (n,) of one of YuNet's three grids."""
+def _yunet_level(outputs: list[Floats], stride: int, columns: int, min_confidence: float) -> FaceDetections:
+    """What one of YuNet's three grids shows."""
     classes, objects, boxes, points = outputs
-    confidence = np.sqrt(np.clip(classes[0, :, 0], 0, 1) * np.clip(objects[0, :, 0], 0, 1))
-    cells = np.nonzero(confidence >= min_confidence)[0]
+    # A product of two numbers up to 1 is no larger than either: few cells are left to be looked at closely.
+    likely = np.flatnonzero(classes[0, :, 0] >= min_confidence * min_confidence)
+    confidence = np.sqrt(np.clip(classes[0, likely, 0], 0, 1) * np.clip(objects[0, likely, 0], 0, 1))
+    sure = confidence >= min_confidence
+    cells = likely[sure]
+    if not cells.size:
+        return FaceDetections.empty()
     origin: NDArray[np.floating[Any]] = np.stack([cells % columns, cells // columns], axis=1).astype(np.float32)
     centre = (origin + boxes[0, cells, :2]) * stride
     half = np.exp(boxes[0, cells, 2:]) * stride / 2
     landmarks = (origin[:, None] + points[0, cells].reshape(-1, 5, 2)) * stride
-    return (
+    return FaceDetections(
         np.hstack([centre - half, centre + half]).astype(np.float32),
         landmarks.astype(np.float32),
-        confidence[cells].astype(np.float32),
+        confidence[sure].astype(np.float32),
     )

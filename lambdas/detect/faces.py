@@ -31,6 +31,19 @@ SAME_FACE_LANDMARKS = 0.2
 """Two boxes whose landmarks differ by less than this share of the larger box's side show the same face."""
 
 
+ARCFACE_TEMPLATE = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float32
+)
+"""(5, 2) where ArcFace and SFace expect the landmarks in a crop of 112x112: insightface's `arcface_dst`, which
+OpenCV's FaceRecognizerSF uses too."""
+ARCFACE_SIDE = 112
+FINEST = 2
+"""No crop shows a face in more pixels than this many of ARCFACE_TEMPLATE: the picture that eyes are cut from."""
+_PART_SIDE = 144
+_PART_TEMPLATE = ARCFACE_TEMPLATE + np.array([16, 0], np.float32)
+"""A crop that would hold all others: the largest, for the face mesh, reaches from -15 to 127 and from 1 to 143."""
+
+
 @dataclass(frozen=True)
 class FaceDetections:
     """The faces in one image, best first."""
@@ -104,18 +117,6 @@ def detector_size(width: int, height: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def padded(image: Image, width: int = 0, height: int = 0) -> Image:
-    """The image in the top left of a black one of this size, or of the next multiples of STRIDE."""
-    h, w = image.shape[:2]
-    target_h = height or -(-h // STRIDE) * STRIDE
-    target_w = width or -(-w // STRIDE) * STRIDE
-    if (target_h, target_w) == (h, w):
-        return image
-    canvas = np.zeros((target_h, target_w, 3), np.uint8)
-    canvas[:h, :w] = image
-    return canvas
-
-
 def detect_at_two_scales(
     look: Callable[[Image, float], FaceDetections], image: Image, min_confidence: float
 ) -> FaceDetections:
@@ -148,7 +149,7 @@ def detect_near(detector: Detector, image: Image, boxes: Floats, min_confidence:
         part = detector.detect(np.ascontiguousarray(image[y1:y2, x1:x2]), min_confidence)
         shift = np.array([x1, y1], np.float32)
         found.append(FaceDetections(part.boxes + np.tile(shift, 2), part.landmarks + shift, part.confidence))
-    return distinct(merged(FaceDetections.empty(), *found))
+    return distinct(merged(*found))
 
 
 def _parts_about(boxes: Floats, width: int, height: int) -> list[tuple[int, int, int, int]]:
@@ -172,6 +173,9 @@ def _parts_about(boxes: Floats, width: int, height: int) -> list[tuple[int, int,
 
 def merged(*parts: FaceDetections) -> FaceDetections:
     """All faces of all parts."""
+    parts = tuple(part for part in parts if len(part))
+    if len(parts) < 2:
+        return parts[0] if parts else FaceDetections.empty()
     return FaceDetections(
         np.concatenate([part.boxes for part in parts]),
         np.concatenate([part.landmarks for part in parts]),
@@ -184,9 +188,9 @@ def distinct(found: FaceDetections) -> FaceDetections:
 
     Landmarks catch what overlap misses: a part of a large face found as a face of its own has the same eyes.
     """
-    order = np.argsort(-found.confidence, kind="stable")
-    if len(order) < 2:
+    if len(found) < 2:
         return found
+    order = np.argsort(-found.confidence, kind="stable")
     x1, y1, x2, y2 = found.boxes.T
     areas = np.maximum(x2 - x1, 0) * np.maximum(y2 - y1, 0)
     sides = np.maximum(x2 - x1, y2 - y1)
@@ -227,21 +231,57 @@ def aligned_crop(image: Image, landmarks: Floats, template: Floats, side: int) -
     A face much larger than the crop is shrunk on its way, or bilinear sampling would skip most of its pixels.
     """
     matrix = similarity_transform(landmarks, template)
-    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if 0 < scale < 0.5:
-        # By a whole number, which OpenCV does several times faster; what is left to the sampling is 0.5 to 1.
-        times = 2 ** math.ceil(math.log2(0.5 / scale))
-        x1, y1, x2, y2 = _covered(matrix, side, image.shape[1], image.shape[0])
-        columns, rows = (x2 - x1) // times, (y2 - y1) // times
-        if columns > 0 and rows > 0:
-            part = image[y1 : y1 + rows * times, x1 : x1 + columns * times]
-            image = np.asarray(cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
-            # Pixel centres: x_small = (x - x1 + 0.5) / times - 0.5.
-            back = np.array(
-                [[times, 0, x1 - 0.5 + 0.5 * times], [0, times, y1 - 0.5 + 0.5 * times], [0, 0, 1]], np.float64
-            )
-            matrix = matrix @ back
+    times = _times(matrix, 1)
+    if times > 1:
+        image, back = _shrunk(image, _covered(matrix, side, image.shape[1], image.shape[0]), times)
+        matrix = matrix @ back
     return np.asarray(cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR), np.uint8)
+
+
+@dataclass(frozen=True)
+class FacePart:
+    """The part of an image that holds all aligned crops of one face, shrunk as far as all of them allow.
+
+    Takes the image's place wherever crops are made, so that a large face is shrunk once and not for every crop.
+    """
+
+    image: Image
+    landmarks: Floats
+    """(5, 2) in pixels of the part."""
+
+
+def face_part(image: Image, landmarks: Floats) -> FacePart:
+    """Of the face with these landmarks, (5, 2) in pixels of the image; a view into it where nothing is shrunk."""
+    matrix = similarity_transform(landmarks, _PART_TEMPLATE)
+    if not matrix[:, :2].any():  # all landmarks in one point
+        return FacePart(image, landmarks)
+    times = _times(matrix, FINEST)
+    part, back = _shrunk(image, _covered(matrix, _PART_SIDE, image.shape[1], image.shape[0]), times)
+    return FacePart(part, np.asarray((landmarks - back[:2, 2]) / back[0, 0], np.float32))
+
+
+def _times(matrix: NDArray[np.float64], enlarged: float) -> int:
+    """By how much the image may be shrunk before the matrix, its result `enlarged` so many times, is applied.
+
+    A power of two: OpenCV shrinks several times faster by a whole number. What is left to the sampling is 0.5 to 1.
+    """
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0])) * enlarged
+    return 2 ** math.ceil(math.log2(0.5 / scale)) if 0 < scale < 0.5 else 1
+
+
+def _shrunk(image: Image, covered: tuple[int, int, int, int], times: int) -> tuple[Image, NDArray[np.float64]]:
+    """The covered part (half-open xyxy) that many times smaller, and the (3, 3) way back from its pixels; the image as
+    it is where nothing is left of the part."""
+    x1, y1, x2, y2 = covered
+    columns, rows = (x2 - x1) // times, (y2 - y1) // times
+    if columns <= 0 or rows <= 0:
+        return image, np.eye(3)
+    part = image[y1 : y1 + rows * times, x1 : x1 + columns * times]
+    if times > 1:
+        part = np.asarray(cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+    # Pixel centres: x_small = (x - x1 + 0.5) / times - 0.5.
+    middle = 0.5 * times - 0.5
+    return part, np.array([[times, 0, x1 + middle], [0, times, y1 + middle], [0, 0, 1]], np.float64)
 
 
 def _covered(matrix: NDArray[np.float64], side: int, width: int, height: int) -> tuple[int, int, int, int]:

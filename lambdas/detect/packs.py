@@ -17,6 +17,7 @@ from lambdas.contracts import Contract, Distances, PackFacts
 from lambdas.detect.detectors import CenterFaceDetector, ScrfdDetector, YuNetDetector, onnx_session
 from lambdas.detect.embedders import ArcFaceEmbedder, DlibEmbedder, SFaceEmbedder
 from lambdas.detect.faces import Detector, Embedder
+from lambdas.detect.onnx_graph import read_graph
 from lambdas.errors import DamagedPack, GpuMissing, MissingPack, UnknownPack
 
 MANIFEST = "pack.json"
@@ -99,7 +100,7 @@ class Pack:
     def _loaded(self, kind: type[Any], file: PackFile) -> Any:
         try:
             return kind(self.directory / file.name, self._threads)
-        except (ImportError, GpuMissing):
+        except (ImportError, DamagedPack, GpuMissing):
             raise
         except Exception as error:
             # onnxruntime and dlib have no error of their own for a file that is not a model.
@@ -226,15 +227,15 @@ def _insightface_manifest(directory: Path) -> PackManifest:
 def _role(path: Path, modified_ns: int) -> tuple[Literal["detection", "recognition", "other"], int]:
     """What an ONNX file of InsightFace's format does, by its shapes as insightface tells it, and its output's width."""
     try:
-        session = onnx_session(path, 1)
-    except Exception as error:
-        raise DamagedPack(f"{path}: not an ONNX model ({type(error).__name__})") from error
-    outputs = session.get_outputs()
-    shape = session.get_inputs()[0].shape
-    if len(outputs) in (9, 15):
+        graph = read_graph(path)
+    except ValueError as error:
+        raise DamagedPack(f"{path}: not an ONNX model ({error})") from error
+    if len(graph.outputs) in (9, 15):
         return "detection", 0
-    if len(outputs) == 1 and len(shape) == 4 and shape[2] == shape[3] and isinstance(shape[2], int) and shape[2] >= 112:
-        width = outputs[0].shape[-1]
-        if shape[2] % 16 == 0 and shape[2] != 192 and isinstance(width, int):
+    shape = graph.inputs[0] if graph.inputs else ()
+    if len(graph.outputs) == 1 and len(shape) == 4 and shape[2] == shape[3] and shape[2] >= 112:
+        # Where the file leaves its output's shape open, onnxruntime infers it.
+        width = graph.outputs[0][-1] if graph.outputs[0] else onnx_session(path, 1).get_outputs()[0].shape[-1]
+        if shape[2] % 16 == 0 and shape[2] != 192 and isinstance(width, int) and width > 0:
             return "recognition", width
     return "other", 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import FACE_FLAGS, QUALITY_PARTS
-from lambdas.detect.embedders import ARCFACE_TEMPLATE
 from lambdas.detect.expression import Expression
-from lambdas.detect.faces import aligned_crop
+from lambdas.detect.faces import ARCFACE_TEMPLATE, FacePart, aligned_crop
 from lambdas.detect.scenes import sharpness
 
 _SIZE = 112
@@ -67,6 +67,9 @@ mug before the mouth 50%, a microphone 65 to 80%."""
 _STRONG = {"size": 0.24, "frontal": 0.2, "sharpness": 0.1, "steady": 0.3}
 """Least parts of a strong face; size 0.24 is 40 pixels."""
 
+_ALONG = math.tan(math.radians(8))
+"""An edge is taken to run along rows or columns up to this slope."""
+
 SMALL_PX = 24.0
 LARGE_PX = 200.0
 """Shorter side of a face at which `size` is 0 and 1; in between it grows with the logarithm."""
@@ -81,29 +84,31 @@ def quality_parts(
     others: NDArray[np.float32],
     steady: float,
     expression: Expression,
+    part: FacePart | None = None,
 ) -> tuple[NDArray[np.float32], float]:
     """(len(QUALITY_PARTS),) each part from 0 (worst) to 1 (best), and the face's median brightness, 0 to 1.
 
     `image` (h, w, 3) BGR, `box` (4,) xyxy and `landmarks` (5, 2) in its pixels, `others` (k, 4) the boxes of the
-    other faces in it, `steady` 0 to 1 from the frame's neighbours.
+    other faces in it, `steady` 0 to 1 from the frame's neighbours, `part` its face_part where that is there already.
     """
-    gray = np.asarray(
-        cv2.cvtColor(aligned_crop(image, landmarks, ARCFACE_TEMPLATE, _SIZE), cv2.COLOR_BGR2GRAY), np.uint8
-    )
+    shown = part or FacePart(image, landmarks)
+    crop = aligned_crop(shown.image, shown.landmarks, ARCFACE_TEMPLATE, _SIZE)
+    gray = np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY), np.uint8)
+    levels = _levels(gray)
+    middle = _level(levels, 0.5)
     height, width = image.shape[:2]
     parts = {
         "confidence": confidence_part(confidence),
         "frontal": frontal_part(landmarks),
         "size": size_part(box),
         "sharpness": sharpness_part(gray) * unbroken_part(gray, _tilt(landmarks)),
-        "exposure": exposure_part(gray),
+        "exposure": _exposure_part(levels),
         "eyes_open": eyes_open_part(expression.opening),
         "inside": inside_part(box, width, height),
         "unobstructed": min(unobstructed_part(box, others), in_view_part(expression.in_view)),
         "steady": steady,
     }
-    brightness = float(np.median(gray[30:100, 26:86])) / 255
-    return np.array([min(1.0, max(0.0, parts[name])) for name in QUALITY_PARTS], np.float32), brightness
+    return np.array([min(1.0, max(0.0, parts[name])) for name in QUALITY_PARTS], np.float32), middle
 
 
 def score(parts: NDArray[np.float32]) -> float:
@@ -208,12 +213,15 @@ def unbroken_part(gray: NDArray[np.uint8], tilt: float) -> float:
     """
     face = gray[16:104, 16:96]
     across, down = cv2.Sobel(face, cv2.CV_32F, 1, 0), cv2.Sobel(face, cv2.CV_32F, 0, 1)
-    strength = np.hypot(across, down)
-    total = float(strength.sum())
+    strength = cv2.magnitude(across, down)
+    total = cv2.sumElems(strength)[0]
     if total < strength.size:
         return 1.0
-    angle = np.mod(np.degrees(np.arctan2(down, across)) + np.degrees(tilt), 90)
-    share = float(strength[(angle < 8) | (angle > 82)].sum()) / total
+    # Gradients in the original's directions; an edge along its rows or columns has hardly anything of the other one.
+    cos, sin = math.cos(tilt), math.sin(tilt)
+    right, below = np.abs(cos * across - sin * down), np.abs(sin * across + cos * down)
+    along = np.minimum(right, below) < _ALONG * np.maximum(right, below)
+    share = float(strength[along].sum()) / total
     return min(1.0, max(0.0, (0.52 - share) / 0.18))
 
 
@@ -223,12 +231,24 @@ def _tilt(landmarks: NDArray[np.float32]) -> float:
     return float(np.arctan2(across[1], across[0]))
 
 
-def exposure_part(gray: NDArray[np.uint8]) -> float:
+def _levels(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Brightness of the pixels in the middle of the (112, 112) aligned face, ascending."""
+    return np.sort(gray[30:100, 26:86], axis=None)
+
+
+def _level(levels: NDArray[np.uint8], share: float) -> float:
+    """Brightness, 0 to 1, that this share of the pixels stays under."""
+    at = share * (len(levels) - 1)
+    below = min(int(at), len(levels) - 2)
+    low, high = int(levels[below]), int(levels[below + 1])
+    return (low + (at - below) * (high - low)) / 255
+
+
+def _exposure_part(levels: NDArray[np.uint8]) -> float:
     """1 for a face of middling brightness with some contrast; falls when dark, bleached or flat."""
-    face = gray[30:100, 26:86]
-    low, middle, high = (float(value) / 255 for value in np.percentile(face, (5, 50, 95)))
+    low, middle, high = (_level(levels, share) for share in (0.05, 0.5, 0.95))
     bright = min(1.0, max(0.0, (middle - 0.08) / 0.22)) * min(1.0, max(0.0, (0.97 - middle) / 0.2))
-    clipped = float((face >= 252).mean())
+    clipped = 1 - int(np.searchsorted(levels, 252)) / len(levels)
     contrast = min(1.0, (high - low) / 0.25)
     return bright * contrast * max(0.0, 1 - 3 * clipped)
 

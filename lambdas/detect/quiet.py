@@ -28,15 +28,38 @@ _SAME_PLACE = 0.3
 _REACH_S = 10.0
 """Longest stretch passed over: the GOP of 250 frames that most encoders make, at 25 a second."""
 _HISTORY_S = 2.0
+_SHORTEST_HISTORY_S = 0.9
 _FEWEST_PACKETS = 6
-"""Packets that tell what is usual: those of so many seconds, and no fewer."""
+"""Packets that tell what is usual: those of so many seconds, at least of so many, and no fewer."""
 _LARGE_PACKET = 2.5
 """Times the 90th percentile of those before: what a cut without a keyframe mostly needs (3 to 10 times)."""
+_SHORTEST_GOP_FRAMES = 25
+"""So soon after a keyframe x264 and x265 put none for a cut (their `min-keyint` for usual settings)."""
+_ONE_PEAK_S = 0.2
 _BUSY_WINDOW_S = 1 / 3
 _BUSY_WINDOW = 2.0
 """Times the median of the windows before: somebody coming in doubles the bits, one who talks stays below mostly."""
+_AGAIN_S = 0.4
+"""After a shot's first look the second comes so much later: blinks and head turns are over then."""
+_TRUST_S = 1.2
+"""Nearest keyframe that can stand in for the second look."""
+_CLOSE_S = 0.1
+_OF_REACH = 0.95
+"""Share of the distance from a scene's middle within which its frame is looked for (`candidates.targets`)."""
 _IRREGULAR = 0.85
 """A keyframe sooner than this share of the encoder's longest GOP was put there for its cut."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be done after a look."""
+
+    passed_over: Outlook | None = None
+    """What comes up to the next keyframe, if that may be passed over."""
+    on_trust: bool = False
+    """Whether the look at the next keyframe must show the same faces, or what was passed over is to be decoded."""
+    again_s: float | None = None
+    """When one more look will tell; none is needed before."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +68,10 @@ class _Look:
 
     small: NDArray[np.uint8]
     sightings: list[Sighting]
+
+    def is_clean(self) -> bool:
+        """Whether each face is fit to be published."""
+        return all(_clean(one) for one in self.sightings)
 
     def resembles(self, other: _Look) -> bool:
         """Whether both show the same faces in the same places of the same picture, each in one of them clean."""
@@ -92,38 +119,68 @@ class Quiet:
         outlook = self._reader.outlook(pts, max(0, end_pts - pts))
         return outlook is not None and outlook.next_key_pts is not None and outlook.next_key_pts < end_pts
 
-    def pass_over(
-        self, frame: Frame, t_s: float, small: NDArray[np.uint8], sightings: list[Sighting]
-    ) -> Outlook | None:
-        """What comes up to the next keyframe if it may be passed over after this look, else None."""
+    def goes_on(self, small: NDArray[np.uint8], sightings: list[Sighting]) -> bool:
+        """Whether a look shows what the one before it did."""
+        return self._look is not None and _Look(small, sightings).resembles(self._look)
+
+    def after_look(self, frame: Frame, t_s: float, small: NDArray[np.uint8], sightings: list[Sighting]) -> Verdict:
+        """What a look for faces in this frame says about the rest of its GOP."""
         before, self._look = self._look, _Look(small, sightings)
-        if not self._may or before is None or not self._look.resembles(before):
-            return None
+        if not self._may or not (before is None or self._look.resembles(before)):
+            return Verdict()
         outlook = self._reader.outlook(frame.pts, self._source.pts(_REACH_S) - self._source.start_pts)
         # Frames at a chunk's end are compared with the next chunk's.
         if outlook is None or outlook.next_key_pts is None or outlook.next_key_pts >= self._reader.chunk.end_pts:
-            return None
+            return Verdict()
         until_s = self._source.seconds(outlook.next_key_pts)
+        if not self._is_quiet(outlook, frame.pts):
+            return Verdict()
+        # If the shot ends with the GOP, its middle is still to come.
         length_s = until_s - self._shot_s
-        if self._needs_middles and t_s < self._shot_s + length_s / 2 - min(max(0.4, 0.08 * length_s), 0.25 * length_s):
-            # If the shot ends there, its middle is still to come.
-            return None
-        return outlook if self._is_quiet(outlook, frame.pts) else None
+        middle_s = self._shot_s + length_s / 2 - _OF_REACH * min(max(0.4, 0.08 * length_s), 0.25 * length_s)
+        again_s = t_s + _AGAIN_S if before is None else t_s
+        if self._needs_middles:
+            again_s = max(again_s, middle_s)
+        if again_s <= t_s:
+            return Verdict(passed_over=outlook)
+        if before is None and until_s - t_s <= _TRUST_S and self._look.is_clean() and middle_s <= t_s + _CLOSE_S:
+            return Verdict(passed_over=outlook, on_trust=True)
+        return Verdict(again_s=again_s)
 
     def _is_quiet(self, outlook: Outlook, pts: int) -> bool:
-        """Whether the packets after `pts` are no larger than those before."""
+        """Whether the packets after `pts` are no larger than is usual, as far as that means something new."""
         seconds = np.asarray((outlook.times - self._source.start_pts) * float(self._source.time_base), np.float64)
         now_s = self._source.seconds(pts)
         plain = ~outlook.keys
-        # A shot's first frames are still recovering from the cut.
-        past = plain & (seconds <= now_s) & (seconds >= max(now_s - _HISTORY_S, self._shot_s))
         ahead = plain & (seconds > now_s)
-        if past.sum() < _FEWEST_PACKETS or ahead.sum() < _FEWEST_PACKETS:
+        if not ahead.any():
+            return True
+        # A shot's first frames are still recovering from the cut.
+        usual = plain & (seconds <= now_s) & (seconds >= max(now_s - _HISTORY_S, self._shot_s))
+        if usual.sum() < _FEWEST_PACKETS or now_s - float(seconds[usual][0]) < _SHORTEST_HISTORY_S:
+            # Too few to know what is usual: what is ahead is measured by itself.
+            usual = ahead
+        if usual.sum() < _FEWEST_PACKETS:
             return False
-        if outlook.sizes[ahead].max() > _LARGE_PACKET * np.percentile(outlook.sizes[past], 90):
+        large = _LARGE_PACKET * float(np.percentile(outlook.sizes[usual], 90))
+        peaks = seconds[ahead][outlook.sizes[ahead] > large]
+        if len(peaks) and not self._harmless(peaks, outlook, now_s):
             return False
-        usual = np.median(_windows(seconds[past], outlook.sizes[past]))
-        return bool(_windows(seconds[ahead], outlook.sizes[ahead]).max() <= _BUSY_WINDOW * usual)
+        sizes = np.minimum(outlook.sizes, large)
+        before = np.median(_windows(seconds[usual], sizes[usual]))
+        return bool(_windows(seconds[ahead], sizes[ahead]).max() <= _BUSY_WINDOW * before)
+
+    def _harmless(self, peaks: NDArray[np.float64], outlook: Outlook, now_s: float) -> bool:
+        """Whether packets far larger than others, at these seconds, can be no cuts, or will be found out."""
+        assert outlook.next_key_pts is not None
+        key_s = self._source.seconds(self._key_pts) if self._key_pts is not None else -math.inf
+        if self._source.cut_keyframes_within and self._source.fps:
+            # The encoder would have put a keyframe there, were it a cut. What was encoded before has such peaks where
+            # its own keyframes were.
+            return bool(peaks[0] - key_s >= _SHORTEST_GOP_FRAMES / self._source.fps)
+        near = self._source.seconds(outlook.next_key_pts) - now_s <= _TRUST_S
+        # One cut leaves another picture at the keyframe; two might bring the first one back.
+        return bool(near and peaks[-1] - peaks[0] <= _ONE_PEAK_S)
 
 
 def difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:

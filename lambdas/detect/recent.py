@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.contracts import ScanTier, Settings, SourceFacts
+from lambdas.contracts import QUALITY_PARTS, ScanTier, Settings, SourceFacts
 from lambdas.detect.blends import Blends
 from lambdas.detect.frames import Frame
 from lambdas.detect.looks import Looker, Stopwatch, compare, settle, usual
 from lambdas.detect.pictures import Picture, picture
+from lambdas.detect.quality import flags, score
 from lambdas.detect.scenes import Glance, steadiness
 from lambdas.detect.tracks import Sighting, Track, best_pairs, nearness, overlaps
 
@@ -30,6 +31,10 @@ _NEAR = 0.2
 """`nearness` from which a face of one look may be that of the look before."""
 _BETTER = 1.02
 """Times the score of a moment looked at before, which a later one of a long shot needs."""
+_NEARLY_BEST = 0.87
+"""Share of the best score the face could have at its size from which a close look is left out: over 83 such sightings of
+a film it added 0.007 on average and 0.08 at most."""
+_SIZE = QUALITY_PARTS.index("size")
 
 
 @dataclass(eq=False)
@@ -153,8 +158,9 @@ class Recent:
         if any(one.t_s <= until_s for face in self._faces for one in face.waiting):
             steady = _Steadiness(self._glances, self._slivers, self._begin_s, end_s, self._threshold)
             moments = self._moments(until_s, steady)
+            worth_it = [one for one in moments if not _nearly_best(one.best)]
             for t_s, frame in self._at_hand:
-                here = [one for one in moments if one.low_s <= t_s < one.high_s]
+                here = [one for one in worth_it if one.low_s <= t_s < one.high_s]
                 if here and frame.pts not in self._seen:
                     self._look(frame, t_s, here, steady.at(t_s))
             for moment in moments:
@@ -220,3 +226,12 @@ class Recent:
             for moment in moments:
                 if moment.face is faces[row] and sighting.score > moment.best.score:
                     moment.best, moment.frame = sighting, frame
+
+
+def _nearly_best(sighting: Sighting) -> bool:
+    """Whether hardly anything could be better about the face but its size, which no close look changes."""
+    if flags(sighting.quality, sighting.brightness):
+        return False
+    best = np.ones_like(sighting.quality)
+    best[_SIZE] = sighting.quality[_SIZE]
+    return sighting.score >= _NEARLY_BEST * score(best)

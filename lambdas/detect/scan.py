@@ -29,6 +29,8 @@ _JUST_LOOKED = 0.35
 _AT_KEYFRAME = 0.5
 """Share of the scan period by which a look comes early or late to fall on a keyframe, which needs nothing else decoded.
 """
+_LONGEST_WAIT = 1.5
+"""Scan periods for which the second look of a quiet stretch may take the place of those on the grid."""
 _AT_HAND_BYTES = 160 * 2**20
 """Decoded frames kept until it is known which are wanted: 52 of 1080p, nearly a minute of looks."""
 _FEWEST_AT_HAND = 24
@@ -56,6 +58,7 @@ class _Passed:
 
     next_grid: int
     stays: int
+    on_trust: bool
 
 
 @dataclass
@@ -118,7 +121,7 @@ def scan(
     recent = Recent(looker, source, settings, tier, watch)
     corrupt = unsure = 0
     next_grid: int | None = None
-    extra_s = math.inf
+    extra_s = again_s = math.inf
     looked_s = -math.inf
     may_wait = not settings.thorough
     quiet = Quiet(reader, source, settings)
@@ -145,9 +148,14 @@ def scan(
             quiet.key(frame.pts)
         cut = value >= settings.scene_threshold
         resumed = passed is not None
+        seen: list[Sighting] | None = None
         if passed is not None:
             dimmed = abs(float(small.mean()) - float(ends[1].mean())) >= _DIMMED
-            if (dimmed or value >= SAME_PICTURE) and not (cut and quiet.is_of_cut()):
+            changed = (dimmed or value >= SAME_PICTURE) and not (cut and quiet.is_of_cut())
+            if passed.on_trust and not changed and not cut:
+                seen = looker.look(frame, dense=False)
+                changed = not quiet.goes_on(small, seen)
+            if changed:
                 # Something changed in between after all.
                 wary_until = frame.pts
                 next_grid = passed.next_grid
@@ -171,6 +179,7 @@ def scan(
         if cut:
             recent.cut(t_s)
             quiet.cut(t_s)
+            again_s = math.inf
         if value >= DOUBTFUL_SHARE * settings.scene_threshold and len(glances) > 1 and frame.pts not in exact:
             unsure += reader.any_between(glances[-2].pts, frame.pts)
             if unsure == _UNSURE_CUTS:
@@ -183,7 +192,6 @@ def scan(
         elif cut:
             extra_s = t_s + _AFTER_CUT_S
             looked_s = -math.inf
-        seen: list[Sighting] | None = None
         # The keyframe after a stretch passed over needs nothing else decoded.
         due_s = next_grid * tier.period_s
         on_grid = t_s >= due_s - 1e-6 or (resumed and not cut)
@@ -196,13 +204,18 @@ def scan(
                 on_grid = True
             elif on_grid:
                 on_grid = not quiet.key_follows(frame.pts, source.pts(due_s + at_key_s))
+        if again_s < math.inf and not resumed and t_s < extra_s:
+            # The second look of a quiet stretch stands for those of the grid before it.
+            on_grid = t_s >= again_s - 1e-6
         if on_grid or t_s >= extra_s:
             if on_grid:
-                next_grid = max(next_grid + (t_s < due_s), math.floor(t_s / tier.period_s + 1e-6) + 1)
+                next_grid = max(next_grid + (0 < due_s - t_s < at_key_s), math.floor(t_s / tier.period_s + 1e-6) + 1)
             if t_s >= extra_s:
                 extra_s = math.inf
             looked_s = t_s
-            seen = looker.look(frame, dense=False)
+            again_s = math.inf
+            if seen is None:
+                seen = looker.look(frame, dense=False)
             if seen:
                 faces.append((t_s, seen))
             _keep(frame, source, at_hand, most_at_hand, pictures, watch)
@@ -210,10 +223,13 @@ def scan(
         if seen is None or extra_s < math.inf or (wary_until is not None and frame.pts < wary_until):
             continue
         with watch.step("decode"):
-            outlook = quiet.pass_over(frame, t_s, small, seen)
+            verdict = quiet.after_look(frame, t_s, small, seen)
+        if verdict.again_s is not None and verdict.again_s - t_s < _LONGEST_WAIT * tier.period_s:
+            again_s = verdict.again_s
+        outlook = verdict.passed_over
         if outlook is None or outlook.next_key_pts is None:
             continue
-        passed = _Passed(next_grid, len(stays))
+        passed = _Passed(next_grid, len(stays), verdict.on_trust)
         reader.pass_over(frame.pts)
         until_s = source.seconds(outlook.next_key_pts)
         recent.stay(t_s, until_s)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scenedetect import ContentDetector, FrameTimecode
 
 from lambdas.contracts import Settings
 from lambdas.shots import LAYOUT_CELLS, Change, SceneColumns, find_changes
@@ -98,17 +97,21 @@ def columns_of(glances: Sequence[Glance]) -> SceneColumns:
     )
 
 
-class SceneScorer(ContentDetector):  # type: ignore[misc]
-    """PySceneDetect's ContentDetector, used for its frame score alone.
+class SceneScorer:
+    """PySceneDetect's content value of one frame after the other: by how much hue, saturation and brightness differ.
 
-    Thresholds and flash filter keep state over the whole video, so they are applied once, where chunks are merged.
+    The same number as its ContentDetector's with default weights. Thresholds and flash filter keep state over the whole
+    video, so they are applied once, where chunks are merged.
     """
 
-    _ANY_TIME = FrameTimecode(0, fps=25.0)
+    def __init__(self) -> None:
+        self._last: NDArray[np.uint8] | None = None
 
     def score(self, small: NDArray[np.uint8]) -> float:
         """Content value (0 to 255) between `small` (h, w, 3) BGR and the frame of the call before, 0 at first."""
-        return float(self._calculate_frame_score(self._ANY_TIME, small))
+        hsv = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2HSV), np.uint8)
+        last, self._last = self._last, hsv
+        return 0.0 if last is None else float(cv2.norm(hsv, last, cv2.NORM_L1)) / hsv.size
 
 
 def glance(pts: int, t_s: float, small: NDArray[np.uint8], score: float) -> Glance:
@@ -132,14 +135,22 @@ def sharpness(gray: NDArray[np.uint8]) -> float:
     Independent of contrast. After F. Crete et al., "The blur effect: perception and estimation with a new
     no-reference perceptual blur metric", SPIE 2007.
     """
-    image = gray.astype(np.int16)
     shares = []
-    for axis, kernel in ((1, (9, 1)), (0, (1, 9))):
-        blurred = cv2.blur(gray, kernel).astype(np.int16)
-        steps = np.abs(np.diff(image, axis=axis))
-        remaining = np.abs(np.diff(blurred, axis=axis))
-        total = int(steps.sum())
+    for steps_of, kernel in ((_steps_along, (9, 1)), (_steps_down, (1, 9))):
+        steps = steps_of(gray)
+        total = cv2.sumElems(steps)[0]
         if total < steps.size // 4:  # less than a quarter of a grey level a pixel: nothing there to be sharp
             return 0.0
-        shares.append(int(np.maximum(steps - remaining, 0).sum()) / total)
+        remaining = steps_of(cv2.blur(gray, kernel))
+        shares.append(cv2.sumElems(cv2.subtract(steps, remaining))[0] / total)
     return float(min(shares))
+
+
+def _steps_along(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(h, w - 1) how much each pixel differs from its left neighbour."""
+    return np.asarray(cv2.absdiff(gray[:, 1:], gray[:, :-1]), np.uint8)
+
+
+def _steps_down(gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(h - 1, w) how much each pixel differs from the one above."""
+    return np.asarray(cv2.absdiff(gray[1:], gray[:-1]), np.uint8)

@@ -36,7 +36,7 @@ def begin(pack: Path) -> tuple[int, float]:
     return int(faces), float(seconds)
 
 
-def test_the_first_face_is_found_within_two_seconds_through_insightface(test_pack: Path) -> None:
+def test_the_first_face_is_found_within_two_seconds_in_insightfaces_format(test_pack: Path) -> None:
     faces, seconds = begin(test_pack)
     assert faces == 6
     assert seconds <= MOST_CPU_S

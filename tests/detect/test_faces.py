@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 import skimage
 
-from lambdas.detect.detectors import YuNetDetector
-from lambdas.detect.embedders import ARCFACE_TEMPLATE, DLIB_SIDE, DLIB_TEMPLATE, SFaceEmbedder, in_usual_light
+from lambdas.detect.detectors import InputBuffer, YuNetDetector
+from lambdas.detect.embedders import DLIB_SIDE, DLIB_TEMPLATE, SFaceEmbedder, in_usual_light
 from lambdas.detect.faces import (
+    ARCFACE_TEMPLATE,
     FaceDetections,
     Floats,
     Image,
     aligned_crop,
     detector_size,
     distinct,
+    face_part,
     merged,
-    padded,
     similarity_transform,
 )
 from lambdas.detect.packs import Pack, load_pack
@@ -110,13 +111,20 @@ def test_a_frame_is_shrunk_to_640_and_never_enlarged(frame: tuple[int, int], exp
     assert detector_size(*frame) == expected
 
 
-def test_padding_adds_black_right_and_below() -> None:
-    image = np.full((33, 64, 3), 7, np.uint8)
-    canvas = padded(image)
-    assert canvas.shape == (64, 64, 3)
-    np.testing.assert_array_equal(canvas[:33], image)
-    assert not canvas[33:].any()
-    assert padded(canvas) is canvas
+@pytest.mark.parametrize("size", [None, (96, 64)], ids=["next multiples", "given size"])
+@pytest.mark.parametrize(("rgb", "middle", "scale"), [(True, 127.5, 1 / 128), (True, 0, 1), (False, 0, 1)])
+def test_a_networks_input_is_the_picture_and_black_right_and_below(
+    size: tuple[int, int] | None, rgb: bool, middle: float, scale: float
+) -> None:
+    buffer = InputBuffer(rgb=rgb, middle=middle, scale=scale)
+    rng = np.random.default_rng(3)
+    for h, w in ((64, 96), (33, 64), (64, 65), (1, 1)):
+        image = np.asarray(rng.integers(0, 256, (80, 120, 3)), np.uint8)[:h, :w]
+        width, height = size or (-(-w // 32) * 32, -(-h // 32) * 32)
+        canvas = np.zeros((height, width, 3), np.uint8)
+        canvas[:h, :w] = image
+        expected = cv2.dnn.blobFromImage(canvas, scale, mean=(middle,) * 3, swapRB=rgb)
+        np.testing.assert_allclose(buffer.filled(image, size), expected, atol=1e-6)
 
 
 # alignment
@@ -159,6 +167,35 @@ def test_a_crop_shows_the_landmarks_where_the_template_has_them(scale: float) ->
     _, _, _, centres = cv2.connectedComponentsWithStats((crop[..., 0] > 127).astype(np.uint8))
     dots = sorted(map(tuple, centres[1:]))
     np.testing.assert_allclose(dots, sorted(map(tuple, ARCFACE_TEMPLATE)), atol=0.6 * max(1, 1 / scale))
+
+
+@pytest.mark.parametrize("scale", [0.3, 0.7, 1.9, 4.4, 8.0], ids="face {}x the crop".format)
+@pytest.mark.parametrize("tilt", [0.0, 0.5])
+def test_crops_of_a_faces_part_are_those_of_the_whole_picture(scale: float, tilt: float) -> None:
+    turn = scale * np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
+    landmarks = ((ARCFACE_TEMPLATE - 56) @ turn.T + (900, 800)).astype(np.float32)
+    across, down = np.meshgrid(np.arange(1800), np.arange(1700))
+    waves = [127 + 120 * np.sin((across * a + down * b) / (7 * scale)) for a, b in ((1, 0.3), (0.5, -1), (0.2, 0.9))]
+    image = np.stack(waves, axis=2).astype(np.uint8)
+    part = face_part(image, landmarks)
+    mesh = np.float32(1.36) * (ARCFACE_TEMPLATE - np.array([56, 72], np.float32)) + 96
+    for template, side in ((ARCFACE_TEMPLATE, 112), (2 * ARCFACE_TEMPLATE, 224), (mesh, 192), (DLIB_TEMPLATE, 150)):
+        expected = aligned_crop(image, landmarks, template, side).astype(int)
+        difference = np.abs(aligned_crop(part.image, part.landmarks, template, side) - expected)
+        assert difference.mean() < 2
+        assert difference.max() < 16
+    longer = max(part.image.shape[:2])
+    assert longer <= 32 + 2 * 144 * 2 * 1.5
+    assert scale > 2 or np.shares_memory(part.image, image)
+
+
+def test_a_part_of_a_face_outside_the_picture_is_the_picture() -> None:
+    image = np.zeros((60, 80, 3), np.uint8)
+    for shift in (-5000, 5000):
+        part = face_part(image, (ARCFACE_TEMPLATE * 3 + shift).astype(np.float32))
+        assert part.image.shape == image.shape
+        assert not aligned_crop(part.image, part.landmarks, ARCFACE_TEMPLATE, 112).any()
+    assert face_part(image, np.full((5, 2), 30, np.float32)).image.size
 
 
 def test_a_face_reaching_out_of_the_picture_is_black_there() -> None:
