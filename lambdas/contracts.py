@@ -10,13 +10,16 @@ import re
 import zipfile
 from dataclasses import dataclass, fields
 from fractions import Fraction
-from typing import Annotated, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from lambdas.errors import InvalidGallery
+
+if TYPE_CHECKING:
+    # 0.2 s to import; the command starts its workers before it needs it.
+    import numpy as np
+    from numpy.typing import NDArray
 
 OPEN_END = 2**53 - 1
 """A PTS after every frame; the first chunk starts at -OPEN_END, the last ends here. Exact in a JSON number."""
@@ -570,6 +573,8 @@ class Detections:
 
     def to_bytes(self) -> bytes:
         """As a compressed npz."""
+        import numpy as np
+
         buffer = io.BytesIO()
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
         np.savez_compressed(buffer, allow_pickle=False, **columns)
@@ -578,6 +583,8 @@ class Detections:
     @classmethod
     def from_bytes(cls, data: bytes) -> Detections:
         """Reads what `to_bytes` wrote; a missing column raises KeyError."""
+        import numpy as np
+
         with np.load(io.BytesIO(data), allow_pickle=False) as columns:
             return cls(**{field.name: columns[field.name] for field in fields(cls)})
 
@@ -600,6 +607,8 @@ class Gallery:
 
     def __post_init__(self) -> None:
         """Raises InvalidGallery if the parts don't fit together or nobody is enrolled."""
+        import numpy as np
+
         problem = ""
         if not self.names or len(set(self.names)) != len(self.names):
             problem = f"{len(self.names)} names, {len(set(self.names))} different ones"
@@ -618,6 +627,8 @@ class Gallery:
 
     def to_bytes(self) -> bytes:
         """As an npz."""
+        import numpy as np
+
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,
@@ -633,6 +644,8 @@ class Gallery:
     @classmethod
     def from_bytes(cls, data: bytes) -> Gallery:
         """Reads what `to_bytes` wrote. Raises InvalidGallery for anything else."""
+        import numpy as np
+
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as columns:
                 version = int(columns["version"])

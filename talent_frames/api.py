@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lambdas.contracts import Gallery, Settings
 from lambdas.errors import GalleryPackMismatch, InvalidGallery, SourceMissing
 from lambdas.publish.keys import source_names
-from lambdas.publish.manifest import Manifest
 from talent_frames.progress import Progress, Silent
 from talent_frames.run import run_video
+
+if TYPE_CHECKING:
+    from lambdas.publish.manifest import Manifest
 
 DEFAULT_PACK = "open"
 

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
@@ -22,8 +22,10 @@ from rich.table import Table
 from lambdas.contracts import Settings
 from lambdas.errors import BadInput, InvalidSettings, TalentFramesError
 from lambdas.publish.keys import source_names
-from lambdas.publish.manifest import Manifest
 from talent_frames.progress import Bars, Downloads, Lines, Progress, clock
+
+if TYPE_CHECKING:
+    from lambdas.publish.manifest import Manifest
 
 PACKAGE = "talent-frames"
 DEFAULTS = Settings()

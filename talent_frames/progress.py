@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
 
 LINE_EVERY_S = 10.0
 """At most one line per stage in so many seconds."""
@@ -88,6 +88,10 @@ class Bars:
     """A bar per stage with a time estimate. A context manager: the terminal is given back on exit."""
 
     def __init__(self, console: Console) -> None:
+        # Here, because workers, which show nothing, import this module too.
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
         self.rich = RichProgress(
             TextColumn("{task.description:<8}"),
             BarColumn(bar_width=30),

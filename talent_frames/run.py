@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lambdas.contracts import (
     ClusterRequest,
@@ -30,11 +31,13 @@ from lambdas.contracts import (
 )
 from lambdas.errors import BadInput, TalentFramesError
 from lambdas.publish.keys import Keys
-from lambdas.publish.manifest import Manifest
 from lambdas.staging import DirectoryStaging, get_document, source_location
 from talent_frames.machine import cache_folder, default_workers
 from talent_frames.output import check_output, replacing
 from talent_frames.progress import Progress, Silent, clock
+
+if TYPE_CHECKING:
+    from lambdas.publish.manifest import Manifest
 
 SHORTEST_CHUNK_S = 10.0
 """Of chunks made short to give every worker its share: below this, what each chunk costs by itself eats the gain."""
@@ -68,20 +71,26 @@ def run_video(
 
     Raises BadInput for what trying again can't help, and other TalentFramesErrors.
     """
-    from lambdas.detect.packs import load_pack
-    from lambdas.split import handler as split
-
     settings = settings if settings is not None else Settings()
     progress = progress if progress is not None else Silent()
     uri = str(video)
     check_output(out, ("manifest.json", Keys.of(settings.keys, uri).manifest))
-    pack = load_pack(pack_dir).facts
+    most = workers or default_workers()
+    duration_s = _duration_s(uri) if most > 1 else 0.0
+    likely = _likely_workers(settings, duration_s, most)
+    with contextlib.ExitStack() as ending:
+        # Before anything else: workers load their libraries and models while this process loads its own and plans.
+        pool = ending.enter_context(_loading_pool(likely, pack_dir)) if likely > 1 else None
 
-    whole = hashlib.sha256()
-    for part in (_absolute(uri), settings.model_dump_json(), pack.sha256, force):
-        whole.update(part.encode() + b"\0")
-    whole.update(gallery or b"")
-    with _work_folder(whole.hexdigest()[:16]) as work:
+        from lambdas.detect.packs import load_pack
+        from lambdas.split import handler as split
+
+        pack = load_pack(pack_dir).facts
+        whole = hashlib.sha256()
+        for part in (_absolute(uri), settings.model_dump_json(), pack.sha256, force):
+            whole.update(part.encode() + b"\0")
+        whole.update(gallery or b"")
+        work = ending.enter_context(_work_folder(whole.hexdigest()[:16]))
         staging = DirectoryStaging(work)
         gallery_key = None
         if gallery is not None:
@@ -89,22 +98,21 @@ def run_video(
             staging.put(gallery_key, gallery)
 
         progress.started("split")
-        most = workers or default_workers()
-        settings = _with_even_chunks(settings, uri, staging, most)
+        settings = _with_even_chunks(settings, duration_s, staging, most)
         request = SplitRequest(uri=uri, settings=settings, pack=pack, gallery_key=gallery_key, force=force)
         run_id = split.run(request, staging).run_id
         plan = get_document(staging, plan_key(run_id), Plan)
         chunks = f"{len(plan.chunks)} chunk{'s' if len(plan.chunks) > 1 else ''}"
         progress.finished("split", f"{clock(plan.source.duration_s)} of video in {chunks}")
 
-        wanted = min(most, len(plan.chunks))
+        wanted = min(likely if pool else most, len(plan.chunks))
         progress.started("detect", sum(_chunk_seconds(plan)))
-        _detect(plan, staging, pack_dir, wanted, progress)
+        _detect(plan, staging, pack_dir, wanted, progress, pool)
         progress.finished("detect", f"{wanted} worker{'s' if wanted > 1 else ''}")
 
-        # Not before: a video that is no good should not wait for scikit-learn and the report's templates to load.
         from lambdas.cluster import handler as cluster
         from lambdas.publish import handler as publish
+        from lambdas.publish.manifest import Manifest
 
         progress.started("cluster")
         found = cluster.run(ClusterRequest(run_id=run_id), staging)
@@ -128,7 +136,16 @@ def even_chunk_s(duration_s: float, workers: int, longest_s: float) -> float:
     return min(longest_s, duration_s / count)
 
 
-def _with_even_chunks(settings: Settings, uri: str, staging: DirectoryStaging, workers: int) -> Settings:
+def _likely_workers(settings: Settings, duration_s: float, most: int) -> int:
+    """How many workers a video will keep busy, as far as its container tells its length; 1 where it does not."""
+    if not 0 < duration_s < math.inf:
+        return 1
+    given = "chunk_s" in settings.model_fields_set
+    chunk_s = settings.chunk_s if given else even_chunk_s(duration_s, most, settings.chunk_s)
+    return min(most, max(1, round(duration_s / chunk_s)))
+
+
+def _with_even_chunks(settings: Settings, duration_s: float, staging: DirectoryStaging, workers: int) -> Settings:
     """The settings with a chunk length that suits the workers, unless it was given.
 
     What is resumed keeps the length it was planned with: else nothing of it would be found, when another number of
@@ -140,7 +157,7 @@ def _with_even_chunks(settings: Settings, uri: str, staging: DirectoryStaging, w
         with contextlib.suppress(ValueError):
             planned = Plan.model_validate_json(path.read_bytes()).settings.chunk_s
             return settings.model_copy(update={"chunk_s": planned})
-    return settings.model_copy(update={"chunk_s": even_chunk_s(_duration_s(uri), workers, settings.chunk_s)})
+    return settings.model_copy(update={"chunk_s": even_chunk_s(duration_s, workers, settings.chunk_s)})
 
 
 def _duration_s(uri: str) -> float:
@@ -157,20 +174,32 @@ def _duration_s(uri: str) -> float:
         return 0.0
 
 
-def _detect(plan: Plan, staging: DirectoryStaging, pack_dir: Path, workers: int, progress: Progress) -> None:
-    """Runs detect for every chunk of the plan, in this process or, with more workers than one, in a pool."""
+def _detect(
+    plan: Plan,
+    staging: DirectoryStaging,
+    pack_dir: Path,
+    workers: int,
+    progress: Progress,
+    loading: ProcessPoolExecutor | None,
+) -> None:
+    """Runs detect for every chunk of the plan: in the pool that is `loading` already, whose workers are told to end
+    then, or in one made now, or with no more than one worker in this process."""
     seconds = _chunk_seconds(plan)
-    if workers == 1:
+    if loading is None and workers == 1:
         for chunk in plan.chunks:
             _detect_chunk(staging.root, plan.run_id, chunk.index, pack_dir)
             progress.advanced("detect", seconds[chunk.index])
         return
-    with _pool(workers) as pool:
+    with _ending(loading, wait_for=False) if loading is not None else _pool(workers) as pool:
         waiting: dict[Future[DetectResponse], int] = {}
         with _interrupts_held():
             # The longest first, so that no worker starts one when the others are done.
             for chunk in sorted(plan.chunks, key=lambda chunk: -seconds[chunk.index]):
                 waiting[pool.submit(_detect_chunk, staging.root, plan.run_id, chunk.index, pack_dir)] = chunk.index
+        # Meanwhile nothing else is to be done here. Not sooner: a video that is no good should not wait for it.
+        from lambdas.cluster import handler as _cluster  # noqa: F401
+        from lambdas.publish import handler as _publish  # noqa: F401
+
         while waiting:
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
@@ -199,7 +228,37 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
     Spawned, not forked: models, OpenCV and FFmpeg hold threads and locks that a fork would copy half-way.
     """
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+    context = multiprocessing.get_context("spawn")
+    with _ending(ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)) as pool:
+        yield pool
+
+
+@contextlib.contextmanager
+def _loading_pool(workers: int, pack_dir: Path) -> Iterator[ProcessPoolExecutor]:
+    """A pool whose workers start at once and load what detect needs."""
+    with _pool(workers) as pool:
+        with _interrupts_held():
+            for _ in range(workers):
+                pool.submit(_load, pack_dir)
+        yield pool
+
+
+def _load(pack_dir: Path) -> None:
+    """What a worker does while it has no chunk. What goes wrong here goes wrong again, and is told, with a chunk."""
+    from lambdas.detect import handler as detect
+
+    with contextlib.suppress(Exception):
+        pack = detect._loaded(pack_dir)
+        # Read for being loaded by that.
+        _ = pack.detector, pack.embedder
+
+
+@contextlib.contextmanager
+def _ending(pool: ProcessPoolExecutor, *, wait_for: bool = True) -> Iterator[ProcessPoolExecutor]:
+    """Ends the pool with the block: its work done, or at once if the block raises. A pool may be ended twice.
+
+    Without `wait_for` the workers, which take 0.2 s to unload their libraries, are asked to end and left to it.
+    """
     try:
         yield pool
     except BaseException:
@@ -215,7 +274,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
                 process.kill()
                 process.join()
         raise
-    pool.shutdown()
+    pool.shutdown(wait=wait_for)
 
 
 def _end_with_parent() -> None:

@@ -92,6 +92,13 @@ def test_importing_a_handler_loads_no_model_library(room: str) -> None:
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
 
 
+def test_no_stage_loads_scikit_learn_or_scipy() -> None:
+    rooms = ", ".join(f"lambdas.{room}.handler" for room in ROOMS)
+    program = f"import sys, {rooms}; print(*sorted({{'sklearn', 'scipy'}} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=HOUSE, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
+
+
 def test_help_and_version_load_nothing_heavy() -> None:
     program = f"import sys, talent_frames.cli; print(*sorted({set(HEAVY)!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", program], cwd=HOUSE, capture_output=True, text=True, timeout=60)

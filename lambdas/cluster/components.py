@@ -1,4 +1,4 @@
-"""Which of very many faces hang together by steps below a distance. Pure: no files, no environment, no randomness."""
+"""Which faces hang together by steps up to a distance. Pure: no files, no environment, no randomness."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ BLOCK = 2048
 def components(vectors: NDArray[np.float32], limit: float) -> NDArray[np.int64]:
     """(n,) labels from 0 in order of first member: what DBSCAN with eps=`limit` and min_samples=1 finds.
 
-    `vectors` (n, d) are L2-normed, distances cosine. scikit-learn's DBSCAN keeps every pair of neighbours and computes
-    each twice, which for 100,000 faces takes minutes and, where many look alike, tens of GB; here memory is that of one
-    block, whatever the data. Labels hook onto the smallest neighbouring one: Shiloach & Vishkin,
+    `vectors` (n, d) are L2-normed, distances cosine. With min_samples=1 every point is a core point, so DBSCAN's
+    clusters are the connected components of "at most `limit` apart". scikit-learn's keeps every pair of neighbours and
+    computes each twice, which for 100,000 faces takes minutes and, where many look alike, tens of GB; here memory is
+    that of one block, whatever the data. Labels hook onto the smallest neighbouring one: Shiloach & Vishkin,
     doi:10.1016/0196-6774(82)90008-6.
     """
     count = len(vectors)

@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import DBSCAN
 
 from lambdas.cluster.components import components
 from lambdas.contracts import QUALITY_PARTS, Detections, Distances
@@ -208,7 +207,7 @@ def identify(
 
     1. Linked tracks become units; a unit, however short, is one point, because what counts is how often a person was
        met under other conditions, not how long each meeting was.
-    2. DBSCAN with min_samples=1 over the strong units proposes components: connected by steps below `same`.
+    2. DBSCAN with min_samples=1 over the strong units proposes components: connected by steps up to `same`.
     3. Inside each component units are joined again, nearest first, by their groups' average distance, never two that
        were seen in one frame, and never beyond the larger of `same` and `attach`. It takes apart what one poor track
        had bridged, and tells apart two people who look alike but stand side by side. Average rather than complete
@@ -309,7 +308,7 @@ def _cluster(
         return group
     means, sizes = _means(vectors, np.ones(len(vectors)), group, groups)
     between = _pairs_between(group, conflicts)
-    component = _components(_normed(means), same)
+    component = components(_normed(means), same)
     label = np.full(groups, -1, np.int64)
     known = 0
     for members, apart in _parts(component, between):
@@ -381,13 +380,6 @@ def _take_apart(
     group_means, group_sizes = _means(means, sizes, group, groups)
     between = _pairs_between(group, conflicts)
     return agglomerate_in_parts(group_means, group_sizes, between, together, "average")[group]
-
-
-def _components(vectors: NDArray[np.float32], same: float) -> NDArray[np.int64]:
-    """DBSCAN's labels; of more than LARGEST_TABLE without scikit-learn, whose time and memory would not do."""
-    if len(vectors) > LARGEST_TABLE:
-        return components(vectors, same)
-    return np.asarray(DBSCAN(eps=same, min_samples=1, metric="cosine").fit(vectors).labels_, np.int64)
 
 
 def _reduce(

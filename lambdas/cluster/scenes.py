@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scenedetect import ContentDetector, FrameTimecode
 
 from lambdas.contracts import Detections, Settings, SourceFacts, StagedFrame
 from lambdas.shots import BLACK_LUMA, LAYOUT_CELLS, Change, SceneColumns, find_changes
@@ -30,10 +30,8 @@ def border_score(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> float:
         return 0.0
     if before.shape != after.shape:
         return DIFFERENT_SIZE_SCORE
-    detector = ContentDetector()
-    moment = FrameTimecode(0, fps=1.0)
-    detector._calculate_frame_score(moment, before)
-    return float(detector._calculate_frame_score(moment, after))
+    one, two = (np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2HSV), np.uint8) for picture in (before, after))
+    return float(cv2.norm(one, two, cv2.NORM_L1)) / one.size
 
 
 def join_columns(chunks: Sequence[Detections], border_scores: Sequence[float], source: SourceFacts) -> SceneColumns:

@@ -239,11 +239,15 @@ def _publish_frame(job: _FrameJob, plan: Plan, prefix: str, staging: Store, publ
 
     done = _Done()
     size = images.published_size(plan.source.width, plan.source.height, settings.size)
+    made: dict[images.Placement, tuple[images.Image, bytes]] = {}
     for picture in job.pictures:
         placement = images.place(width, height, size, settings.fit, picture.faces)
-        rendered = images.render(frame, placement)
-        keep = placement.is_identity and settings.jpeg_quality >= KEPT_QUALITY
-        data = staged if keep else images.encode(rendered, settings.jpeg_quality)
+        if placement not in made:
+            rendered = images.render(frame, placement)
+            keep = placement.is_identity and settings.jpeg_quality >= KEPT_QUALITY
+            made[placement] = rendered, staged if keep else images.encode(rendered, settings.jpeg_quality)
+        # A frame that is somebody's best and a scene's is the same picture twice, unless cropping took another part.
+        rendered, data = made[placement]
         published.put(prefix + picture.file, data, content_type="image/jpeg")
         done.placements[picture.file] = placement
         done.shown[picture.file] = report.Shown.of(rendered, picture.shown_px)

@@ -65,7 +65,7 @@ class Shown:
     def of(cls, image: images.Image, longest: int) -> Shown:
         """The picture with neither side above `longest` pixels."""
         small = images.shrink(image, longest)
-        jpeg = images.encode(small, PICTURE_QUALITY)
+        jpeg = images.encode(small, PICTURE_QUALITY, small=True)
         return cls(jpeg, small.shape[1], small.shape[0], image.shape[1], image.shape[0])
 
     @property

@@ -46,6 +46,19 @@ def test_components_are_those_of_dbscan(monkeypatch: pytest.MonkeyPatch, limit: 
     assert components(vectors, limit).tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("dimension", [128, 512])
+@pytest.mark.parametrize("count", [1, 2, 3, 17, 260, 2500])
+def test_few_faces_have_the_components_of_dbscan_too(count: int, dimension: int) -> None:
+    for seed in range(1 if count > 1000 else 8):
+        for distance in (0.14, 0.42):
+            vectors, _ = crowd(seed, count, max(1, count // 6), distance, dimension)
+            # A track without an embedded face is all zeros: one apart from everything.
+            vectors[seed % count] = 0
+            for limit in (DISTANCES.strict, DISTANCES.same, DISTANCES.suggest):
+                expected = DBSCAN(eps=limit, min_samples=1, metric="cosine").fit(vectors).labels_
+                assert components(vectors, limit).tolist() == expected.tolist()
+
+
 def test_a_chain_through_all_blocks_is_one_component(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 8)
     angle = np.random.default_rng(2).permutation(200) * 0.01

@@ -26,7 +26,6 @@ PACKAGE_OF = {
     "ffmpeg": "ffmpeg-python",
     "imageio_ffmpeg": "imageio-ffmpeg",
     "scenedetect": "scenedetect-headless",
-    "sklearn": "scikit-learn",
     "skimage": "scikit-image",
 }
 """Where a module's package is called otherwise."""

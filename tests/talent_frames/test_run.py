@@ -14,7 +14,7 @@ import pytest
 from lambdas.contracts import Plan, Settings
 from lambdas.errors import NoFrames
 from talent_frames.packs import resolve_pack
-from talent_frames.run import _pool, _work_folder, even_chunk_s, run_video
+from talent_frames.run import _likely_workers, _loading_pool, _pool, _work_folder, even_chunk_s, run_video
 
 
 def square(number: int) -> int:
@@ -86,6 +86,54 @@ def test_workers_end_when_their_parent_is_killed() -> None:
     while any(alive(pid) for pid in workers) and time.monotonic() < give_up:
         time.sleep(0.05)
     assert not any(alive(pid) for pid in workers)
+
+
+def test_workers_that_are_still_loading_end_when_the_block_raises() -> None:
+    started = time.monotonic()
+    pids: list[int] = []
+    with pytest.raises(NoFrames), _loading_pool(2, resolve_pack("open")) as pool:
+        pids = list(pool._processes)
+        raise NoFrames("clip.mp4: 0 frames")
+    assert time.monotonic() - started < 5
+    assert len(pids) == 2
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_a_pack_that_does_not_load_is_told_with_a_chunk_and_not_before(tmp_path: Path) -> None:
+    with _loading_pool(1, tmp_path / "nothing here") as pool:
+        assert pool.submit(square, 3).result() == 9
+
+
+def test_an_early_pool_is_no_larger_than_the_chunks_and_works_as_any_other(
+    demo_clip: Path, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    module = sys.modules["talent_frames.run"]
+
+    def noted(workers: int, pack_dir: Path) -> object:
+        made.append(workers)
+        return _loading_pool(workers, pack_dir)
+
+    monkeypatch.setattr(module, "_loading_pool", noted)
+    manifest = run_video(demo_clip, out=tmp_path / "run", pack_dir=resolve_pack("open"), workers=3)
+    assert made == [2]
+    assert len(manifest.people) == 7
+    assert list((own_home / "staging").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "duration_s", "most", "workers"),
+    [
+        (Settings(), 180, 2, 2), (Settings(), 28, 8, 2), (Settings(), 28, 1, 1), (Settings(), 5, 4, 1),
+        (Settings(chunk_s=60), 180, 8, 3), (Settings(chunk_s=60), 28, 8, 1), (Settings(), 3600, 16, 16),
+        # What a container does not tell, nobody is started for.
+        (Settings(), 0, 4, 1), (Settings(), float("inf"), 4, 1), (Settings(), float("nan"), 4, 1),
+    ],
+)  # fmt: skip
+def test_no_more_workers_are_started_early_than_there_will_be_chunks(
+    settings: Settings, duration_s: float, most: int, workers: int
+) -> None:
+    assert _likely_workers(settings, duration_s, most) == workers
 
 
 def test_staging_goes_when_a_run_is_done_or_its_input_is_bad(own_home: Path) -> None:
