@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lambdas.contracts import QUALITY_PARTS, ScanTier, Settings, SourceFacts
 from lambdas.detect.blends import Blends
 from lambdas.detect.frames import Frame
-from lambdas.detect.looks import Looker, Stopwatch, compare, is_surely_clean, settle, usual
+from lambdas.detect.looks import Looker, Stopwatch, compare, is_clean, is_surely_clean, settle, usual
 from lambdas.detect.pictures import Picture, picture
 from lambdas.detect.quality import score
 from lambdas.detect.scenes import Glance, steadiness
@@ -31,9 +31,9 @@ _NEAR = 0.2
 """`nearness` from which a face of one look may be that of the look before."""
 _BETTER = 1.02
 """Times the score of a moment looked at before, which a later one of a long shot needs."""
-_NEARLY_BEST = 0.87
-"""Share of the best score the face could have at its size from which a close look is left out: over 83 such sightings of
-a film it added 0.007 on average and 0.08 at most."""
+_NEARLY_BEST = 0.9
+"""Share of the best score the face could have at its size from which a close look is left out: over 70 such sightings of
+a film it added 0.006 on average and 0.07 at most."""
 _SIZE = QUALITY_PARTS.index("size")
 
 
@@ -158,7 +158,7 @@ class Recent:
         if any(one.t_s <= until_s for face in self._faces for one in face.waiting):
             steady = _Steadiness(self._glances, self._slivers, self._begin_s, end_s, self._threshold)
             moments = self._moments(until_s, steady)
-            worth_it = [one for one in moments if not _nearly_best(one.best)]
+            worth_it = [one for one in moments if not (_nearly_best(one.best) and _untroubled(one.face.track))]
             for t_s, frame in self._at_hand:
                 here = [one for one in worth_it if one.low_s <= t_s < one.high_s]
                 if here and frame.pts not in self._seen:
@@ -226,6 +226,11 @@ class Recent:
             for moment in moments:
                 if moment.face is faces[row] and sighting.score > moment.best.score:
                     moment.best, moment.frame = sighting, frame
+
+
+def _untroubled(track: Track) -> bool:
+    """Whether no look found the face spoilt. Where some did, others may be in a way that only a better one shows."""
+    return all(map(is_clean, track.sightings))
 
 
 def _nearly_best(sighting: Sighting) -> bool:
