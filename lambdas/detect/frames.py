@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from lambdas.contracts import OPEN_END, Chunk, SourceFacts
 from lambdas.detect import device
+from lambdas.detect.disposable import HEAD_BYTES, disposable_test
 from lambdas.errors import NoVideoStream
 from lambdas.video import holds_pts, open_video, packet_time
 
@@ -53,6 +54,9 @@ _USUAL_PACKETS = 30
 _LARGE_PACKET = 2.5
 """Times the 90th percentile of the packets before: what a cut without a keyframe needs at least (3 to 10 times)."""
 _FEWEST_PACKETS = 6
+_SPACING_S = 0.06
+"""Nearest two frames that are given one by one unless all are asked for: as far apart as those that others refer to are in
+most streams of 25 and 30 frames a second."""
 _AROUND_LARGE = 6
 """Packets from a large one on that are all decoded: encoders put up to four that are shown before it behind it."""
 KNEE = 0.5
@@ -90,7 +94,9 @@ def give_memory_back() -> None:
 class Frame:
     """One decoded frame."""
 
-    def __init__(self, decoded: VideoFrame, pts: int, reader: ChunkReader) -> None:
+    def __init__(self, decoded: VideoFrame, pts: int, reader: ChunkReader, between: Sequence[Frame] = ()) -> None:
+        self.between = between
+        """Frames that were decoded since the one given before, but not given."""
         self.pts = pts
         """In the source's time base."""
         self.corrupt = bool(decoded.is_corrupt)
@@ -189,7 +195,8 @@ class ChunkReader:
         `all_frames` may also be spans of PTS, (from, to), outside which it is as with False.
         `all_frames=False` passes over frames that no other frame refers to, where the codec allows it, but for those
         within BORDER_S of the chunk's borders, which are compared across them, and those about a packet so large that a
-        cut may be there; those it gives are the same bit by bit.
+        cut may be there; those it gives are the same bit by bit. Of frames that stand closer than _SPACING_S the first
+        comes along as `between` of the next.
         One pass at a time.
         """
         lo = self.chunk.start_pts if start_pts is None else max(start_pts, self.chunk.start_pts)
@@ -217,8 +224,12 @@ class ChunkReader:
         past = False
         sizes: deque[int] = deque(maxlen=_USUAL_PACKETS)
         all_for = 0
+        spacing = 0 if all_frames or spans else round(_SPACING_S / self.source.time_base)
+        latest = -OPEN_END
+        between: list[Frame] = []
         while True:
             if self._go_back is not None:
+                between = []
                 floor, self._go_back = self._go_back + 1, None
                 key = resumed = -OPEN_END
                 past = False
@@ -261,7 +272,10 @@ class ChunkReader:
             all_for -= 1
             # Of what is shown before the span, only what others refer to is needed.
             early = time is not None and time < floor and not door.reorders_without_pts
-            door.decoder.skip_frame = "DEFAULT" if (all_frames or near or self._take_all) and not early else "NONREF"
+            take_all = (all_frames or near or self._take_all) and not early
+            door.decoder.skip_frame = "DEFAULT" if take_all else "NONREF"
+            if not take_all and packet is not None and door.may_drop(packet):
+                continue
             try:
                 decoded = door.decoder.decode(packet)
             except av.error.FFmpegError:
@@ -283,7 +297,12 @@ class ChunkReader:
                     past = True
                 elif pts >= max(floor, resumed):
                     given += 1
-                    yield Frame(picture, pts, self)
+                    if 0 < pts - latest < spacing and not picture.key_frame:
+                        between.append(Frame(picture, pts, self))
+                        continue
+                    latest = pts
+                    yield Frame(picture, pts, self, tuple(between))
+                    between = []
                     if self._go_back is not None:
                         break
             # Once a frame of the next span came out, this one's are all out too, unless the stream begins with wrong
@@ -292,6 +311,7 @@ class ChunkReader:
                 dts = packet.dts if packet.dts is not None else time
                 if not all_frames or given >= len(counted) or (dts is not None and dts >= hi):
                     break
+        yield from between
         if whole:
             self.packet_count = len(counted)
             if shown:
@@ -505,9 +525,14 @@ class _Door:
         self.decoder = self.stream.codec_context
         self.decoder.thread_count = 1
         self.holds_pts = holds_pts(container)
+        self._is_disposable = disposable_test(self.decoder.name, self.decoder.extradata)
         self.reorders_without_pts = not self.holds_pts and self.decoder.reorder_depth > 0
         self._fresh = True
         return container
+
+    def may_drop(self, packet: Packet[VideoStream]) -> bool:
+        """Whether the packet holds a frame that no other refers to and that the decoder would not leave out by itself."""
+        return self._is_disposable is not None and self._is_disposable(bytes(memoryview(packet)[:HEAD_BYTES]))
 
     def _time(self, packet: Packet[VideoStream]) -> int | None:
         return packet_time(packet, holds_pts=self.holds_pts)

@@ -159,7 +159,7 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
         doubtful = [
             (before, after)
             for before, after in doubtful_spans(seen.glances, settings.scene_threshold, seen.skipped)
-            if after not in seen.exact and reader.any_between(before, after)
+            if settings.scenes and after not in seen.exact and reader.any_between(before, after)
         ]
         closer = look_closer(reader, source, settings, tier, seen, [], doubtful, looker, newcomers, watch)
         closer.pictures.update(seen.pictures)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,8 @@ people who walk or drive up to 18."""
 _SAME_PLACE = 0.3
 """Intersection over union from which a face is where it was a look ago."""
 _REACH_S = 10.0
-"""Longest stretch passed over: the GOP of 250 frames that most encoders make, at 25 a second."""
+"""Longest stretch passed over: the GOP of 250 frames that most encoders make, at 25 a second. Where
+keyframes need not stand at cuts, it is short once one had to be decoded after all, which takes its whole GOP."""
 _HISTORY_S = 2.0
 _SHORTEST_HISTORY_S = 0.9
 _FEWEST_PACKETS = 6
@@ -52,12 +54,17 @@ _IRREGULAR = 0.85
 """A keyframe sooner than this share of the encoder's longest GOP was put there for its cut."""
 
 
+Activity = Literal["even", "uneven", "busy"]
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What is to be done after a look."""
 
     passed_over: Outlook | None = None
     """What comes up to the next keyframe, if that may be passed over."""
+    is_even: bool = False
+    """Whether none of its packets stands out."""
     on_trust: bool = False
     """Whether the look at the next keyframe must show the same faces, or what was passed over is to be decoded."""
     again_s: float | None = None
@@ -72,17 +79,16 @@ class _Look:
     sightings: list[Sighting]
 
     def is_clean(self) -> bool:
-        """Whether each face is fit to be published."""
+        """Whether each face is fit to be published, as far as is known."""
+        return all(map(is_clean, self.sightings))
+
+    def is_surely_clean(self) -> bool:
+        """Whether each face is, whatever may be usual for the person."""
         return all(map(is_surely_clean, self.sightings))
 
     def resembles(self, other: _Look) -> bool:
-        """Whether both show the same faces in the same places of the same picture, all of them clean."""
-        pairs = self._pairs(other)
-        return (
-            pairs is not None
-            and all(is_clean(one) for pair in pairs for one in pair)
-            and difference(self.small, other.small) < SAME_PICTURE
-        )
+        """Whether both show the same number of faces in the same places of the same picture."""
+        return self._pairs(other) is not None and difference(self.small, other.small) < SAME_PICTURE
 
     def assures(self, other: _Look) -> bool:
         """Whether each face is surely clean in one of two looks that resemble one another."""
@@ -120,26 +126,44 @@ class Quiet:
         self._may = not settings.thorough and settings.scene_detector != "adaptive"
         self._shot_s = -math.inf
         self._look: _Look | None = None
+        self._looked_s = -math.inf
+        self._assured = False
+        """Whether the running shot's faces were surely clean, or equal often enough."""
         self._equal = 0
         """Looks before the last one that equal it, one after the other."""
         self._key_pts: int | None = None
         self._gop = 0
+        self._reach_s = _REACH_S
 
     def key(self, pts: int) -> None:
         """A keyframe came."""
         self._gop = pts - self._key_pts if self._key_pts is not None else 0
         self._key_pts = pts
 
-    def is_of_cut(self) -> bool:
-        """Whether the encoder put the keyframe that came there for a cut."""
+    def is_of_cut(self, passed: Verdict, t_s: float) -> bool:
+        """Whether another picture at the keyframe that came, at `t_s`, is a cut there, although the frames before it were
+        passed over.
+
+        That is so where the encoder put the keyframe there for a cut, or would have put one at any cut before it and no
+        packet tells of anything else. Without scenes a cut need not be known to the frame.
+        """
         most_s = self._source.cut_keyframes_within / self._source.fps if self._source.fps else 0.0
-        return self._gop * float(self._source.time_base) < _IRREGULAR * most_s
+        if self._gop * float(self._source.time_base) < _IRREGULAR * most_s:
+            return True
+        near = not self._needs_middles and t_s - self._looked_s <= _TRUST_S
+        return passed.is_even and most_s > 0 or near
 
     def cut(self, t_s: float) -> None:
         """A shot begins."""
         self._shot_s = t_s
         self._look = None
         self._equal = 0
+        self._assured = False
+
+    def was_wrong(self) -> None:
+        """What was passed over held something new."""
+        if not self._source.cut_keyframes_within:
+            self._reach_s = _TRUST_S
 
     def key_follows(self, pts: int, end_pts: int) -> bool:
         """Whether a keyframe comes after `pts` and before `end_pts`."""
@@ -153,54 +177,67 @@ class Quiet:
     def after_look(self, frame: Frame, t_s: float, small: NDArray[np.uint8], sightings: list[Sighting]) -> Verdict:
         """What a look for faces in this frame says about the rest of its GOP."""
         before, self._look = self._look, _Look(small, sightings)
+        self._looked_s = t_s
         if before is not None and not self._look.resembles(before):
             self._equal = 0
             return Verdict()
-        sure = before is not None and self._look.assures(before)
-        self._equal = self._equal + 1 if before is not None and self._look.equals(before) else 0
+        if before is not None and not self._assured:
+            if not (self._look.is_clean() and before.is_clean()):
+                self._equal = 0
+                return Verdict()
+            self._equal = self._equal + 1 if self._look.equals(before) else 0
+            self._assured = self._look.assures(before) or self._equal >= _EQUAL_LOOKS
         if not self._may:
             return Verdict()
-        outlook = self._reader.outlook(frame.pts, self._source.pts(_REACH_S) - self._source.start_pts)
-        # Frames at a chunk's end are compared with the next chunk's.
-        if outlook is None or outlook.next_key_pts is None or outlook.next_key_pts >= self._reader.chunk.end_pts:
+        outlook = self._reader.outlook(frame.pts, self._source.pts(self._reach_s) - self._source.start_pts)
+        if outlook is None or outlook.next_key_pts is None:
+            return Verdict()
+        at_end = outlook.next_key_pts >= self._reader.chunk.end_pts
+        if at_end and not self._source.cut_keyframes_within:
+            # The chunk's last frame is compared with the next one's first: a cut may be anywhere before it.
             return Verdict()
         until_s = self._source.seconds(outlook.next_key_pts)
-        if not self._is_quiet(outlook, frame.pts):
+        activity = self._activity(outlook, frame.pts)
+        if activity == "busy" or (at_end and activity != "even"):
             return Verdict()
+        is_even = activity == "even"
         # If the shot ends with the GOP, its middle is still to come.
         length_s = until_s - self._shot_s
         middle_s = self._shot_s + length_s / 2 - _OF_REACH * min(max(0.4, 0.08 * length_s), 0.25 * length_s)
-        again_s = t_s if sure or self._equal >= _EQUAL_LOOKS else t_s + _AGAIN_S
+        again_s = t_s if self._assured else t_s + _AGAIN_S
         if self._needs_middles:
             again_s = max(again_s, middle_s)
         if again_s <= t_s:
-            return Verdict(passed_over=outlook)
-        if before is None and until_s - t_s <= _TRUST_S and self._look.is_clean() and middle_s <= t_s + _CLOSE_S:
-            return Verdict(passed_over=outlook, on_trust=True)
+            return Verdict(passed_over=outlook, is_even=is_even)
+        if before is None and until_s - t_s <= _TRUST_S and self._look.is_surely_clean() and middle_s <= t_s + _CLOSE_S:
+            return Verdict(passed_over=outlook, is_even=is_even, on_trust=True)
         return Verdict(again_s=again_s)
 
-    def _is_quiet(self, outlook: Outlook, pts: int) -> bool:
-        """Whether the packets after `pts` are no larger than is usual, as far as that means something new."""
+    def _activity(self, outlook: Outlook, pts: int) -> Activity:
+        """Whether the packets after `pts` are larger than is usual in a way that may mean something new, or some are
+        but mean nothing, or none is."""
         seconds = np.asarray((outlook.times - self._source.start_pts) * float(self._source.time_base), np.float64)
         now_s = self._source.seconds(pts)
         plain = ~outlook.keys
         ahead = plain & (seconds > now_s)
         if not ahead.any():
-            return True
+            return "even"
         # A shot's first frames are still recovering from the cut.
         usual = plain & (seconds <= now_s) & (seconds >= max(now_s - _HISTORY_S, self._shot_s))
         if usual.sum() < _FEWEST_PACKETS or now_s - float(seconds[usual][0]) < _SHORTEST_HISTORY_S:
             # Too few to know what is usual: what is ahead is measured by itself.
             usual = ahead
         if usual.sum() < _FEWEST_PACKETS:
-            return False
+            return "busy"
         large = _LARGE_PACKET * float(np.percentile(outlook.sizes[usual], 90))
         peaks = seconds[ahead][outlook.sizes[ahead] > large]
         if len(peaks) and not self._harmless(peaks, outlook, now_s):
-            return False
+            return "busy"
         sizes = np.minimum(outlook.sizes, large)
         before = np.median(_windows(seconds[usual], sizes[usual]))
-        return bool(_windows(seconds[ahead], sizes[ahead]).max() <= _BUSY_WINDOW * before)
+        if _windows(seconds[ahead], sizes[ahead]).max() > _BUSY_WINDOW * before:
+            return "busy"
+        return "uneven" if len(peaks) else "even"
 
     def _harmless(self, peaks: NDArray[np.float64], outlook: Outlook, now_s: float) -> bool:
         """Whether packets far larger than others, at these seconds, can be no cuts, or will be found out."""

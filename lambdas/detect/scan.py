@@ -16,7 +16,7 @@ from lambdas.detect.candidates import DOUBTFUL_SHARE
 from lambdas.detect.frames import ChunkReader, Frame
 from lambdas.detect.looks import Looker, Stopwatch, settle
 from lambdas.detect.pictures import Picture, picture
-from lambdas.detect.quiet import SAME_PICTURE, Quiet
+from lambdas.detect.quiet import SAME_PICTURE, Quiet, Verdict
 from lambdas.detect.recent import Recent
 from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, Shots, glance, glance_height
 from lambdas.detect.tracks import Sighting, Track, Tracker
@@ -58,7 +58,7 @@ class _Passed:
 
     next_grid: int
     stays: int
-    on_trust: bool
+    verdict: Verdict
 
 
 @dataclass
@@ -130,9 +130,10 @@ def scan(
     passed: _Passed | None = None
     wary_until: int | None = None
     frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S)
+    waiting: list[Frame] = []
     while True:
         with watch.step("decode"):
-            frame = next(frames, None)
+            frame = waiting.pop(0) if waiting else next(frames, None)
         if frame is None:
             break
         if frame.corrupt:
@@ -144,6 +145,14 @@ def scan(
         with watch.step("glance"):
             small = frame.bgr(GLANCE_WIDTH, height)
             value = scorer.score(small)
+        if frame.between and value >= DOUBTFUL_SHARE * settings.scene_threshold and ends:
+            # Something changed since the frame before: those in between tell where.
+            scorer = SceneScorer()
+            scorer.score(ends[1])
+            waiting = [*frame.between, frame]
+            frame.between = ()
+            continue
+        frame.between = ()
         if frame.keyframe:
             quiet.key(frame.pts)
         cut = value >= settings.scene_threshold
@@ -151,13 +160,14 @@ def scan(
         seen: list[Sighting] | None = None
         if passed is not None:
             dimmed = abs(float(small.mean()) - float(ends[1].mean())) >= _DIMMED
-            changed = (dimmed or value >= SAME_PICTURE) and not (cut and quiet.is_of_cut())
-            if passed.on_trust and not changed and not cut:
+            changed = (dimmed or value >= SAME_PICTURE) and not (cut and quiet.is_of_cut(passed.verdict, t_s))
+            if passed.verdict.on_trust and not changed and not cut:
                 seen = looker.look(frame, dense=False)
                 changed = not quiet.goes_on(small, seen)
             if changed:
                 # Something changed in between after all.
                 wary_until = frame.pts
+                quiet.was_wrong()
                 next_grid = passed.next_grid
                 del stays[passed.stays :]
                 scorer = SceneScorer()
@@ -180,7 +190,8 @@ def scan(
             recent.cut(t_s)
             quiet.cut(t_s)
             again_s = math.inf
-        if value >= DOUBTFUL_SHARE * settings.scene_threshold and len(glances) > 1 and frame.pts not in exact:
+        sudden = value >= DOUBTFUL_SHARE * settings.scene_threshold and len(glances) > 1 and frame.pts not in exact
+        if sudden and settings.scenes:
             unsure += reader.any_between(glances[-2].pts, frame.pts)
             if unsure == _UNSURE_CUTS:
                 reader.take_all()
@@ -229,7 +240,7 @@ def scan(
         outlook = verdict.passed_over
         if outlook is None or outlook.next_key_pts is None:
             continue
-        passed = _Passed(next_grid, len(stays), verdict.on_trust)
+        passed = _Passed(next_grid, len(stays), verdict)
         reader.pass_over(frame.pts)
         until_s = source.seconds(outlook.next_key_pts)
         recent.stay(t_s, until_s)
