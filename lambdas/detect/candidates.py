@@ -135,7 +135,7 @@ def nearest_good(
 ) -> Glance | None:
     """The most presentable frame near a moment, the nearer the better; the nearest one if none is within reach.
 
-    One of those `at_hand`, by PTS, which need no decoding, is taken where it looks about as good, wherever within reach.
+    One of those `at_hand`, by PTS, which need no decoding, is taken where it looks about as good.
     """
     if not glances:
         return None

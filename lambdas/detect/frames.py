@@ -11,6 +11,7 @@ import ctypes
 import gc
 import heapq
 import itertools
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,9 +55,8 @@ _USUAL_PACKETS = 30
 _LARGE_PACKET = 2.5
 """Times the 90th percentile of the packets before: what a cut without a keyframe needs at least (3 to 10 times)."""
 _FEWEST_PACKETS = 6
-_SPACING_S = 0.06
-"""Nearest two frames that are given one by one unless all are asked for: as far apart as those that others refer to are in
-most streams of 25 and 30 frames a second."""
+_SPACING_S = 0.07
+"""About how far apart frames are given unless all are asked for: as those that others refer to are in most streams."""
 _AROUND_LARGE = 6
 """Packets from a large one on that are all decoded: encoders put up to four that are shown before it behind it."""
 KNEE = 0.5
@@ -77,6 +77,12 @@ def give_large_pictures_their_own_pages() -> None:
     """Does so in this process, where the C library is glibc."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, OWN_PAGES_BYTES)
+
+
+def _step_s(fps: float) -> float:
+    """About _SPACING_S, a whole number of frames; 0 where that is one frame, or unknown."""
+    frames = round(_SPACING_S * fps)
+    return frames / fps if frames > 1 else 0.0
 
 
 def _is_large(size: int, before: Sequence[int]) -> bool:
@@ -195,8 +201,8 @@ class ChunkReader:
         `all_frames` may also be spans of PTS, (from, to), outside which it is as with False.
         `all_frames=False` passes over frames that no other frame refers to, where the codec allows it, but for those
         within BORDER_S of the chunk's borders, which are compared across them, and those about a packet so large that a
-        cut may be there; those it gives are the same bit by bit. Of frames that stand closer than _SPACING_S the first
-        comes along as `between` of the next.
+        cut may be there; those it gives are the same bit by bit. Of frames that stand closer than about _SPACING_S the
+        others come along as `between` of the next one given.
         One pass at a time.
         """
         lo = self.chunk.start_pts if start_pts is None else max(start_pts, self.chunk.start_pts)
@@ -224,8 +230,8 @@ class ChunkReader:
         past = False
         sizes: deque[int] = deque(maxlen=_USUAL_PACKETS)
         all_for = 0
-        spacing = 0 if all_frames or spans else round(_SPACING_S / self.source.time_base)
-        latest = -OPEN_END
+        step_s = 0.0 if all_frames or spans else _step_s(self.source.fps)
+        latest_step = -1
         between: list[Frame] = []
         while True:
             if self._go_back is not None:
@@ -297,10 +303,12 @@ class ChunkReader:
                     past = True
                 elif pts >= max(floor, resumed):
                     given += 1
-                    if 0 < pts - latest < spacing and not picture.key_frame:
+                    # Steps are those of the whole video, so that where chunks begin changes nothing.
+                    step_number = math.floor(self.source.seconds(pts) / step_s + 1e-3) if step_s else given
+                    if step_number == latest_step and not picture.key_frame:
                         between.append(Frame(picture, pts, self))
                         continue
-                    latest = pts
+                    latest_step = step_number
                     yield Frame(picture, pts, self, tuple(between))
                     between = []
                     if self._go_back is not None:
@@ -531,7 +539,7 @@ class _Door:
         return container
 
     def may_drop(self, packet: Packet[VideoStream]) -> bool:
-        """Whether the packet holds a frame that no other refers to and that the decoder would not leave out by itself."""
+        """Whether the packet holds a frame that no other refers to and that the decoder would decode all the same."""
         return self._is_disposable is not None and self._is_disposable(bytes(memoryview(packet)[:HEAD_BYTES]))
 
     def _time(self, packet: Packet[VideoStream]) -> int | None:

@@ -23,8 +23,8 @@ _READABLE_PX = 24
 """Smaller faces have eyes of five pixels: open or not, they look the same."""
 
 _SURELY_OPEN, _SURELY_IN_VIEW = 0.23, 35.0
-"""Opening of the eyes and logit of a face in view from which nobody need know what is usual for the person. Of 624 looks
-at spoilt and clean frames 79% of the clean ones pass and one of 418 spoilt ones does."""
+"""Opening of the eyes and logit of a face in view from which it does not matter what is usual for the person. Of 624
+looks at spoilt and clean frames 79% of the clean ones pass and one of 418 spoilt ones does."""
 
 _EASILY_FOUND_PX = 96.0
 """Shorter side of a face known to be there, in the detector's picture. At 64 the landmarks are coarser: with dlib's

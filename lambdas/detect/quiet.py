@@ -44,7 +44,7 @@ _BUSY_WINDOW = 2.0
 _AGAIN_S = 0.4
 """After a shot's first look the second comes so much later: blinks and head turns are over then."""
 _EQUAL_LOOKS, _AS_MUCH = 2, 0.85
-"""Where nobody can say that faces are surely clean, so many equal looks before tell what is usual; and what is equal."""
+"""Where faces are not surely clean, so many equal looks before tell what is usual for them; and what is equal."""
 _TRUST_S = 1.2
 """Nearest keyframe that can stand in for the second look."""
 _CLOSE_S = 0.1
@@ -126,7 +126,6 @@ class Quiet:
         self._may = not settings.thorough and settings.scene_detector != "adaptive"
         self._shot_s = -math.inf
         self._look: _Look | None = None
-        self._looked_s = -math.inf
         self._assured = False
         """Whether the running shot's faces were surely clean, or equal often enough."""
         self._equal = 0
@@ -140,9 +139,9 @@ class Quiet:
         self._gop = pts - self._key_pts if self._key_pts is not None else 0
         self._key_pts = pts
 
-    def is_of_cut(self, passed: Verdict, t_s: float) -> bool:
-        """Whether another picture at the keyframe that came, at `t_s`, is a cut there, although the frames before it were
-        passed over.
+    def is_of_cut(self, passed: Verdict, length_s: float) -> bool:
+        """Whether another picture at the keyframe that came is a cut there, though the frames before it, of so many
+        seconds, were passed over.
 
         That is so where the encoder put the keyframe there for a cut, or would have put one at any cut before it and no
         packet tells of anything else. Without scenes a cut need not be known to the frame.
@@ -150,8 +149,8 @@ class Quiet:
         most_s = self._source.cut_keyframes_within / self._source.fps if self._source.fps else 0.0
         if self._gop * float(self._source.time_base) < _IRREGULAR * most_s:
             return True
-        near = not self._needs_middles and t_s - self._looked_s <= _TRUST_S
-        return passed.is_even and most_s > 0 or near
+        near = not self._needs_middles and length_s <= _TRUST_S
+        return near or (passed.is_even and most_s > 0)
 
     def cut(self, t_s: float) -> None:
         """A shot begins."""
@@ -177,7 +176,6 @@ class Quiet:
     def after_look(self, frame: Frame, t_s: float, small: NDArray[np.uint8], sightings: list[Sighting]) -> Verdict:
         """What a look for faces in this frame says about the rest of its GOP."""
         before, self._look = self._look, _Look(small, sightings)
-        self._looked_s = t_s
         if before is not None and not self._look.resembles(before):
             self._equal = 0
             return Verdict()
@@ -187,6 +185,13 @@ class Quiet:
                 return Verdict()
             self._equal = self._equal + 1 if self._look.equals(before) else 0
             self._assured = self._look.assures(before) or self._equal >= _EQUAL_LOOKS
+        return self._outcome(frame, t_s, first=before is None)
+
+    def unchanged(self, frame: Frame, t_s: float) -> Verdict:
+        """The same of a frame without a look, that shows the picture of the look before."""
+        return self._outcome(frame, t_s, first=False) if self._assured else Verdict()
+
+    def _outcome(self, frame: Frame, t_s: float, *, first: bool) -> Verdict:
         if not self._may:
             return Verdict()
         outlook = self._reader.outlook(frame.pts, self._source.pts(self._reach_s) - self._source.start_pts)
@@ -209,7 +214,8 @@ class Quiet:
             again_s = max(again_s, middle_s)
         if again_s <= t_s:
             return Verdict(passed_over=outlook, is_even=is_even)
-        if before is None and until_s - t_s <= _TRUST_S and self._look.is_surely_clean() and middle_s <= t_s + _CLOSE_S:
+        clean = self._look is not None and self._look.is_surely_clean()
+        if first and clean and until_s - t_s <= _TRUST_S and middle_s <= t_s + _CLOSE_S:
             return Verdict(passed_over=outlook, is_even=is_even, on_trust=True)
         return Verdict(again_s=again_s)
 

@@ -32,8 +32,8 @@ _NEAR = 0.2
 _BETTER = 1.02
 """Times the score of a moment looked at before, which a later one of a long shot needs."""
 _NEARLY_BEST = 0.9
-"""Share of the best score the face could have at its size from which a close look is left out: over 70 such sightings of
-a film it added 0.006 on average and 0.07 at most."""
+"""Share of the best score the face could have at its size from which a close look is left out: over 70 such sightings
+of a film it added 0.006 on average and 0.07 at most."""
 _SIZE = QUALITY_PARTS.index("size")
 
 

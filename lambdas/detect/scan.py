@@ -38,6 +38,11 @@ _DIMMED = 8.0
 """Change of the mean grey level (0 to 255) from which a fade may have begun in a stretch passed over."""
 _UNSURE_CUTS = 2
 """So often a cut may lie in frames that were left out, which takes decoding its GOP once more; then all are taken."""
+_MOVING_SHARE = 0.25
+"""Share of the threshold from which frames that were not given are looked into."""
+_UNCHANGED, _LONGEST_UNSEEN = 8.0, 2.5
+"""Content value (0 to 255) below which the keyframe after a stretch passed over shows the very picture of the last look,
+so that no look is needed; and for how many scan periods."""
 _TINY_S = 2.0
 """Of so short a video every frame may be wanted."""
 
@@ -58,6 +63,7 @@ class _Passed:
 
     next_grid: int
     stays: int
+    t_s: float
     verdict: Verdict
 
 
@@ -145,8 +151,8 @@ def scan(
         with watch.step("glance"):
             small = frame.bgr(GLANCE_WIDTH, height)
             value = scorer.score(small)
-        if frame.between and value >= DOUBTFUL_SHARE * settings.scene_threshold and ends:
-            # Something changed since the frame before: those in between tell where.
+        if frame.between and value >= _MOVING_SHARE * settings.scene_threshold and ends:
+            # Something changed since the frame before: those in between tell where, or that it was little by little.
             scorer = SceneScorer()
             scorer.score(ends[1])
             waiting = [*frame.between, frame]
@@ -157,10 +163,13 @@ def scan(
             quiet.key(frame.pts)
         cut = value >= settings.scene_threshold
         resumed = passed is not None
+        verdict: Verdict | None = None
         seen: list[Sighting] | None = None
         if passed is not None:
             dimmed = abs(float(small.mean()) - float(ends[1].mean())) >= _DIMMED
-            changed = (dimmed or value >= SAME_PICTURE) and not (cut and quiet.is_of_cut(passed.verdict, t_s))
+            changed = (dimmed or value >= SAME_PICTURE) and not (
+                cut and quiet.is_of_cut(passed.verdict, t_s - passed.t_s)
+            )
             if passed.verdict.on_trust and not changed and not cut:
                 seen = looker.look(frame, dense=False)
                 changed = not quiet.goes_on(small, seen)
@@ -178,6 +187,8 @@ def scan(
             if cut:
                 exact.add(frame.pts)
             else:
+                if value < _UNCHANGED and t_s - looked_s < _LONGEST_UNSEEN * tier.period_s and seen is None:
+                    verdict = quiet.unchanged(frame, t_s)
                 # What gathered in so long a time is no change from one frame to the next.
                 value = 0.0
             passed = None
@@ -218,7 +229,11 @@ def scan(
         if again_s < math.inf and not resumed and t_s < extra_s:
             # The second look of a quiet stretch stands for those of the grid before it.
             on_grid = t_s >= again_s - 1e-6
-        if on_grid or t_s >= extra_s:
+        if verdict is not None and verdict.passed_over is not None:
+            if settings.scenes:
+                _keep(frame, source, at_hand, most_at_hand, pictures, watch)
+        elif on_grid or t_s >= extra_s:
+            verdict = None
             if on_grid:
                 next_grid = max(next_grid + (0 < due_s - t_s < at_key_s), math.floor(t_s / tier.period_s + 1e-6) + 1)
             if t_s >= extra_s:
@@ -231,23 +246,24 @@ def scan(
                 faces.append((t_s, seen))
             _keep(frame, source, at_hand, most_at_hand, pictures, watch)
         recent.add(frame, glances[-1], slivers[-1], seen)
-        if seen is None or extra_s < math.inf or (wary_until is not None and frame.pts < wary_until):
-            continue
-        with watch.step("decode"):
-            verdict = quiet.after_look(frame, t_s, small, seen)
+        if verdict is None:
+            if seen is None or extra_s < math.inf or (wary_until is not None and frame.pts < wary_until):
+                continue
+            with watch.step("decode"):
+                verdict = quiet.after_look(frame, t_s, small, seen)
         if verdict.again_s is not None and verdict.again_s - t_s < _LONGEST_WAIT * tier.period_s:
             again_s = verdict.again_s
         outlook = verdict.passed_over
         if outlook is None or outlook.next_key_pts is None:
             continue
-        passed = _Passed(next_grid, len(stays), verdict)
+        passed = _Passed(next_grid, len(stays), t_s, verdict)
         reader.pass_over(frame.pts)
         until_s = source.seconds(outlook.next_key_pts)
-        recent.stay(t_s, until_s)
+        recent.stay(looked_s, until_s)
         ahead = outlook.times[outlook.times > frame.pts]
         while next_grid * tier.period_s < until_s:
             pts = int(ahead[np.abs(ahead - source.pts(next_grid * tier.period_s)).argmin()])
-            stays.append(Stay(t_s, source.seconds(pts), pts))
+            stays.append(Stay(looked_s, source.seconds(pts), pts))
             next_grid += 1
     recent.cut()
     pictures.update(recent.pictures)
