@@ -41,8 +41,8 @@ _UNSURE_CUTS = 2
 _MOVING_SHARE = 0.25
 """Share of the threshold from which frames that were not given are looked into."""
 _UNCHANGED, _LONGEST_UNSEEN = 8.0, 2.5
-"""Content value (0 to 255) below which the keyframe after a stretch passed over shows the very picture of the last look,
-so that no look is needed; and for how many scan periods."""
+"""Content value (0 to 255) below which the keyframe after a stretch passed over shows the picture of the last look, so
+that no look is needed; and for how many scan periods."""
 _TINY_S = 2.0
 """Of so short a video every frame may be wanted."""
 
