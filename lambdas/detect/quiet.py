@@ -1,8 +1,9 @@
 """Whether the rest of a GOP need not be decoded: nothing has changed, and its packets hold nothing new.
 
-It is passed over once two looks found the same faces, each of them at least once fit to be published, in the same
-places of the same picture, while the packets up to the next keyframe are no larger than those before. The keyframe then
-tells whether that was right; if it shows something else, what was passed over is decoded after all.
+Within a shot two looks must find the same faces in the same places of the same picture, all clean and each of them once
+surely so (or three looks find them equal); then the rest of the GOP, and of each later one of the shot, is passed over
+while its packets tell of nothing new. The next keyframe shows whether that was right; if it shows something else, what was
+passed over is decoded after all, unless the encoder put the keyframe there for a cut.
 """
 
 from __future__ import annotations
@@ -86,9 +87,13 @@ class _Look:
         """Whether each face is, whatever may be usual for the person."""
         return all(map(is_surely_clean, self.sightings))
 
+    def has_faces_of(self, other: _Look) -> bool:
+        """Whether both show as many faces in the same places."""
+        return self._pairs(other) is not None
+
     def resembles(self, other: _Look) -> bool:
-        """Whether both show the same number of faces in the same places of the same picture."""
-        return self._pairs(other) is not None and difference(self.small, other.small) < SAME_PICTURE
+        """Whether both show as many faces in the same places of the same picture."""
+        return self.has_faces_of(other) and difference(self.small, other.small) < SAME_PICTURE
 
     def assures(self, other: _Look) -> bool:
         """Whether each face is surely clean in one of two looks that resemble one another."""
@@ -178,6 +183,8 @@ class Quiet:
         before, self._look = self._look, _Look(small, sightings)
         if before is not None and not self._look.resembles(before):
             self._equal = 0
+            # Whoever is new, or elsewhere, has to be seen clean as well.
+            self._assured &= self._look.has_faces_of(before)
             return Verdict()
         if before is not None and not self._assured:
             if not (self._look.is_clean() and before.is_clean()):
