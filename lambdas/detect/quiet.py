@@ -2,8 +2,8 @@
 
 Within a shot two looks must find the same faces in the same places of the same picture, all clean and each of them once
 surely so (or three looks find them equal); then the rest of the GOP, and of each later one of the shot, is passed over
-while its packets tell of nothing new. The next keyframe shows whether that was right; if it shows something else, what was
-passed over is decoded after all, unless the encoder put the keyframe there for a cut.
+while its packets tell of nothing new. The next keyframe shows whether that was right; if it shows something else, what
+was passed over is decoded after all, unless the encoder put the keyframe there for a cut.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ SAME_PICTURE = 18.0
 people who walk or drive up to 18."""
 _SAME_PLACE = 0.3
 """Intersection over union from which a face is where it was a look ago."""
-_REACH_S = 10.0
-"""Longest stretch passed over: the GOP of 250 frames that most encoders make, at 25 a second. Where
-keyframes need not stand at cuts, it is short once one had to be decoded after all, which takes its whole GOP."""
+_REACH_S, _SHORT_REACH_S = 10.0, 2.5
+"""Longest stretch passed over: the GOP of 250 frames that most encoders make, at 25 a second; and, where keyframes need
+not stand at cuts, once one had to be decoded after all, which takes its whole GOP."""
 _HISTORY_S = 2.0
 _SHORTEST_HISTORY_S = 0.9
 _FEWEST_PACKETS = 6
@@ -42,6 +42,9 @@ _ONE_PEAK_S = 0.2
 _BUSY_WINDOW_S = 1 / 3
 _BUSY_WINDOW = 2.0
 """Times the median of the windows before: somebody coming in doubles the bits, one who talks stays below mostly."""
+_NOTHING = 0.005
+"""Share of a keyframe's bytes below which a packet, or such a window's, tells of nothing: a still picture's noise. A
+face of 40 pixels takes about as much."""
 _AGAIN_S = 0.4
 """After a shot's first look the second comes so much later: blinks and head turns are over then."""
 _EQUAL_LOOKS, _AS_MUCH = 2, 0.85
@@ -167,7 +170,7 @@ class Quiet:
     def was_wrong(self) -> None:
         """What was passed over held something new."""
         if not self._source.cut_keyframes_within:
-            self._reach_s = _TRUST_S
+            self._reach_s = _SHORT_REACH_S
 
     def key_follows(self, pts: int, end_pts: int) -> bool:
         """Whether a keyframe comes after `pts` and before `end_pts`."""
@@ -242,13 +245,14 @@ class Quiet:
             usual = ahead
         if usual.sum() < _FEWEST_PACKETS:
             return "busy"
-        large = _LARGE_PACKET * float(np.percentile(outlook.sizes[usual], 90))
+        nothing = _NOTHING * float(np.median(outlook.sizes[outlook.keys])) if outlook.keys.any() else 0.0
+        large = max(nothing, _LARGE_PACKET * float(np.percentile(outlook.sizes[usual], 90)))
         peaks = seconds[ahead][outlook.sizes[ahead] > large]
         if len(peaks) and not self._harmless(peaks, outlook, now_s):
             return "busy"
         sizes = np.minimum(outlook.sizes, large)
         before = np.median(_windows(seconds[usual], sizes[usual]))
-        if _windows(seconds[ahead], sizes[ahead]).max() > _BUSY_WINDOW * before:
+        if _windows(seconds[ahead], sizes[ahead]).max() > max(nothing, _BUSY_WINDOW * before):
             return "busy"
         return "uneven" if len(peaks) else "even"
 

@@ -260,7 +260,7 @@ def scan(
         reader.pass_over(frame.pts)
         until_s = source.seconds(outlook.next_key_pts)
         recent.stay(looked_s, until_s)
-        ahead = outlook.times[outlook.times > frame.pts]
+        ahead = outlook.times[outlook.times >= frame.pts]
         while next_grid * tier.period_s < until_s:
             pts = int(ahead[np.abs(ahead - source.pts(next_grid * tier.period_s)).argmin()])
             stays.append(Stay(looked_s, source.seconds(pts), pts))
