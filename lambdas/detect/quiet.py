@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lambdas.contracts import Settings, SourceFacts
 from lambdas.detect.frames import ChunkReader, Frame, Outlook
 from lambdas.detect.looks import is_clean, is_surely_clean
+from lambdas.detect.quality import flags
 from lambdas.detect.scenes import SceneScorer
 from lambdas.detect.tracks import Sighting, best_pairs, overlaps
 
@@ -49,6 +50,8 @@ _AGAIN_S = 0.4
 """After a shot's first look the second comes so much later: blinks and head turns are over then."""
 _EQUAL_LOOKS, _AS_MUCH = 2, 0.85
 """Where faces are not surely clean, so many equal looks before tell what is usual for them; and what is equal."""
+_STILL_IN_VIEW = 0.75
+"""Share of the logit of a face in view below which it has turned away or is covered."""
 _TRUST_S = 1.2
 """Nearest keyframe that can stand in for the second look."""
 _CLOSE_S = 0.1
@@ -92,7 +95,7 @@ class _Look:
 
     def has_faces_of(self, other: _Look) -> bool:
         """Whether both show as many faces in the same places."""
-        return self._pairs(other) is not None
+        return self.pairs(other.sightings) is not None
 
     def resembles(self, other: _Look) -> bool:
         """Whether both show as many faces in the same places of the same picture."""
@@ -100,27 +103,27 @@ class _Look:
 
     def assures(self, other: _Look) -> bool:
         """Whether each face is surely clean in one of two looks that resemble one another."""
-        return all(any(map(is_surely_clean, pair)) for pair in self._pairs(other) or [])
+        return all(any(map(is_surely_clean, pair)) for pair in self.pairs(other.sightings) or [])
 
     def equals(self, other: _Look) -> bool:
         """Whether eyes are as open, and faces in view as much, in two looks that resemble one another."""
         return all(
             min(a, b) >= _AS_MUCH * max(a, b)
-            for first, second in self._pairs(other) or []
+            for first, second in self.pairs(other.sightings) or []
             for a, b in (
                 (first.expression.opening, second.expression.opening),
                 (first.expression.in_view, second.expression.in_view),
             )
         )
 
-    def _pairs(self, other: _Look) -> list[tuple[Sighting, Sighting]] | None:
-        """Each face with the one in its place in the other look; None unless all have one."""
-        if len(self.sightings) != len(other.sightings):
+    def pairs(self, others: list[Sighting]) -> list[tuple[Sighting, Sighting]] | None:
+        """Each face with the one in its place in another look; None unless all have one."""
+        if len(self.sightings) != len(others):
             return None
-        pairs = best_pairs(overlaps(_boxes(self.sightings), _boxes(other.sightings)), _SAME_PLACE)
-        if len(pairs) < len(self.sightings):
+        found = best_pairs(overlaps(_boxes(self.sightings), _boxes(others)), _SAME_PLACE)
+        if len(found) < len(self.sightings):
             return None
-        return [(self.sightings[row], other.sightings[column]) for row, column in pairs]
+        return [(self.sightings[row], others[column]) for row, column in found]
 
 
 class Quiet:
@@ -180,6 +183,20 @@ class Quiet:
     def goes_on(self, small: NDArray[np.uint8], sightings: list[Sighting]) -> bool:
         """Whether a look shows what the one before it did."""
         return self._look is not None and _Look(small, sightings).resembles(self._look)
+
+    def lost_sight(self, sightings: list[Sighting]) -> bool:
+        """Whether somebody who was clean in the look before has turned away or is hidden, blurred or dark now.
+
+        How that came about tells the tracker that it is the same person.
+        """
+        before = self._look
+        if before is None or not before.is_clean():
+            return False
+        return any(
+            now.expression.in_view < _STILL_IN_VIEW * then.expression.in_view
+            or set(flags(now.quality, now.brightness)) - {"eyes_closed"}
+            for then, now in before.pairs(sightings) or []
+        )
 
     def after_look(self, frame: Frame, t_s: float, small: NDArray[np.uint8], sightings: list[Sighting]) -> Verdict:
         """What a look for faces in this frame says about the rest of its GOP."""

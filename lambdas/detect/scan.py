@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.contracts import ScanTier, Settings, SourceFacts
+from lambdas.contracts import OPEN_END, ScanTier, Settings, SourceFacts
 from lambdas.detect.blends import Blends, sliver
 from lambdas.detect.candidates import DOUBTFUL_SHARE
 from lambdas.detect.frames import ChunkReader, Frame
@@ -43,6 +43,8 @@ _MOVING_SHARE = 0.25
 _UNCHANGED, _LONGEST_UNSEEN = 8.0, 2.5
 """Content value (0 to 255) below which the keyframe after a stretch passed over shows the picture of the last look, so
 that no look is needed; and for how many scan periods."""
+_TIGHT = 0.4
+"""Share of the scan period between looks where somebody clean was found to have turned away or to be hidden."""
 _TINY_S = 2.0
 """Of so short a video every frame may be wanted."""
 
@@ -61,7 +63,6 @@ class Stay:
 class _Passed:
     """What was before a stretch was passed over."""
 
-    next_grid: int
     stays: int
     t_s: float
     verdict: Verdict
@@ -135,6 +136,7 @@ def scan(
     exact: set[int] = set()
     passed: _Passed | None = None
     wary_until: int | None = None
+    tight_until = -OPEN_END
     frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S)
     waiting: list[Frame] = []
     while True:
@@ -170,14 +172,22 @@ def scan(
             changed = (dimmed or value >= SAME_PICTURE) and not (
                 cut and quiet.is_of_cut(passed.verdict, t_s - passed.t_s)
             )
-            if passed.verdict.on_trust and not changed and not cut:
-                seen = looker.look(frame, dense=False)
-                changed = not quiet.goes_on(small, seen)
+            if not changed and not cut:
+                if value < _UNCHANGED and t_s - looked_s < _LONGEST_UNSEEN * tier.period_s:
+                    verdict = quiet.unchanged(frame, t_s)
+                if verdict is None or verdict.passed_over is None:
+                    verdict = None
+                    seen = looker.look(frame, dense=False)
+                    if quiet.lost_sight(seen):
+                        changed = True
+                        tight_until = frame.pts
+                    elif passed.verdict.on_trust:
+                        changed = not quiet.goes_on(small, seen)
             if changed:
                 # Something changed in between after all.
                 wary_until = frame.pts
                 quiet.was_wrong()
-                next_grid = passed.next_grid
+                next_grid = math.floor(passed.t_s / tier.period_s + 1e-6) + 1
                 del stays[passed.stays :]
                 scorer = SceneScorer()
                 scorer.score(ends[1])
@@ -187,8 +197,6 @@ def scan(
             if cut:
                 exact.add(frame.pts)
             else:
-                if value < _UNCHANGED and t_s - looked_s < _LONGEST_UNSEEN * tier.period_s and seen is None:
-                    verdict = quiet.unchanged(frame, t_s)
                 # What gathered in so long a time is no change from one frame to the next.
                 value = 0.0
             passed = None
@@ -229,6 +237,8 @@ def scan(
         if again_s < math.inf and not resumed and t_s < extra_s:
             # The second look of a quiet stretch stands for those of the grid before it.
             on_grid = t_s >= again_s - 1e-6
+        if frame.pts < tight_until:
+            on_grid = t_s - looked_s >= _TIGHT * tier.period_s
         if verdict is not None and verdict.passed_over is not None:
             if settings.scenes:
                 _keep(frame, source, at_hand, most_at_hand, pictures, watch)
@@ -256,7 +266,7 @@ def scan(
         outlook = verdict.passed_over
         if outlook is None or outlook.next_key_pts is None:
             continue
-        passed = _Passed(next_grid, len(stays), t_s, verdict)
+        passed = _Passed(len(stays), t_s, verdict)
         reader.pass_over(frame.pts)
         until_s = source.seconds(outlook.next_key_pts)
         recent.stay(looked_s, until_s)
