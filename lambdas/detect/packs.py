@@ -9,21 +9,19 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
 from lambdas.contracts import Contract, Distances, PackFacts
-from lambdas.detect.detectors import CenterFaceDetector, ScrfdDetector, YuNetDetector, onnx_session
-from lambdas.detect.embedders import ArcFaceEmbedder, DlibEmbedder, SFaceEmbedder
-from lambdas.detect.faces import Detector, Embedder
 from lambdas.detect.onnx_graph import read_graph
 from lambdas.errors import DamagedPack, GpuMissing, MissingPack, UnknownPack
 
 MANIFEST = "pack.json"
 
-_DETECTORS: dict[str, type[Any]] = {"scrfd": ScrfdDetector, "centerface": CenterFaceDetector, "yunet": YuNetDetector}
-_EMBEDDERS: dict[str, type[Any]] = {"arcface": ArcFaceEmbedder, "dlib": DlibEmbedder, "sface": SFaceEmbedder}
+# What runs the models loads numpy and OpenCV: only where a model is asked for, not for what is known of a pack.
+if TYPE_CHECKING:
+    from lambdas.detect.faces import Detector, Embedder
 
 
 class PackFile(Contract):
@@ -84,12 +82,18 @@ class Pack:
 
     @cached_property
     def detector(self) -> Detector:
-        detector: Detector = self._loaded(_DETECTORS[self.manifest.detector], self.manifest.detector_file)
+        from lambdas.detect.detectors import CenterFaceDetector, ScrfdDetector, YuNetDetector
+
+        kinds = {"scrfd": ScrfdDetector, "centerface": CenterFaceDetector, "yunet": YuNetDetector}
+        detector: Detector = self._loaded(kinds[self.manifest.detector], self.manifest.detector_file)
         return detector
 
     @cached_property
     def embedder(self) -> Embedder:
-        embedder: Embedder = self._loaded(_EMBEDDERS[self.manifest.embedder], self.manifest.embedder_file)
+        from lambdas.detect.embedders import ArcFaceEmbedder, DlibEmbedder, SFaceEmbedder
+
+        kinds = {"arcface": ArcFaceEmbedder, "dlib": DlibEmbedder, "sface": SFaceEmbedder}
+        embedder: Embedder = self._loaded(kinds[self.manifest.embedder], self.manifest.embedder_file)
         if embedder.size != self.facts.embedding_size:
             raise DamagedPack(
                 f"{self.facts.name}: {self.manifest.embedder_file.name} gives {embedder.size} numbers a face, "
@@ -223,6 +227,12 @@ def _insightface_manifest(directory: Path) -> PackManifest:
     )
 
 
+def _inferred_width(path: Path) -> Any:
+    from lambdas.detect.detectors import onnx_session
+
+    return onnx_session(path, 1).get_outputs()[0].shape[-1]
+
+
 @lru_cache(maxsize=64)
 def _role(path: Path, modified_ns: int) -> tuple[Literal["detection", "recognition", "other"], int]:
     """What an ONNX file of InsightFace's format does, by its shapes as insightface tells it, and its output's width."""
@@ -235,7 +245,7 @@ def _role(path: Path, modified_ns: int) -> tuple[Literal["detection", "recogniti
     shape = graph.inputs[0] if graph.inputs else ()
     if len(graph.outputs) == 1 and len(shape) == 4 and shape[2] == shape[3] and shape[2] >= 112:
         # Where the file leaves its output's shape open, onnxruntime infers it.
-        width = graph.outputs[0][-1] if graph.outputs[0] else onnx_session(path, 1).get_outputs()[0].shape[-1]
+        width = graph.outputs[0][-1] if graph.outputs[0] else _inferred_width(path)
         if shape[2] % 16 == 0 and shape[2] != 192 and isinstance(width, int) and width > 0:
             return "recognition", width
     return "other", 0
