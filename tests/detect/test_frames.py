@@ -94,6 +94,20 @@ def test_frames_passed_over_are_only_those_nobody_refers_to(tmp_path: Path) -> N
         assert all(everything[pts] == seen for pts, seen in some)
 
 
+@pytest.mark.parametrize("kind", ["avi", "webm_vp9", "mpeg_ps"])
+def test_frames_that_stand_close_come_along_with_the_next_one(kind: str, tmp_path: Path) -> None:
+    with whole(make_clip(kind, tmp_path)) as reader:
+        everything = pixels(reader)
+        given, met = 0, []
+        for frame in reader.frames(all_frames=False):
+            given += 1
+            met += [(one.pts, one.bgr(40, 24).tobytes()) for one in (*frame.between, frame)]
+            assert all(one.pts < frame.pts for one in frame.between)
+    assert met == [one for one in everything if one in met]
+    assert len(met) >= 0.3 * len(everything)
+    assert given <= 0.65 * len(everything)
+
+
 @pytest.mark.parametrize("kind", ["mp4_moov_first", "ts", "mkv"])
 def test_damaged_bytes_cost_only_the_frames_near_them(kind: str, tmp_path: Path) -> None:
     clip = make_clip(kind, tmp_path)
