@@ -159,8 +159,10 @@ class Recent:
             steady = _Steadiness(self._glances, self._slivers, self._begin_s, end_s, self._threshold)
             moments = self._moments(until_s, steady)
             worth_it = [one for one in moments if not (_nearly_best(one.best) and _untroubled(one.face.track))]
-            for t_s, frame in self._at_hand:
-                here = [one for one in worth_it if one.low_s <= t_s < one.high_s]
+            close = [one for one in worth_it if not _nearly_best(one.best)]
+            for place, (t_s, frame) in enumerate(self._at_hand):
+                # Around what is good already every second frame will do.
+                here = [one for one in (worth_it if place % 2 else close) if one.low_s <= t_s < one.high_s]
                 if here and frame.pts not in self._seen:
                     self._look(frame, t_s, here, steady.at(t_s))
             for moment in moments:
