@@ -264,6 +264,7 @@ class ChunkReader:
                     continue
                 door.decoder.flush_buffers()
                 self._pass_over = None
+                between = []
                 # Frames shown before the keyframe refer to what was passed over.
                 resumed = time
             if packet is not None:
