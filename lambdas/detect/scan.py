@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,18 +18,9 @@ from lambdas.detect.pictures import Picture, picture
 from lambdas.detect.quiet import SAME_PICTURE, Quiet, Verdict
 from lambdas.detect.recent import Recent
 from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, Shots, glance, glance_height
+from lambdas.detect.schedule import Schedule
 from lambdas.detect.tracks import Sighting, Track, Tracker
 
-_AFTER_CUT_S = 0.2
-"""A new shot is looked at this long after its cut: encoders need a few frames to recover there, and shots shorter than
-the scan period would be missed by the regular grid."""
-_JUST_LOOKED = 0.35
-"""Share of the scan period within which a second look is left out."""
-_AT_KEYFRAME = 0.5
-"""Share of the scan period by which a look comes early or late to fall on a keyframe, which needs nothing else decoded.
-"""
-_LONGEST_WAIT = 1.5
-"""Scan periods for which the second look of a quiet stretch may take the place of those on the grid."""
 _AT_HAND_BYTES = 160 * 2**20
 """Decoded frames kept until it is known which are wanted: 52 of 1080p, nearly a minute of looks."""
 _FEWEST_AT_HAND = 24
@@ -40,11 +30,9 @@ _UNSURE_CUTS = 2
 """So often a cut may lie in frames that were left out, which takes decoding its GOP once more; then all are taken."""
 _MOVING_SHARE = 0.25
 """Share of the threshold from which frames that were not given are looked into."""
-_UNCHANGED, _LONGEST_UNSEEN = 8.0, 2.5
+_UNCHANGED = 8.0
 """Content value (0 to 255) below which the keyframe after a stretch passed over shows the picture of the last look, so
-that no look is needed; and for how many scan periods."""
-_TIGHT = 0.4
-"""Share of the scan period between looks where somebody clean was found to have turned away or to be hidden."""
+that no look is needed."""
 _TINY_S = 2.0
 """Of so short a video every frame may be wanted."""
 
@@ -110,11 +98,7 @@ class Scan:
 def scan(
     reader: ChunkReader, source: SourceFacts, settings: Settings, tier: ScanTier, looker: Looker, watch: Stopwatch
 ) -> Scan:
-    """One pass over the whole chunk.
-
-    Looks lie on a grid that the whole video shares, so that where chunks begin changes little; one that a keyframe is
-    near falls on it, since the rest of its GOP may then be passed over (see `Quiet`).
-    """
+    """One pass over the whole chunk, looking when `Schedule` says and passing over what `Quiet` allows."""
     height = glance_height(source.width, source.height)
     scorer = SceneScorer()
     glances: list[Glance] = []
@@ -127,16 +111,12 @@ def scan(
     pictures: dict[int, Picture] = {}
     recent = Recent(looker, source, settings, tier, watch)
     corrupt = unsure = 0
-    next_grid: int | None = None
-    extra_s = again_s = math.inf
-    looked_s = -math.inf
-    may_wait = not settings.thorough
     quiet = Quiet(reader, source, settings)
+    schedule = Schedule(tier.period_s, quiet, source, may_wait=not settings.thorough)
     stays: list[Stay] = []
     exact: set[int] = set()
     passed: _Passed | None = None
-    wary_until: int | None = None
-    tight_until = -OPEN_END
+    wary_until = -OPEN_END
     frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S)
     waiting: list[Frame] = []
     while True:
@@ -173,21 +153,21 @@ def scan(
                 cut and quiet.is_of_cut(passed.verdict, t_s - passed.t_s)
             )
             if not changed and not cut:
-                if value < _UNCHANGED and t_s - looked_s < _LONGEST_UNSEEN * tier.period_s:
+                if value < _UNCHANGED and schedule.may_go_unseen(t_s):
                     verdict = quiet.unchanged(frame, t_s)
                 if verdict is None or verdict.passed_over is None:
                     verdict = None
                     seen = looker.look(frame, dense=False)
                     if quiet.lost_sight(seen):
                         changed = True
-                        tight_until = frame.pts
+                        schedule.look_often(frame.pts)
                     elif passed.verdict.on_trust:
                         changed = not quiet.goes_on(small, seen)
             if changed:
                 # Something changed in between after all.
                 wary_until = frame.pts
                 quiet.was_wrong()
-                next_grid = math.floor(passed.t_s / tier.period_s + 1e-6) + 1
+                schedule.go_back(passed.t_s)
                 del stays[passed.stays :]
                 scorer = SceneScorer()
                 scorer.score(ends[1])
@@ -208,48 +188,23 @@ def scan(
         if cut:
             recent.cut(t_s)
             quiet.cut(t_s)
-            again_s = math.inf
         sudden = value >= DOUBTFUL_SHARE * settings.scene_threshold and len(glances) > 1 and frame.pts not in exact
         if sudden and settings.scenes:
             unsure += reader.any_between(glances[-2].pts, frame.pts)
             if unsure == _UNSURE_CUTS:
                 reader.take_all()
         ends = [ends[0], small] if ends else [small, small]
-        if next_grid is None:
-            next_grid = math.ceil(t_s / tier.period_s - 1e-6)
-            extra_s = t_s + _AFTER_CUT_S
+        if schedule.begin(t_s):
             quiet.cut(t_s)
         elif cut:
-            extra_s = t_s + _AFTER_CUT_S
-            looked_s = -math.inf
-        # The keyframe after a stretch passed over needs nothing else decoded.
-        due_s = next_grid * tier.period_s
-        on_grid = t_s >= due_s - 1e-6 or (resumed and not cut)
-        if on_grid and not resumed and t_s - looked_s < _JUST_LOOKED * tier.period_s:
-            next_grid = max(next_grid, math.floor(t_s / tier.period_s + 1e-6) + 1)
-            on_grid = False
-        at_key_s = _AT_KEYFRAME * tier.period_s
-        if may_wait and not cut and not resumed and abs(t_s - due_s) < at_key_s:
-            if frame.keyframe:
-                on_grid = True
-            elif on_grid:
-                on_grid = not quiet.key_follows(frame.pts, source.pts(due_s + at_key_s))
-        if again_s < math.inf and not resumed and t_s < extra_s:
-            # The second look of a quiet stretch stands for those of the grid before it.
-            on_grid = t_s >= again_s - 1e-6
-        if frame.pts < tight_until:
-            on_grid = t_s - looked_s >= _TIGHT * tier.period_s
+            schedule.cut(t_s)
+        is_due = schedule.is_due(frame, t_s, cut=cut, resumed=resumed)
         if verdict is not None and verdict.passed_over is not None:
             if settings.scenes:
                 _keep(frame, source, at_hand, most_at_hand, pictures, watch)
-        elif on_grid or t_s >= extra_s:
+        elif is_due:
             verdict = None
-            if on_grid:
-                next_grid = max(next_grid + (0 < due_s - t_s < at_key_s), math.floor(t_s / tier.period_s + 1e-6) + 1)
-            if t_s >= extra_s:
-                extra_s = math.inf
-            looked_s = t_s
-            again_s = math.inf
+            schedule.looked(t_s)
             if seen is None:
                 seen = looker.look(frame, dense=False)
             if seen:
@@ -257,24 +212,23 @@ def scan(
             _keep(frame, source, at_hand, most_at_hand, pictures, watch)
         recent.add(frame, glances[-1], slivers[-1], seen)
         if verdict is None:
-            if seen is None or extra_s < math.inf or (wary_until is not None and frame.pts < wary_until):
+            if seen is None or schedule.awaits_shot or frame.pts < wary_until:
                 continue
             with watch.step("decode"):
                 verdict = quiet.after_look(frame, t_s, small, seen)
-        if verdict.again_s is not None and verdict.again_s - t_s < _LONGEST_WAIT * tier.period_s:
-            again_s = verdict.again_s
+        if verdict.again_s is not None:
+            schedule.look_again(t_s, verdict.again_s)
         outlook = verdict.passed_over
         if outlook is None or outlook.next_key_pts is None:
             continue
         passed = _Passed(len(stays), t_s, verdict)
         reader.pass_over(frame.pts)
         until_s = source.seconds(outlook.next_key_pts)
-        recent.stay(looked_s, until_s)
+        recent.stay(schedule.looked_s, until_s)
         ahead = outlook.times[outlook.times >= frame.pts]
-        while next_grid * tier.period_s < until_s:
-            pts = int(ahead[np.abs(ahead - source.pts(next_grid * tier.period_s)).argmin()])
-            stays.append(Stay(looked_s, source.seconds(pts), pts))
-            next_grid += 1
+        for due_s in schedule.passed_over(until_s):
+            pts = int(ahead[np.abs(ahead - source.pts(due_s)).argmin()])
+            stays.append(Stay(schedule.looked_s, source.seconds(pts), pts))
     recent.cut()
     pictures.update(recent.pictures)
     shots = Shots(glances, settings)
