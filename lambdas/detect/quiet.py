@@ -180,9 +180,10 @@ class Quiet:
         outlook = self._reader.outlook(pts, max(0, end_pts - pts))
         return outlook is not None and outlook.next_key_pts is not None and outlook.next_key_pts < end_pts
 
-    def goes_on(self, small: NDArray[np.uint8], sightings: list[Sighting]) -> bool:
-        """Whether a look shows what the one before it did."""
-        return self._look is not None and _Look(small, sightings).resembles(self._look)
+    def is_confirmed_by(self, small: NDArray[np.uint8], sightings: list[Sighting]) -> bool:
+        """Whether a look shows what the one before it did, faces that are clean."""
+        look = _Look(small, sightings)
+        return self._look is not None and look.resembles(self._look) and look.is_clean()
 
     def lost_sight(self, sightings: list[Sighting]) -> bool:
         """Whether somebody who was clean in the look before has turned away or is hidden, blurred or dark now.

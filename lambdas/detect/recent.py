@@ -158,11 +158,9 @@ class Recent:
         if any(one.t_s <= until_s for face in self._faces for one in face.waiting):
             steady = _Steadiness(self._glances, self._slivers, self._begin_s, end_s, self._threshold)
             moments = self._moments(until_s, steady)
-            worth_it = [one for one in moments if not (_nearly_best(one.best) and _untroubled(one.face.track))]
-            close = [one for one in worth_it if not _nearly_best(one.best)]
-            for place, (t_s, frame) in enumerate(self._at_hand):
-                # Around what is good already every second frame will do.
-                here = [one for one in (worth_it if place % 2 else close) if one.low_s <= t_s < one.high_s]
+            worth_it = [one for one in moments if not (_nearly_best(one.best) and _steadily_clean(one.face.track))]
+            for t_s, frame in self._at_hand:
+                here = [one for one in worth_it if one.low_s <= t_s < one.high_s]
                 if here and frame.pts not in self._seen:
                     self._look(frame, t_s, here, steady.at(t_s))
             for moment in moments:
@@ -230,9 +228,12 @@ class Recent:
                     moment.best, moment.frame = sighting, frame
 
 
-def _untroubled(track: Track) -> bool:
-    """Whether no look found the face spoilt. Where some did, others may be in a way that only a better one shows."""
-    return all(map(is_clean, track.sightings))
+def _steadily_clean(track: Track) -> bool:
+    """Whether looks found the face clean more than once, and never spoilt.
+
+    Where some did, others may be in a way that only a better one shows; and one clean look alone tells little.
+    """
+    return len(track.sightings) > 1 and all(map(is_clean, track.sightings))
 
 
 def _nearly_best(sighting: Sighting) -> bool:

@@ -162,7 +162,7 @@ def scan(
                         changed = True
                         schedule.look_often(frame.pts)
                     elif passed.verdict.on_trust:
-                        changed = not quiet.goes_on(small, seen)
+                        changed = not quiet.is_confirmed_by(small, seen)
             if changed:
                 # Something changed in between after all.
                 wary_until = frame.pts

@@ -13,7 +13,7 @@ _AFTER_CUT_S = 0.2
 """A new shot is looked at this long after its cut: encoders need a few frames to recover there, and shots shorter than
 the scan period would be missed by the regular grid."""
 _JUST_LOOKED = 0.35
-"""Share of the scan period within which a second look is left out."""
+"""Share of the scan period that is between two looks at least."""
 _AT_KEYFRAME = 0.5
 """Share of the scan period by which a look comes early or late to fall on a keyframe, which needs nothing else decoded.
 """
@@ -40,8 +40,8 @@ class Schedule:
         self._grid: int | None = None
         """Number of the next moment on the grid; None before the first frame."""
         self._due_s = -math.inf
-        self._on_grid = False
-        """Of the latest frame: whether it is a look of the grid that is due."""
+        self._on_grid = self._at_keyframe = False
+        """Of the latest frame: whether it is a look of the grid that is due, and a keyframe."""
         self._extra_s = self._again_s = math.inf
         """The look after a cut, and the second one of a quiet stretch; infinite where there is none."""
         self._tight_until = -OPEN_END
@@ -69,7 +69,6 @@ class Schedule:
         # The keyframe after a stretch passed over needs nothing else decoded.
         on_grid = t_s >= self._due_s - 1e-6 or (resumed and not cut)
         if on_grid and not resumed and t_s - self.looked_s < _JUST_LOOKED * self._period_s:
-            self._grid = max(self._grid, self._number_after(t_s))
             on_grid = False
         at_key_s = _AT_KEYFRAME * self._period_s
         if self._may_wait and not cut and not resumed and abs(t_s - self._due_s) < at_key_s:
@@ -82,14 +81,14 @@ class Schedule:
             on_grid = t_s >= self._again_s - 1e-6
         if frame.pts < self._tight_until:
             on_grid = t_s - self.looked_s >= _TIGHT * self._period_s
-        self._on_grid = on_grid
+        self._on_grid, self._at_keyframe = on_grid, frame.keyframe
         return on_grid or t_s >= self._extra_s
 
     def looked(self, t_s: float) -> None:
         """The frame asked about was looked at."""
         assert self._grid is not None
         if self._on_grid:
-            early = 0 < self._due_s - t_s < _AT_KEYFRAME * self._period_s
+            early = self._at_keyframe and 0 < self._due_s - t_s < _AT_KEYFRAME * self._period_s
             self._grid = max(self._grid + early, self._number_after(t_s))
         if t_s >= self._extra_s:
             self._extra_s = math.inf
