@@ -241,6 +241,8 @@ def backlog(
     return rows
 
 
+LONGER_CHUNK_S = 90.0
+"""Beside the default: fewer chunks cost less and take longer."""
 LENGTHS_S = (60, 180, 600, 1800, 3600, 7200, 18_000, 36_000)
 REFERENCES = {180: ("T4 reference", 0.006, 15.0), 1800: ("T4 reference", 0.040, 120.0)}
 """What the same job is said to take on a T4 that already runs."""
@@ -338,11 +340,16 @@ def show_memory(all_times: Times, name: str, choice: Choice, cloud: Cloud) -> st
     rows = []
     for arm in (False, True):
         for memory in (1024, 1769, 2048, 3008):
-            own = replace(choice, memory_mib={**choice.memory_mib, "detect": memory}, arm=arm)
-            hour = lambda_route(times, 3600, own, cloud, warm=True)
-            wide = lambda_route(times, 1800, replace(own, at_once=cloud.concurrency), cloud, warm=True)
-            rows.append(["arm64" if arm else "x86_64", f"{memory:,}", dollars(hour.usd), told(wide.latency_s)])
-    return table(["architecture", "detect's MiB", "USD a video hour", "30 min, warm"], rows)
+            cells = ["arm64" if arm else "x86_64", f"{memory:,}"]
+            for chunk_s in (choice.chunk_s, LONGER_CHUNK_S):
+                own = replace(choice, memory_mib={**choice.memory_mib, "detect": memory}, arm=arm, chunk_s=chunk_s)
+                hour = lambda_route(times, 3600, own, cloud, warm=True)
+                wide = lambda_route(times, 1800, replace(own, at_once=cloud.concurrency), cloud, warm=True)
+                cells += [dollars(hour.usd), told(wide.latency_s)]
+            rows.append(cells)
+    longer = f"with chunks of {LONGER_CHUNK_S:.0f} s"
+    head = ["architecture", "detect's MiB", "USD a video hour", "30 min, warm"]
+    return table([*head, *(f"{one} {longer}" for one in head[2:])], rows)
 
 
 def show_bill(all_times: Times, name: str, choice: Choice, cloud: Cloud) -> str:

@@ -132,9 +132,9 @@ class DeploymentSettings(BaseModel):
 
     # gpu
     gpu: bool = False
-    gpu_from_s: Annotated[int, Field(ge=0)] = 5400
+    gpu_from_s: Annotated[int, Field(ge=0)] = 7200
     """Videos of this length and longer go to the GPU: a job waits minutes for its machine, and from about here on is
-    cheaper and done no later than eight functions at once (docs/cost.md)."""
+    cheaper than functions with `open` and larger networks (docs/cost.md)."""
     gpu_families: Annotated[
         list[Literal["g4dn", "g5", "g6"]], BeforeValidator(_from_text), Field(min_length=1, max_length=3)
     ] = ["g4dn", "g5", "g6"]
