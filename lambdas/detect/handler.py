@@ -43,7 +43,7 @@ from lambdas.detect.candidates import (
 )
 from lambdas.detect.closer import Closer, assign, fetch, look_closer, refined
 from lambdas.detect.frames import ChunkReader, give_memory_back
-from lambdas.detect.looks import Looker, Stopwatch, compare, usual
+from lambdas.detect.looks import Looker, Stopwatch, compare, is_clean, usual
 from lambdas.detect.packs import Pack, load_pack
 from lambdas.detect.pictures import Picture, pack_pictures
 from lambdas.detect.quality import flags, is_strong
@@ -144,7 +144,7 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
         return Tracker(looker.embed, distances, max_gap_s=4 * tier.dense_step_s)
 
     with ChunkReader(location, name, source, chunk) as reader:
-        seen = scan(reader, source, settings, tier, looker, watch)
+        seen = scan(reader, source, settings, tier, distances, looker, watch)
         tracks = track_faces(seen, Tracker(looker.embed, distances, max_gap_s=2.5 * tier.period_s))
         for track in tracks:
             _compare_with_usual(track)
@@ -258,7 +258,7 @@ def _join_dense(closer: Closer) -> None:
 
 def _counts(newcomer: Track) -> bool:
     """Whether a face that only the dense look saw is one, rather than a false alarm."""
-    clean = not any(flags(sighting.quality, sighting.brightness) for sighting in newcomer.sightings)
+    clean = all(map(is_clean, newcomer.sightings))
     return len(newcomer.sightings) >= (_CLEAN_NEWCOMER_SIGHTINGS if clean else _NEWCOMER_SIGHTINGS)
 
 
@@ -272,10 +272,7 @@ def _compare_with_usual(*tracks: Track) -> None:
 
 def _shows_clean(track: Track, closer: Closer) -> bool:
     """Whether a frame is kept in which the face is fit to be published."""
-    return any(
-        sighting.pts in closer.pictures and not flags(sighting.quality, sighting.brightness)
-        for sighting in track.sightings
-    )
+    return any(sighting.pts in closer.pictures and is_clean(sighting) for sighting in track.sightings)
 
 
 def _better_unseen(tracks: Sequence[Track], closer: Closer) -> list[int]:

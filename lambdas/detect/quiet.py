@@ -1,7 +1,8 @@
 """Whether the rest of a GOP need not be decoded: nothing has changed, and its packets hold nothing new.
 
 Within a shot two looks must find the same faces in the same places of the same picture, all clean and each of them once
-surely so (or three looks find them equal); then the rest of the GOP, and of each later one of the shot, is passed over
+surely so (or three looks find them equal; or one, if only people are wanted, finds faces that could hardly be better);
+then the rest of the GOP, and of each later one of the shot, is passed over
 while its packets tell of nothing new. The next keyframe shows whether that was right; if it shows something else, what
 was passed over is decoded after all, unless the encoder put the keyframe there for a cut.
 """
@@ -9,7 +10,7 @@ was passed over is decoded after all, unless the encoder put the keyframe there 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from lambdas.contracts import Settings, SourceFacts
 from lambdas.detect.frames import ChunkReader, Frame, Outlook
-from lambdas.detect.looks import is_clean, is_surely_clean
+from lambdas.detect.looks import is_clean, is_nearly_best, is_surely_clean
 from lambdas.detect.quality import flags
 from lambdas.detect.scenes import SceneScorer
 from lambdas.detect.tracks import Sighting, best_pairs, overlaps
@@ -26,6 +27,9 @@ from lambdas.detect.tracks import Sighting, best_pairs, overlaps
 SAME_PICTURE = 18.0
 """Content value (0 to 255) below which two frames show the same picture; cuts start at 27, heads that move give 3 to 8,
 people who walk or drive up to 18."""
+_UNCHANGED = 8.0
+"""Content value below which the keyframe after a stretch passed over shows the picture of the last look, so that no
+look is needed; and below which a shot's first look shows the picture that it began with, not a dissolve on its way."""
 _SAME_PLACE = 0.3
 """Intersection over union from which a face is where it was a look ago."""
 _REACH_S, _SHORT_REACH_S = 10.0, 2.5
@@ -48,6 +52,8 @@ _NOTHING = 0.005
 face of 40 pixels takes about as much."""
 _AGAIN_S = 0.4
 """After a shot's first look the second comes so much later: blinks and head turns are over then."""
+_ENOUGH_LOOKS = 3
+"""Where only people are wanted, so many looks that found the same faces are enough if each was clean in one of them."""
 _EQUAL_LOOKS, _AS_MUCH = 2, 0.85
 """Where faces are not surely clean, so many equal looks before tell what is usual for them; and what is equal."""
 _STILL_IN_VIEW = 0.75
@@ -79,6 +85,20 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Resumption:
+    """What the keyframe after a stretch passed over shows."""
+
+    shows: Literal["same shot", "cut", "change"]
+    """`change` says that the stretch is to be decoded after all."""
+    seen: list[Sighting] | None = None
+    """The keyframe's faces where it was looked at and shows the same shot."""
+    verdict: Verdict | None = None
+    """Where no look was needed."""
+    look_often: bool = False
+    """Whether the stretch needs more looks than usual."""
+
+
+@dataclass(frozen=True)
 class _Look:
     """One look for faces."""
 
@@ -92,6 +112,10 @@ class _Look:
     def is_surely_clean(self) -> bool:
         """Whether each face is, whatever may be usual for the person."""
         return all(map(is_surely_clean, self.sightings))
+
+    def is_nearly_best(self) -> bool:
+        """Whether there are faces, none of which could be shown much better."""
+        return bool(self.sightings) and all(map(is_nearly_best, self.sightings))
 
     def has_faces_of(self, other: _Look) -> bool:
         """Whether both show as many faces in the same places."""
@@ -129,18 +153,33 @@ class _Look:
 class Quiet:
     """Follows one pass over a chunk and says when the rest of a GOP can be passed over."""
 
-    def __init__(self, reader: ChunkReader, source: SourceFacts, settings: Settings) -> None:
+    def __init__(
+        self,
+        reader: ChunkReader,
+        source: SourceFacts,
+        settings: Settings,
+        same_face: Callable[[Sighting, Sighting], bool],
+    ) -> None:
+        """`same_face` says whether two faces in one place, one after the other, are one person's."""
         self._reader = reader
         self._source = source
+        self._same_face = same_face
+        self._cut_at = settings.scene_threshold
         # What is told from neighbours (adaptive cuts) or asked for in full needs every frame.
         self._needs_middles = settings.scenes
         self._may = not settings.thorough and settings.scene_detector != "adaptive"
         self._shot_s = -math.inf
+        self._began: NDArray[np.uint8] | None = None
+        """The running shot's first picture."""
         self._look: _Look | None = None
         self._assured = False
         """Whether the running shot's faces were surely clean, or equal often enough."""
         self._equal = 0
         """Looks before the last one that equal it, one after the other."""
+        self._looks = 0
+        """Looks that found the faces of the last one in their places, one after the other."""
+        self._clean_once: set[Sighting] = set()
+        """The last look's faces that were clean in one of these."""
         self._key_pts: int | None = None
         self._gop = 0
         self._reach_s = _REACH_S
@@ -150,7 +189,58 @@ class Quiet:
         self._gop = pts - self._key_pts if self._key_pts is not None else 0
         self._key_pts = pts
 
-    def is_of_cut(self, passed: Verdict, length_s: float) -> bool:
+    def cut(self, t_s: float, small: NDArray[np.uint8]) -> None:
+        """A shot begins with this picture."""
+        self._shot_s = t_s
+        self._began = small
+        self._look = None
+        self._equal = self._looks = 0
+        self._clean_once = set()
+        self._assured = False
+
+    def was_wrong(self) -> None:
+        """What was passed over held something new."""
+        if not self._source.cut_keyframes_within:
+            self._reach_s = _SHORT_REACH_S
+
+    def resume(
+        self,
+        frame: Frame,
+        t_s: float,
+        small: NDArray[np.uint8],
+        value: float,
+        passed: Verdict,
+        length_s: float,
+        look: Callable[[], list[Sighting]],
+        *,
+        dimmed: bool,
+        may_go_unseen: bool,
+    ) -> Resumption:
+        """What a keyframe shows, in `small` and by a `look` if need be, after so many seconds were passed over.
+
+        `value` is the content value between it and the frame before the stretch.
+        """
+        if value >= self._cut_at and self._is_of_cut(passed, length_s):
+            return Resumption("cut")
+        another = dimmed or value >= SAME_PICTURE
+        if self._needs_middles and (dimmed or value >= self._cut_at):
+            # Scenes are told by pictures: a fade or a cut has to be found.
+            return Resumption("change")
+        if value < _UNCHANGED and not another and may_go_unseen:
+            verdict = self._unchanged(frame, t_s)
+            if verdict.passed_over is not None:
+                return Resumption("same shot", verdict=verdict)
+        seen = look()
+        if another and not self._went_on(value, seen):
+            is_cut = not self._needs_middles and self._is_of_cut(passed, length_s)
+            return Resumption("cut" if is_cut else "change")
+        if self._lost_sight(seen):
+            return Resumption("change", look_often=True)
+        if passed.on_trust and not self._is_confirmed_by(small, seen):
+            return Resumption("change")
+        return Resumption("same shot", seen)
+
+    def _is_of_cut(self, passed: Verdict, length_s: float) -> bool:
         """Whether another picture at the keyframe that came is a cut there, though the frames before it, of so many
         seconds, were passed over.
 
@@ -163,29 +253,26 @@ class Quiet:
         near = not self._needs_middles and length_s <= _TRUST_S
         return near or (passed.is_even and most_s > 0)
 
-    def cut(self, t_s: float) -> None:
-        """A shot begins."""
-        self._shot_s = t_s
-        self._look = None
-        self._equal = 0
-        self._assured = False
-
-    def was_wrong(self) -> None:
-        """What was passed over held something new."""
-        if not self._source.cut_keyframes_within:
-            self._reach_s = _SHORT_REACH_S
-
     def key_follows(self, pts: int, end_pts: int) -> bool:
         """Whether a keyframe comes after `pts` and before `end_pts`."""
         outlook = self._reader.outlook(pts, max(0, end_pts - pts))
         return outlook is not None and outlook.next_key_pts is not None and outlook.next_key_pts < end_pts
 
-    def is_confirmed_by(self, small: NDArray[np.uint8], sightings: list[Sighting]) -> bool:
+    def _is_confirmed_by(self, small: NDArray[np.uint8], sightings: list[Sighting]) -> bool:
         """Whether a look shows what the one before it did, faces that are clean."""
         look = _Look(small, sightings)
         return self._look is not None and look.resembles(self._look) and look.is_clean()
 
-    def lost_sight(self, sightings: list[Sighting]) -> bool:
+    def _went_on(self, value: float, sightings: list[Sighting]) -> bool:
+        """Whether the same people are where they were in the look before."""
+        before = self._look
+        pairs = None if before is None else before.pairs(sightings)
+        if not pairs:
+            # Nobody then and nobody now, in a picture that moved.
+            return pairs is not None and not self._needs_middles and value < self._cut_at
+        return all(self._same_face(then, now) for then, now in pairs)
+
+    def _lost_sight(self, sightings: list[Sighting]) -> bool:
         """Whether somebody who was clean in the look before has turned away or is hidden, blurred or dark now.
 
         How that came about tells the tracker that it is the same person.
@@ -194,28 +281,49 @@ class Quiet:
         if before is None or not before.is_clean():
             return False
         return any(
-            now.expression.in_view < _STILL_IN_VIEW * then.expression.in_view
-            or set(flags(now.quality, now.brightness)) - {"eyes_closed"}
-            for then, now in before.pairs(sightings) or []
+            _is_spoilt(now, then) and not self._same_face(then, now)
+            for now, then in _Look(before.small, sightings).pairs(before.sightings) or []
         )
 
     def after_look(self, frame: Frame, t_s: float, small: NDArray[np.uint8], sightings: list[Sighting]) -> Verdict:
         """What a look for faces in this frame says about the rest of its GOP."""
-        before, self._look = self._look, _Look(small, sightings)
-        if before is not None and not self._look.resembles(before):
+        before = self._look
+        moved = before is not None and not _Look(small, sightings).resembles(before)
+        if moved and self._assured and not self._needs_middles:
+            assert before is not None
+            moved = not self._went_on(difference(small, before.small), sightings)
+        self._look = _Look(small, sightings)
+        self._follow(before)
+        if before is not None and moved:
             self._equal = 0
             # Whoever is new, or elsewhere, has to be seen clean as well.
             self._assured &= self._look.has_faces_of(before)
             return Verdict()
         if before is not None and not self._assured:
-            if not (self._look.is_clean() and before.is_clean()):
-                self._equal = 0
+            both_clean = self._look.is_clean() and before.is_clean()
+            self._equal = self._equal + 1 if both_clean and self._look.equals(before) else 0
+            self._assured = both_clean and (self._look.assures(before) or self._equal >= _EQUAL_LOOKS)
+            if not self._needs_middles:
+                self._assured |= self._looks >= _ENOUGH_LOOKS and len(self._clean_once) == len(sightings)
+            if not both_clean and not self._assured:
                 return Verdict()
-            self._equal = self._equal + 1 if self._look.equals(before) else 0
-            self._assured = self._look.assures(before) or self._equal >= _EQUAL_LOOKS
+        if before is None and not self._needs_middles and self._began is not None:
+            # Where no look could show anybody much better, one is enough.
+            self._assured = self._look.is_nearly_best() and difference(small, self._began) < _UNCHANGED
         return self._outcome(frame, t_s, first=before is None)
 
-    def unchanged(self, frame: Frame, t_s: float) -> Verdict:
+    def _follow(self, before: _Look | None) -> None:
+        """Counts the looks, and the clean ones of each face, that found what the latest does."""
+        assert self._look is not None
+        pairs = None if before is None else self._look.pairs(before.sightings)
+        if pairs is None:
+            self._looks = 1
+            self._clean_once = set(filter(is_clean, self._look.sightings))
+        else:
+            self._looks += 1
+            self._clean_once = {now for now, then in pairs if is_clean(now) or then in self._clean_once}
+
+    def _unchanged(self, frame: Frame, t_s: float) -> Verdict:
         """The same of a frame without a look, that shows the picture of the look before."""
         return self._outcome(frame, t_s, first=False) if self._assured else Verdict()
 
@@ -285,6 +393,12 @@ class Quiet:
         near = self._source.seconds(outlook.next_key_pts) - now_s <= _TRUST_S
         # One cut leaves another picture at the keyframe; two might bring the first one back.
         return bool(near and peaks[-1] - peaks[0] <= _ONE_PEAK_S)
+
+
+def _is_spoilt(now: Sighting, then: Sighting) -> bool:
+    """Whether a face has turned away or is hidden, blurred or dark since a look found it clean."""
+    turned = now.expression.in_view < _STILL_IN_VIEW * then.expression.in_view
+    return turned or bool(set(flags(now.quality, now.brightness)) - {"eyes_closed"})
 
 
 def difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:

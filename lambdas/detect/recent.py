@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.contracts import QUALITY_PARTS, ScanTier, Settings, SourceFacts
+from lambdas.contracts import ScanTier, Settings, SourceFacts
 from lambdas.detect.blends import Blends
 from lambdas.detect.frames import Frame
-from lambdas.detect.looks import Looker, Stopwatch, compare, is_clean, is_surely_clean, settle, usual
+from lambdas.detect.looks import Looker, Stopwatch, compare, is_clean, is_nearly_best, settle, usual
 from lambdas.detect.pictures import Picture, picture
-from lambdas.detect.quality import score
 from lambdas.detect.scenes import Glance, steadiness
 from lambdas.detect.tracks import Sighting, Track, best_pairs, nearness, overlaps
 
@@ -31,10 +30,6 @@ _NEAR = 0.2
 """`nearness` from which a face of one look may be that of the look before."""
 _BETTER = 1.02
 """Times the score of a moment looked at before, which a later one of a long shot needs."""
-_NEARLY_BEST = 0.9
-"""Share of the best score the face could have at its size from which a close look is left out: over 70 such sightings
-of a film it added 0.006 on average and 0.07 at most."""
-_SIZE = QUALITY_PARTS.index("size")
 
 
 @dataclass(eq=False)
@@ -90,6 +85,8 @@ class Recent:
     ) -> None:
         self._looker = looker
         self._threshold = settings.scene_threshold
+        # One clean look alone tells little, but where only people are wanted, one as good as can be has to do.
+        self._fewest_clean = 2 if settings.scenes else 1
         self._tier = tier
         self._watch = watch
         self._most = max(_FEWEST_AT_HAND, _AT_HAND_BYTES // source.frame_bytes)
@@ -158,7 +155,9 @@ class Recent:
         if any(one.t_s <= until_s for face in self._faces for one in face.waiting):
             steady = _Steadiness(self._glances, self._slivers, self._begin_s, end_s, self._threshold)
             moments = self._moments(until_s, steady)
-            worth_it = [one for one in moments if not (_nearly_best(one.best) and _steadily_clean(one.face.track))]
+            worth_it = [
+                one for one in moments if not (is_nearly_best(one.best) and self._is_steadily_clean(one.face.track))
+            ]
             for t_s, frame in self._at_hand:
                 here = [one for one in worth_it if one.low_s <= t_s < one.high_s]
                 if here and frame.pts not in self._seen:
@@ -227,19 +226,9 @@ class Recent:
                 if moment.face is faces[row] and sighting.score > moment.best.score:
                     moment.best, moment.frame = sighting, frame
 
+    def _is_steadily_clean(self, track: Track) -> bool:
+        """Whether looks found the face clean as often as they have to, and never spoilt.
 
-def _steadily_clean(track: Track) -> bool:
-    """Whether looks found the face clean more than once, and never spoilt.
-
-    Where some did, others may be in a way that only a better one shows; and one clean look alone tells little.
-    """
-    return len(track.sightings) > 1 and all(map(is_clean, track.sightings))
-
-
-def _nearly_best(sighting: Sighting) -> bool:
-    """Whether hardly anything could be better about the face but its size, which no close look changes."""
-    if not is_surely_clean(sighting):
-        return False
-    best = np.ones_like(sighting.quality)
-    best[_SIZE] = sighting.quality[_SIZE]
-    return sighting.score >= _NEARLY_BEST * score(best)
+        Where some did, others may be in a way that only a better one shows.
+        """
+        return len(track.sightings) >= self._fewest_clean and all(map(is_clean, track.sightings))

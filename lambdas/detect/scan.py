@@ -5,21 +5,22 @@ from __future__ import annotations
 import bisect
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.contracts import OPEN_END, ScanTier, Settings, SourceFacts
+from lambdas.contracts import OPEN_END, Distances, ScanTier, Settings, SourceFacts
 from lambdas.detect.blends import Blends, sliver
 from lambdas.detect.candidates import DOUBTFUL_SHARE
 from lambdas.detect.frames import ChunkReader, Frame
 from lambdas.detect.looks import Looker, Stopwatch, settle
 from lambdas.detect.pictures import Picture, picture
-from lambdas.detect.quiet import SAME_PICTURE, Quiet, Verdict
+from lambdas.detect.quiet import Quiet, Verdict
 from lambdas.detect.recent import Recent
 from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, Shots, glance, glance_height
 from lambdas.detect.schedule import Schedule
-from lambdas.detect.tracks import Sighting, Track, Tracker
+from lambdas.detect.tracks import Sighting, Track, Tracker, goes_on
 
 _AT_HAND_BYTES = 160 * 2**20
 """Decoded frames kept until it is known which are wanted: 52 of 1080p, nearly a minute of looks."""
@@ -30,9 +31,6 @@ _UNSURE_CUTS = 2
 """So often a cut may lie in frames that were left out, which takes decoding its GOP once more; then all are taken."""
 _MOVING_SHARE = 0.25
 """Share of the threshold from which frames that were not given are looked into."""
-_UNCHANGED = 8.0
-"""Content value (0 to 255) below which the keyframe after a stretch passed over shows the picture of the last look, so
-that no look is needed."""
 _TINY_S = 2.0
 """Of so short a video every frame may be wanted."""
 
@@ -96,7 +94,13 @@ class Scan:
 
 
 def scan(
-    reader: ChunkReader, source: SourceFacts, settings: Settings, tier: ScanTier, looker: Looker, watch: Stopwatch
+    reader: ChunkReader,
+    source: SourceFacts,
+    settings: Settings,
+    tier: ScanTier,
+    distances: Distances,
+    looker: Looker,
+    watch: Stopwatch,
 ) -> Scan:
     """One pass over the whole chunk, looking when `Schedule` says and passing over what `Quiet` allows."""
     height = glance_height(source.width, source.height)
@@ -111,7 +115,11 @@ def scan(
     pictures: dict[int, Picture] = {}
     recent = Recent(looker, source, settings, tier, watch)
     corrupt = unsure = 0
-    quiet = Quiet(reader, source, settings)
+
+    def same_face(before: Sighting, now: Sighting) -> bool:
+        return goes_on(before, now, looker.embed, distances)
+
+    quiet = Quiet(reader, source, settings, same_face)
     schedule = Schedule(tier.period_s, quiet, source, may_wait=not settings.thorough)
     stays: list[Stay] = []
     exact: set[int] = set()
@@ -148,24 +156,23 @@ def scan(
         verdict: Verdict | None = None
         seen: list[Sighting] | None = None
         if passed is not None:
-            dimmed = abs(float(small.mean()) - float(ends[1].mean())) >= _DIMMED
-            changed = (dimmed or value >= SAME_PICTURE) and not (
-                cut and quiet.is_of_cut(passed.verdict, t_s - passed.t_s)
+            resumption = quiet.resume(
+                frame,
+                t_s,
+                small,
+                value,
+                passed.verdict,
+                t_s - passed.t_s,
+                partial(looker.look, frame, dense=False),
+                dimmed=abs(float(small.mean()) - float(ends[1].mean())) >= _DIMMED,
+                may_go_unseen=schedule.may_go_unseen(t_s),
             )
-            if not changed and not cut:
-                if value < _UNCHANGED and schedule.may_go_unseen(t_s):
-                    verdict = quiet.unchanged(frame, t_s)
-                if verdict is None or verdict.passed_over is None:
-                    verdict = None
-                    seen = looker.look(frame, dense=False)
-                    if quiet.lost_sight(seen):
-                        changed = True
-                        schedule.look_often(frame.pts)
-                    elif passed.verdict.on_trust:
-                        changed = not quiet.is_confirmed_by(small, seen)
-            if changed:
-                # Something changed in between after all.
+            cut = resumption.shows == "cut"
+            verdict, seen = resumption.verdict, resumption.seen
+            if resumption.shows == "change":
                 wary_until = frame.pts
+                if resumption.look_often:
+                    schedule.look_often(frame.pts)
                 quiet.was_wrong()
                 schedule.go_back(passed.t_s)
                 del stays[passed.stays :]
@@ -176,6 +183,7 @@ def scan(
                 continue
             if cut:
                 exact.add(frame.pts)
+                value = max(value, settings.scene_threshold)
             else:
                 # What gathered in so long a time is no change from one frame to the next.
                 value = 0.0
@@ -187,7 +195,7 @@ def scan(
             slivers.append(sliver(small))
         if cut:
             recent.cut(t_s)
-            quiet.cut(t_s)
+            quiet.cut(t_s, small)
         sudden = value >= DOUBTFUL_SHARE * settings.scene_threshold and len(glances) > 1 and frame.pts not in exact
         if sudden and settings.scenes:
             unsure += reader.any_between(glances[-2].pts, frame.pts)
@@ -195,15 +203,14 @@ def scan(
                 reader.take_all()
         ends = [ends[0], small] if ends else [small, small]
         if schedule.begin(t_s):
-            quiet.cut(t_s)
+            quiet.cut(t_s, small)
         elif cut:
             schedule.cut(t_s)
         is_due = schedule.is_due(frame, t_s, cut=cut, resumed=resumed)
-        if verdict is not None and verdict.passed_over is not None:
+        if verdict is not None:
             if settings.scenes:
                 _keep(frame, source, at_hand, most_at_hand, pictures, watch)
         elif is_due:
-            verdict = None
             schedule.looked(t_s)
             if seen is None:
                 seen = looker.look(frame, dense=False)

@@ -172,7 +172,7 @@ class Tracker:
         for row, column in np.argwhere(possible):
             alone = possible[row].sum() == 1 and possible[:, column].sum() == 1
             if alone and overlap[row, column] >= SURE_OVERLAP:
-                if self._goes_on(self._open[row].last, sightings[column]):
+                if goes_on(self._open[row].last, sightings[column], self._embed, self._distances):
                     gain[row, column] = 2
                 continue
             distance = self._distance(self._open[row].last, sightings[column])
@@ -181,16 +181,19 @@ class Tracker:
                 gain[row, column] = 1 + near[row, column] - distance
         return {column: self._open[row] for row, column in best_pairs(gain, 0.0)}
 
-    def _goes_on(self, before: Sighting, now: Sighting) -> bool:
-        """Whether a face that stayed where it was is still the same one: a cut may have been overlooked."""
-        if likeness(before, now) >= SURE_ALIKE:
-            return True
-        return self._distance(before, now) <= clearly_apart(self._distances)
-
     def _distance(self, first: Sighting, second: Sighting) -> float:
-        embed_missing([first, second], self._embed)
-        assert first.embedding is not None and second.embedding is not None
-        return 1 - float(first.embedding @ second.embedding)
+        return _distance(first, second, self._embed)
+
+
+def goes_on(before: Sighting, now: Sighting, embed: Embed, distances: Distances) -> bool:
+    """Whether a face that stayed where it was is still the same one: a cut may have been overlooked."""
+    return likeness(before, now) >= SURE_ALIKE or _distance(before, now, embed) <= clearly_apart(distances)
+
+
+def _distance(first: Sighting, second: Sighting, embed: Embed) -> float:
+    embed_missing([first, second], embed)
+    assert first.embedding is not None and second.embedding is not None
+    return 1 - float(first.embedding @ second.embedding)
 
 
 def likeness(first: Sighting, second: Sighting) -> float:
