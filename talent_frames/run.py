@@ -41,6 +41,10 @@ if TYPE_CHECKING:
 
 SHORTEST_CHUNK_S = 10.0
 """Of chunks made short to give every worker its share: below this, what each chunk costs by itself eats the gain."""
+QUICK_CHUNK_S = 20.0
+"""Of people alone some stretches take ten times as long as others: the more chunks, down to this length, the sooner the
+last worker ends. With scenes each border costs more than that gains."""
+CHUNKS_A_WORKER = 4
 ABANDONED_S = 7 * 86_400
 """Staging of an interrupted run that nobody resumed for so long is dropped."""
 WORKER_ENDS_S = 5.0
@@ -126,14 +130,22 @@ def run_video(
     return manifest
 
 
-def even_chunk_s(duration_s: float, workers: int, longest_s: float) -> float:
+def even_chunk_s(duration_s: float, workers: int, longest_s: float, *, people_only: bool = False) -> float:
     """The length of chunk that makes a video a multiple of `workers` chunks, or as many as SHORTEST_CHUNK_S allows."""
     if workers == 1 or not 0 < duration_s < math.inf:
         return longest_s
-    count = workers * math.ceil(duration_s / (workers * longest_s))
+    rounds = math.ceil(duration_s / (workers * longest_s))
+    if people_only:
+        rounds = max(rounds, min(CHUNKS_A_WORKER, int(duration_s / (workers * QUICK_CHUNK_S))))
+    count = workers * rounds
     if duration_s < count * SHORTEST_CHUNK_S:
         count = max(math.ceil(duration_s / longest_s), int(duration_s / SHORTEST_CHUNK_S))
     return min(longest_s, duration_s / count)
+
+
+def _even_chunk_s(settings: Settings, duration_s: float, workers: int) -> float:
+    people_only = not settings.scenes and settings.representative == 0
+    return even_chunk_s(duration_s, workers, settings.chunk_s, people_only=people_only)
 
 
 def _likely_workers(settings: Settings, duration_s: float, most: int) -> int:
@@ -141,7 +153,7 @@ def _likely_workers(settings: Settings, duration_s: float, most: int) -> int:
     if not 0 < duration_s < math.inf:
         return 1
     given = "chunk_s" in settings.model_fields_set
-    chunk_s = settings.chunk_s if given else even_chunk_s(duration_s, most, settings.chunk_s)
+    chunk_s = settings.chunk_s if given else _even_chunk_s(settings, duration_s, most)
     return min(most, max(1, round(duration_s / chunk_s)))
 
 
@@ -157,7 +169,7 @@ def _with_even_chunks(settings: Settings, duration_s: float, staging: DirectoryS
         with contextlib.suppress(ValueError):
             planned = Plan.model_validate_json(path.read_bytes()).settings.chunk_s
             return settings.model_copy(update={"chunk_s": planned})
-    return settings.model_copy(update={"chunk_s": even_chunk_s(duration_s, workers, settings.chunk_s)})
+    return settings.model_copy(update={"chunk_s": _even_chunk_s(settings, duration_s, workers)})
 
 
 def _duration_s(uri: str) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lambdas.contracts import Chunk, ScanTier, Settings, SourceFacts
-from lambdas.detect.scenes import Glance, Shots, columns_of
+from lambdas.detect.scenes import Glance, Shots, columns_of, middle_reach_s
 from lambdas.detect.tracks import Sighting, Track
 from lambdas.shots import FAINT_SHARE, changes_of_layout, stands_out
 
@@ -30,6 +30,8 @@ _MOMENT_S, _WORTH_SHOWING = 0.8, 0.6
 """Such a frame's least distance to the person's others, and its least share of the best one's score; what is nearer or
 worse would not be published as an alternative."""
 _ABOUT_AS_GOOD = 0.9
+_NEARLY_AS_UNLIKE = 0.7
+"""Share of the difference from all kept frames from which one that needs no decoding is taken for unlike them."""
 _APART_S = 0.05
 _CLEAR_S = 0.12
 """Seconds from the nearest cut or transition of a frame that is staged for its own sake."""
@@ -142,6 +144,8 @@ def nearest_good(
     within = [one for one in glances if abs(one.t_s - wanted_s) <= tolerance_s]
     if not within:
         return min(glances, key=lambda one: abs(one.t_s - wanted_s))
+    # One that was decoded rather than one that should look the same.
+    within = [one for one in within if not one.is_likely] or within
 
     def looks(one: Glance) -> float:
         return (0.05 + fitness(one)) * (0.2 + 0.8 * shots.steadiness(one.t_s))
@@ -184,9 +188,8 @@ def targets(
         open_after = number == len(borders) - 2 and not last
         length = high - low
         for share in _scene_shares(open_before, open_after) if settings.scenes else ():
-            # Within 0.5 s or a tenth of the scene, less what the final cuts may still move.
-            tolerance = max(0.4, 0.08 * length) if share == 0.5 else max(0.4, 0.05 * length)
-            want(low + share * length, min(tolerance, 0.25 * length), "scene", within)
+            reach_s = middle_reach_s(length) if share == 0.5 else min(max(0.4, 0.05 * length), 0.25 * length)
+            want(low + share * length, reach_s, "scene", within)
     windows = [(source.seconds(low), source.seconds(high)) for low, high in chunk.representative_windows]
     part_s = min((high - low for low, high in windows), default=math.inf)
     if len(glances) <= 2 * len(windows):
@@ -222,7 +225,7 @@ def others(
     layouts = np.array([one.layout for one in able], np.float32)
     times = np.array([one.t_s for one in able])
     # Frames that need no decoding are preferred where they are nearly as unlike.
-    share = np.array([(0.5 + fitness(one)) * (1.0 if one.pts in at_hand else _ABOUT_AS_GOOD) for one in able])
+    share = np.array([(0.5 + fitness(one)) * (1.0 if one.pts in at_hand else _NEARLY_AS_UNLIKE) for one in able])
     away = np.full(len(able), 255.0)
     for layout in seen:
         away = np.minimum(away, np.abs(layouts - layout).mean(axis=(1, 2, 3)))
@@ -240,7 +243,9 @@ def others(
 
 def _able(glances: Sequence[Glance], shots: Shots) -> list[Glance]:
     """Frames that can be shown: something to see, no change near, not on the way from or to black, not in a swing."""
-    able = [one for one in glances if _presentable(one) and shots.cut_distance_s(one.t_s) > _CLEAR_S]
+    able = [
+        one for one in glances if _presentable(one) and not one.is_likely and shots.cut_distance_s(one.t_s) > _CLEAR_S
+    ]
     if not able:
         return []
     shot = np.searchsorted(shots.cut_times, [one.t_s for one in able], side="right")

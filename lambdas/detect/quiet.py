@@ -21,7 +21,7 @@ from lambdas.contracts import Settings, SourceFacts
 from lambdas.detect.frames import ChunkReader, Frame, Outlook
 from lambdas.detect.looks import is_clean, is_nearly_best, is_surely_clean
 from lambdas.detect.quality import flags
-from lambdas.detect.scenes import SceneScorer
+from lambdas.detect.scenes import SceneScorer, middle_reach_s
 from lambdas.detect.tracks import Sighting, best_pairs, overlaps
 
 SAME_PICTURE = 18.0
@@ -30,6 +30,8 @@ people who walk or drive up to 18."""
 _UNCHANGED = 8.0
 """Content value below which the keyframe after a stretch passed over shows the picture of the last look, so that no
 look is needed; and below which a shot's first look shows the picture that it began with, not a dissolve on its way."""
+_NO_DISSOLVE = 12.0
+"""The same of two looks about a second apart where scenes are wanted: in a dissolve it is 12 to 20."""
 _SAME_PLACE = 0.3
 """Intersection over union from which a face is where it was a look ago."""
 _REACH_S, _SHORT_REACH_S = 10.0, 2.5
@@ -62,7 +64,7 @@ _TRUST_S = 1.2
 """Nearest keyframe that can stand in for the second look."""
 _CLOSE_S = 0.1
 _OF_REACH = 0.95
-"""Share of the distance from a scene's middle within which its frame is looked for (`candidates.targets`)."""
+"""Share of the distance from a scene's middle within which its frame is looked for."""
 _IRREGULAR = 0.85
 """A keyframe sooner than this share of the encoder's longest GOP was put there for its cut."""
 
@@ -121,9 +123,9 @@ class _Look:
         """Whether both show as many faces in the same places."""
         return self.pairs(other.sightings) is not None
 
-    def resembles(self, other: _Look) -> bool:
-        """Whether both show as many faces in the same places of the same picture."""
-        return self.has_faces_of(other) and difference(self.small, other.small) < SAME_PICTURE
+    def resembles(self, other: _Look, within: float = SAME_PICTURE) -> bool:
+        """Whether both show as many faces in the same places of pictures whose content value is below `within`."""
+        return self.has_faces_of(other) and difference(self.small, other.small) < within
 
     def assures(self, other: _Look) -> bool:
         """Whether each face is surely clean in one of two looks that resemble one another."""
@@ -223,7 +225,8 @@ class Quiet:
         if value >= self._cut_at and self._is_of_cut(passed, length_s):
             return Resumption("cut")
         another = dimmed or value >= SAME_PICTURE
-        if self._needs_middles and (dimmed or value >= self._cut_at):
+        of_encoder = self._is_put_there() and passed.is_even
+        if self._needs_middles and not of_encoder and (dimmed or value >= self._cut_at):
             # Scenes are told by pictures: a fade or a cut has to be found.
             return Resumption("change")
         if value < _UNCHANGED and not another and may_go_unseen:
@@ -232,7 +235,7 @@ class Quiet:
                 return Resumption("same shot", verdict=verdict)
         seen = look()
         if another and not self._went_on(value, seen):
-            is_cut = not self._needs_middles and self._is_of_cut(passed, length_s)
+            is_cut = of_encoder or (not self._needs_middles and self._is_of_cut(passed, length_s))
             return Resumption("cut" if is_cut else "change")
         if self._lost_sight(seen):
             return Resumption("change", look_often=True)
@@ -247,11 +250,15 @@ class Quiet:
         That is so where the encoder put the keyframe there for a cut, or would have put one at any cut before it and no
         packet tells of anything else. Without scenes a cut need not be known to the frame.
         """
-        most_s = self._source.cut_keyframes_within / self._source.fps if self._source.fps else 0.0
-        if self._gop * float(self._source.time_base) < _IRREGULAR * most_s:
+        if self._is_put_there():
             return True
         near = not self._needs_middles and length_s <= _TRUST_S
-        return near or (passed.is_even and most_s > 0)
+        return near or (passed.is_even and self._source.cut_keyframes_within > 0)
+
+    def _is_put_there(self) -> bool:
+        """Whether the keyframe that came is one that the encoder put there for a cut."""
+        most_s = self._source.cut_keyframes_within / self._source.fps if self._source.fps else 0.0
+        return self._gop * float(self._source.time_base) < _IRREGULAR * most_s
 
     def key_follows(self, pts: int, end_pts: int) -> bool:
         """Whether a keyframe comes after `pts` and before `end_pts`."""
@@ -288,7 +295,8 @@ class Quiet:
     def after_look(self, frame: Frame, t_s: float, small: NDArray[np.uint8], sightings: list[Sighting]) -> Verdict:
         """What a look for faces in this frame says about the rest of its GOP."""
         before = self._look
-        moved = before is not None and not _Look(small, sightings).resembles(before)
+        within = _NO_DISSOLVE if self._needs_middles and not self._assured else SAME_PICTURE
+        moved = before is not None and not _Look(small, sightings).resembles(before, within)
         if moved and self._assured and not self._needs_middles:
             assert before is not None
             moved = not self._went_on(difference(small, before.small), sightings)
@@ -344,7 +352,7 @@ class Quiet:
         is_even = activity == "even"
         # If the shot ends with the GOP, its middle is still to come.
         length_s = until_s - self._shot_s
-        middle_s = self._shot_s + length_s / 2 - _OF_REACH * min(max(0.4, 0.08 * length_s), 0.25 * length_s)
+        middle_s = self._shot_s + length_s / 2 - _OF_REACH * middle_reach_s(length_s)
         again_s = t_s if self._assured else t_s + _AGAIN_S
         if self._needs_middles:
             again_s = max(again_s, middle_s)

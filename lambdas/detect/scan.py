@@ -14,17 +14,15 @@ from lambdas.contracts import OPEN_END, Distances, ScanTier, Settings, SourceFac
 from lambdas.detect.blends import Blends, sliver
 from lambdas.detect.candidates import DOUBTFUL_SHARE
 from lambdas.detect.frames import ChunkReader, Frame
+from lambdas.detect.held import Held
 from lambdas.detect.looks import Looker, Stopwatch, settle
-from lambdas.detect.pictures import Picture, picture
+from lambdas.detect.pictures import Picture
 from lambdas.detect.quiet import Quiet, Verdict
 from lambdas.detect.recent import Recent
 from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, Shots, glance, glance_height
 from lambdas.detect.schedule import Schedule
 from lambdas.detect.tracks import Sighting, Track, Tracker, goes_on
 
-_AT_HAND_BYTES = 160 * 2**20
-"""Decoded frames kept until it is known which are wanted: 52 of 1080p, nearly a minute of looks."""
-_FEWEST_AT_HAND = 24
 _DIMMED = 8.0
 """Change of the mean grey level (0 to 255) from which a fade may have begun in a stretch passed over."""
 _UNSURE_CUTS = 2
@@ -74,7 +72,7 @@ class Scan:
     """Whether frames were left out, so that a cut may stand a frame or two late."""
     corrupt: int
     at_hand: dict[int, Frame]
-    """Frames looked at, still decoded, by PTS."""
+    """Frames that may be wanted, still decoded, by PTS."""
     dense: list[tuple[float, list[Sighting]]]
     """Seconds and sightings of each close look, ascending."""
     pictures: dict[int, Picture]
@@ -89,7 +87,7 @@ class Scan:
         likely = []
         for stay in self.stays:
             before = self.glances[max(0, bisect.bisect_right(times, stay.t_s) - 1)]
-            likely.append(dataclasses.replace(before, pts=stay.pts, t_s=stay.t_s, score=0.0))
+            likely.append(dataclasses.replace(before, pts=stay.pts, t_s=stay.t_s, score=0.0, is_likely=True))
         return sorted([*self.glances, *likely], key=lambda one: one.pts)
 
 
@@ -110,9 +108,7 @@ def scan(
     keyframes: list[int] = []
     faces: list[tuple[float, list[Sighting]]] = []
     ends: list[NDArray[np.uint8]] = []
-    at_hand: dict[int, Frame] = {}
-    most_at_hand = max(_FEWEST_AT_HAND, _AT_HAND_BYTES // source.frame_bytes)
-    pictures: dict[int, Picture] = {}
+    held = Held(source, settings, watch)
     recent = Recent(looker, source, settings, tier, watch)
     corrupt = unsure = 0
 
@@ -195,6 +191,7 @@ def scan(
             slivers.append(sliver(small))
         if cut:
             recent.cut(t_s)
+            held.cut(t_s)
             quiet.cut(t_s, small)
         sudden = value >= DOUBTFUL_SHARE * settings.scene_threshold and len(glances) > 1 and frame.pts not in exact
         if sudden and settings.scenes:
@@ -207,17 +204,14 @@ def scan(
         elif cut:
             schedule.cut(t_s)
         is_due = schedule.is_due(frame, t_s, cut=cut, resumed=resumed)
-        if verdict is not None:
-            if settings.scenes:
-                _keep(frame, source, at_hand, most_at_hand, pictures, watch)
-        elif is_due:
+        if verdict is None and is_due:
             schedule.looked(t_s)
             if seen is None:
                 seen = looker.look(frame, dense=False)
             if seen:
                 faces.append((t_s, seen))
-            _keep(frame, source, at_hand, most_at_hand, pictures, watch)
         recent.add(frame, glances[-1], slivers[-1], seen)
+        held.add(frame, t_s, wanted=seen is not None or verdict is not None)
         if verdict is None:
             if seen is None or schedule.awaits_shot or frame.pts < wary_until:
                 continue
@@ -237,7 +231,6 @@ def scan(
             pts = int(ahead[np.abs(ahead - source.pts(due_s)).argmin()])
             stays.append(Stay(schedule.looked_s, source.seconds(pts), pts))
     recent.cut()
-    pictures.update(recent.pictures)
     shots = Shots(glances, settings)
     blends = Blends([one.t_s for one in glances], slivers)
     for t_s, met in faces:
@@ -257,28 +250,12 @@ def scan(
         blends,
         skipped,
         corrupt,
-        at_hand,
+        held.frames,
         dense,
-        pictures,
+        held.pictures | recent.pictures,
         first,
         last,
     )
-
-
-def _keep(
-    frame: Frame,
-    source: SourceFacts,
-    at_hand: dict[int, Frame],
-    most: int,
-    pictures: dict[int, Picture],
-    watch: Stopwatch,
-) -> None:
-    """Keeps the frame decoded; those for which there is no room are encoded, oldest first."""
-    at_hand[frame.pts] = frame
-    if len(at_hand) > most:
-        oldest = at_hand.pop(next(iter(at_hand)))
-        with watch.step("stage"):
-            pictures[oldest.pts] = picture(oldest.pts, source.seconds(oldest.pts), oldest.bgr())
 
 
 def track_faces(seen: Scan, tracker: Tracker) -> list[Track]:

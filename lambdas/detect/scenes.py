@@ -35,6 +35,8 @@ class Glance:
     """0 to 1, see `sharpness`."""
     layout: NDArray[np.uint8]
     """(LAYOUT_CELLS, LAYOUT_CELLS, 3) BGR, the picture averaged down."""
+    is_likely: bool = False
+    """Whether the frame was passed over: what it most likely looks like, not what it does."""
 
 
 def glance_height(width: int, height: int) -> int:
@@ -85,6 +87,12 @@ def steadiness(
     low, high = np.searchsorted(times, (t_s - 0.12, t_s + 0.12))
     motion = float(scores[low:high].mean()) if high > low else 0.0
     return near * (1 - min(0.6, 0.6 * motion / threshold))
+
+
+def middle_reach_s(length_s: float) -> float:
+    """How far from the middle of a scene of this length its frame may lie: 0.5 s or a tenth of it, less what the final
+    cuts may still move, and never more than a quarter."""
+    return min(max(0.45, 0.09 * length_s), 0.25 * length_s)
 
 
 def columns_of(glances: Sequence[Glance]) -> SceneColumns:
