@@ -43,6 +43,8 @@ class _Face:
     """Of looks whose surroundings are not all decoded yet."""
     looked: list[tuple[float, float]] = field(default_factory=list)
     """Seconds and score of the moments looked at closely."""
+    is_known_at_best: bool = False
+    """Whether a moment as good as can be was looked at closely."""
 
 
 @dataclass(eq=False)
@@ -155,9 +157,7 @@ class Recent:
         if any(one.t_s <= until_s for face in self._faces for one in face.waiting):
             steady = _Steadiness(self._glances, self._slivers, self._begin_s, end_s, self._threshold)
             moments = self._moments(until_s, steady)
-            worth_it = [
-                one for one in moments if not (is_nearly_best(one.best) and self._is_steadily_clean(one.face.track))
-            ]
+            worth_it = [one for one in moments if self._may_gain(one)]
             for t_s, frame in self._at_hand:
                 here = [one for one in worth_it if one.low_s <= t_s < one.high_s]
                 if here and frame.pts not in self._seen:
@@ -226,9 +226,18 @@ class Recent:
                 if moment.face is faces[row] and sighting.score > moment.best.score:
                     moment.best, moment.frame = sighting, frame
 
-    def _is_steadily_clean(self, track: Track) -> bool:
-        """Whether looks found the face clean as often as they have to, and never spoilt.
+    def _may_gain(self, moment: _Moment) -> bool:
+        """Whether a close look may find something better, or that the moment is not as good as it seems.
 
-        Where some did, others may be in a way that only a better one shows.
+        A face that is as good as can be is taken for that if no look found it spoilt, or if another such moment of the
+        shot was looked at closely.
         """
-        return len(track.sightings) >= self._fewest_clean and all(map(is_clean, track.sightings))
+        face = moment.face
+        if not is_nearly_best(moment.best):
+            return True
+        if len(face.track.sightings) >= self._fewest_clean and all(map(is_clean, face.track.sightings)):
+            return False
+        if face.is_known_at_best:
+            return False
+        face.is_known_at_best = True
+        return True
