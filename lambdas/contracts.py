@@ -64,6 +64,10 @@ class KeyTemplates(Contract):
     manifest: str = "manifest.json"
 
 
+FEWEST_STAGED_QUALITY = 92
+"""Least JPEG quality of staged frames: what is cut out of them or encoded once more shows nothing of it."""
+
+
 class Settings(Contract):
     """Everything a user may choose about a run and that changes its results."""
 
@@ -78,7 +82,7 @@ class Settings(Contract):
     fit: Literal["pad", "crop"] = "pad"
     """How a frame of another shape is brought to 1080p; crop keeps faces inside."""
     jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 92
-    """Of published images (staged ones are kept at 95)."""
+    """Of published images; from 92 on those that need no resizing are the staged ones."""
     thorough: bool = False
     """Look twice as often."""
     short: ScanTier = ScanTier()
@@ -111,6 +115,11 @@ class Settings(Contract):
     alternatives: Annotated[int, Field(ge=0, le=10)] = 3
     """Further frames of each person, from other moments."""
     keys: KeyTemplates = KeyTemplates()
+
+    def published_as_staged(self, width: int, height: int) -> bool:
+        """Whether whole frames of a video of this size are published as they are staged, byte for byte."""
+        same_size = self.size == "source" or (width, height) in ((1920, 1080), (1080, 1920))
+        return same_size and self.jpeg_quality >= FEWEST_STAGED_QUALITY
 
     def tier(self, duration_s: float) -> ScanTier:
         """The tier a video of this length is scanned with, `thorough` applied."""

@@ -81,7 +81,7 @@ def look_closer(
     def close(one: _Open) -> None:
         if one.best is not None and one.frame is not None and one.best.pts not in found.pictures:
             with watch.step("stage"):
-                found.pictures[one.best.pts] = picture(one.best.pts, one.best.t_s, one.frame.bgr())
+                found.pictures[one.best.pts] = picture(one.best.pts, one.best.t_s, one.frame.bgr(), settings)
 
     for frame in _timed(_spans(reader, spans, seen.keyframes, exact), watch):
         if frame.corrupt:
@@ -175,19 +175,25 @@ def _in_place(track: Track, t_s: float, sightings: Sequence[Sighting]) -> Sighti
 
 
 def fetch(
-    reader: ChunkReader, source: SourceFacts, seen: Scan, wanted: Sequence[int], closer: Closer, watch: Stopwatch
+    reader: ChunkReader,
+    source: SourceFacts,
+    settings: Settings,
+    seen: Scan,
+    wanted: Sequence[int],
+    closer: Closer,
+    watch: Stopwatch,
 ) -> None:
     """Adds the pictures of single frames, by PTS, that the second pass did not keep."""
     missing = {pts for pts in wanted if pts not in closer.pictures}
     for pts in sorted(missing & seen.at_hand.keys()):
         with watch.step("stage"):
-            closer.pictures[pts] = picture(pts, source.seconds(pts), seen.at_hand[pts].bgr())
+            closer.pictures[pts] = picture(pts, source.seconds(pts), seen.at_hand[pts].bgr(), settings)
         missing.remove(pts)
     singles = [(pts, pts + 1) for pts in missing]
     for frame in _timed(_spans(reader, singles, seen.keyframes, singles), watch):
         if frame.pts in missing:
             with watch.step("stage"):
-                closer.pictures[frame.pts] = picture(frame.pts, source.seconds(frame.pts), frame.bgr())
+                closer.pictures[frame.pts] = picture(frame.pts, source.seconds(frame.pts), frame.bgr(), settings)
 
 
 def _step_s(glances: Sequence[Glance]) -> float:

@@ -207,7 +207,7 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
         at_once = tracks if tier.dense_looks == 0 else []
         missing = [_best(track).pts for track in (*at_once, *late, *robbed)] + [target.pts for target in wanted]
         missing += [pts for members in people for pts in _better_unseen(members, closer)]
-        fetch(reader, source, seen, missing, closer, watch)
+        fetch(reader, source, settings, seen, missing, closer, watch)
         tracks += late
     return _documents(plan, index, seen, closer, tracks, wanted, looker, distances, reader, watch)
 

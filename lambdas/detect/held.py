@@ -30,7 +30,7 @@ class Held:
         self._source = source
         self._watch = watch
         self._most = max(_FEWEST, _MOST_BYTES // source.frame_bytes)
-        self._wants_middles = settings.scenes
+        self._settings = settings
         self.frames: dict[int, Frame] = {}
         """Those kept, by PTS."""
         self.pictures: dict[int, Picture] = {}
@@ -48,7 +48,7 @@ class Held:
         if wanted:
             self._looked.append((t_s, frame))
             self._keep(frame)
-        elif self._wants_middles and t_s >= last_s + self._step_s:
+        elif self._settings.scenes and t_s >= last_s + self._step_s:
             self._between.append((t_s, frame))
             if len(self._between) > _OF_RUNNING_SHOT * self._most:
                 del self._between[::2]
@@ -86,4 +86,6 @@ class Held:
         if len(self.frames) > self._most:
             oldest = self.frames.pop(next(iter(self.frames)))
             with self._watch.step("stage"):
-                self.pictures[oldest.pts] = picture(oldest.pts, self._source.seconds(oldest.pts), oldest.bgr())
+                self.pictures[oldest.pts] = picture(
+                    oldest.pts, self._source.seconds(oldest.pts), oldest.bgr(), self._settings
+                )

@@ -11,15 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.contracts import StagedFrame
+from lambdas.contracts import Settings, StagedFrame
 from lambdas.detect.scenes import Shots, sharpness
 
-_JPEG = [
-    cv2.IMWRITE_JPEG_QUALITY,
-    95,
-    cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
-    cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
-]
+_RESIZED_QUALITY = 95
+"""Of frames that will be resized and encoded again, with full colour resolution."""
 _MEASURED_WIDTH = 640
 """Sharpness is measured at this width, so that frames of any size compare and slight blur still shows."""
 _TRANSITION_S = 0.12
@@ -41,9 +37,14 @@ class Picture:
     """(16, 16, 3) BGR."""
 
 
-def picture(pts: int, t_s: float, image: NDArray[np.uint8]) -> Picture:
-    """Encodes and measures an upright (h, w, 3) BGR frame: JPEG of quality 95 with full colour resolution."""
-    done, jpeg = cv2.imencode(".jpg", image, _JPEG)
+def picture(pts: int, t_s: float, image: NDArray[np.uint8], settings: Settings) -> Picture:
+    """Encodes and measures an upright (h, w, 3) BGR frame: as it will be published, or so that it can be resized."""
+    if settings.published_as_staged(image.shape[1], image.shape[0]):
+        options = [cv2.IMWRITE_JPEG_QUALITY, settings.jpeg_quality]
+    else:
+        options = [cv2.IMWRITE_JPEG_QUALITY, _RESIZED_QUALITY]
+        options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    done, jpeg = cv2.imencode(".jpg", image, options)
     if not done:
         raise ValueError(f"frame at {t_s:.3f} s: {image.shape} can't be encoded as JPEG")
     height, width = image.shape[:2]

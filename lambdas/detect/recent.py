@@ -89,6 +89,7 @@ class Recent:
         self._threshold = settings.scene_threshold
         # One clean look alone tells little, but where only people are wanted, one as good as can be has to do.
         self._fewest_clean = 2 if settings.scenes else 1
+        self._settings = settings
         self._tier = tier
         self._watch = watch
         self._most = max(_FEWEST_AT_HAND, _AT_HAND_BYTES // source.frame_bytes)
@@ -166,7 +167,9 @@ class Recent:
                 moment.face.looked.append((moment.best.t_s, moment.best.score))
                 if moment.best.pts not in self.pictures:
                     with self._watch.step("stage"):
-                        self.pictures[moment.best.pts] = picture(moment.best.pts, moment.best.t_s, moment.frame.bgr())
+                        self.pictures[moment.best.pts] = picture(
+                            moment.best.pts, moment.best.t_s, moment.frame.bgr(), self._settings
+                        )
         keep_s = until_s - self._tier.dense_radius_s
         self._at_hand = [(t_s, frame) for t_s, frame in self._at_hand if t_s >= keep_s]
         at_hand = {frame.pts for _, frame in self._at_hand}

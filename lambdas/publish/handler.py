@@ -39,8 +39,6 @@ logger = logging.getLogger(__name__)
 
 FRAMES_AT_ONCE = 4
 """Frames in memory at a time: enough to hide a bucket's answer times, about 150 MB at 4K."""
-KEPT_QUALITY = 95
-"""JPEG quality of staged frames; a picture that isn't resized is not encoded again to reach it."""
 FACE_QUALITY = 90
 MOST_URIS = 50
 """Frames listed in the event unless EVENT_URI_CAP says otherwise."""
@@ -244,7 +242,7 @@ def _publish_frame(job: _FrameJob, plan: Plan, prefix: str, staging: Store, publ
         placement = images.place(width, height, size, settings.fit, picture.faces)
         if placement not in made:
             rendered = images.render(frame, placement)
-            keep = placement.is_identity and settings.jpeg_quality >= KEPT_QUALITY
+            keep = placement.is_identity and settings.published_as_staged(width, height)
             made[placement] = rendered, staged if keep else images.encode(rendered, settings.jpeg_quality)
         # A frame that is somebody's best and a scene's is the same picture twice, unless cropping took another part.
         rendered, data = made[placement]

@@ -23,7 +23,9 @@ def noise(height: int, width: int) -> np.ndarray:
 
 def test_a_picture_read_by_its_offset_is_the_frame() -> None:
     images = [noise(72, 128), noise(36, 64)]
-    tar, staged = pack_pictures([picture(index, index / 10, image) for index, image in enumerate(images)], NO_CUTS)
+    tar, staged = pack_pictures(
+        [picture(index, index / 10, image, Settings()) for index, image in enumerate(images)], NO_CUTS
+    )
     for image, frame in zip(images, staged, strict=True):
         again = cv2.imdecode(np.frombuffer(tar[frame.offset : frame.offset + frame.length], np.uint8), cv2.IMREAD_COLOR)
         assert again is not None
@@ -41,12 +43,21 @@ def test_no_pictures_give_an_empty_tar() -> None:
 
 
 def test_same_pictures_give_the_same_bytes() -> None:
-    one = picture(5, 0.5, noise(72, 128))
+    one = picture(5, 0.5, noise(72, 128), Settings())
     assert pack_pictures([one], NO_CUTS) == pack_pictures([one], NO_CUTS)
 
 
+def test_what_needs_no_resizing_is_staged_at_the_published_quality_and_the_rest_finer() -> None:
+    image = noise(1080, 1920)
+    as_published = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes()
+    assert picture(0, 0.0, image, Settings()).jpeg == as_published
+    for settings in (Settings(jpeg_quality=60), Settings(size="source", jpeg_quality=91)):
+        assert len(picture(0, 0.0, image, settings).jpeg) > 1.2 * len(as_published)
+    assert len(picture(0, 0.0, image[:720], Settings()).jpeg) > 0.8 * len(as_published)
+
+
 def test_black_is_dark_flat_and_without_detail() -> None:
-    black = picture(0, 0.0, np.zeros((72, 128, 3), np.uint8))
+    black = picture(0, 0.0, np.zeros((72, 128, 3), np.uint8), Settings())
     assert (black.luma, black.contrast, black.sharpness) == (0, 0, 0)
 
 

@@ -393,9 +393,12 @@ def test_names_that_make_two_files_one_fail_before_anything_is_written(staging, 
     assert all_files(published) == set()
 
 
-def test_quality_95_at_source_size_publishes_the_staged_bytes(staging, published):
-    run = DrawnRun(640, 360, Settings(size="source", jpeg_quality=95))
-    run.stand_for_it(drawn_frame(640, 360))
+@pytest.mark.parametrize(
+    "width, height, settings", [(640, 360, Settings(size="source", jpeg_quality=95)), (1920, 1080, Settings())]
+)
+def test_what_needs_no_resizing_is_published_as_it_is_staged(staging, published, width, height, settings):
+    run = DrawnRun(width, height, settings)
+    run.stand_for_it(drawn_frame(width, height))
     run.write(staging)
     handler.run(REQUEST, staging, published)
     ref = run.representative[0].frame
