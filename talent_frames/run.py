@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 
 SHORTEST_CHUNK_S = 10.0
 """Of chunks made short to give every worker its share: below this, what each chunk costs by itself eats the gain."""
-QUICK_CHUNK_S = 20.0
+QUICK_CHUNK_S = 25.0
 """Of people alone some stretches take ten times as long as others: the more chunks, down to this length, the sooner the
 last worker ends. With scenes each border costs more than that gains."""
-CHUNKS_A_WORKER = 4
+CHUNKS_A_WORKER = 3
 ABANDONED_S = 7 * 86_400
 """Staging of an interrupted run that nobody resumed for so long is dropped."""
 WORKER_ENDS_S = 5.0

@@ -195,6 +195,7 @@ class ChunkReader:
         end_pts: int | None = None,
         *,
         all_frames: bool | Sequence[tuple[int, int]],
+        exact_cuts: bool = True,
     ) -> Iterator[Frame]:
         """The chunk's frames with start_pts <= pts < end_pts, in display order; None reaches to the chunk's border.
 
@@ -203,6 +204,7 @@ class ChunkReader:
         within BORDER_S of the chunk's borders, which are compared across them, and those about a packet so large that a
         cut may be there; those it gives are the same bit by bit. Of frames that stand closer than about _SPACING_S the
         others come along as `between` of the next one given.
+        Without `exact_cuts` those near borders and large packets are no exception.
         One pass at a time.
         """
         lo = self.chunk.start_pts if start_pts is None else max(start_pts, self.chunk.start_pts)
@@ -271,10 +273,11 @@ class ChunkReader:
                 if packet.is_keyframe and time is not None:
                     key = time
                 elif not packet.is_keyframe:
-                    if _is_large(packet.size, sizes):
+                    if exact_cuts and _is_large(packet.size, sizes):
                         all_for = _AROUND_LARGE
                     sizes.append(packet.size)
-            near = all_for > 0 or (time is not None and not (lo + border <= time < hi - border))
+            at_border = time is not None and not (lo + border <= time < hi - border)
+            near = all_for > 0 or (exact_cuts and at_border)
             near |= time is not None and any(low <= time < high for low, high in spans)
             all_for -= 1
             # Of what is shown before the span, only what others refer to is needed.

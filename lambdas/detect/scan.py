@@ -121,7 +121,7 @@ def scan(
     exact: set[int] = set()
     passed: _Passed | None = None
     wary_until = -OPEN_END
-    frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S)
+    frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S, exact_cuts=settings.scenes)
     waiting: list[Frame] = []
     while True:
         with watch.step("decode"):

@@ -206,7 +206,7 @@ def test_short_chunks_that_were_asked_for_are_never_made_longer() -> None:
     assert even_chunk_s(28, 2, 5) == pytest.approx(28 / 6)
 
 
-@pytest.mark.parametrize("duration_s, expected", [(25, 12.5), (60, 30), (100, 25), (180, 22.5), (1800, 60)])
+@pytest.mark.parametrize("duration_s, expected", [(25, 12.5), (60, 30), (100, 25), (180, 30), (1800, 60)])
 def test_people_alone_are_looked_for_in_more_chunks_that_are_not_too_short(duration_s: float, expected: float) -> None:
     assert even_chunk_s(duration_s, 2, 60, people_only=True) == pytest.approx(expected)
 
