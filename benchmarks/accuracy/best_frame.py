@@ -78,6 +78,7 @@ LEFT_OUT = ("11.04", "77.12")
 
 CLOSED, FADED, MANY = "real closed eyes", "cross-fade", "all of these in turn"
 KINDS = (*spoil.KINDS, CLOSED, FADED, MANY)
+SETTINGS = Settings(representative=0)
 PER_KIND = 25
 """Trials of each kind: 325 in all."""
 PER_KIND_QUICK, TAKES_QUICK = 1, 8
@@ -261,11 +262,11 @@ def _fade(images: list[Image], span: tuple[int, int], others: Sequence[Take]) ->
         images[row] = spoil.mixed(images[row], others[1].images[row % len(others[1].images)], share)
 
 
-def judge(trial: Trial, folder: Path) -> Outcome:
+def judge(trial: Trial, folder: Path, settings: Settings = SETTINGS) -> Outcome:
     """Runs the stages over the trial's clip and looks where the chosen frames lie."""
     video = folder / "trial.mp4"
     write(video, iter(trial.images), FPS, gop=25, crf=18)
-    _, selection = _run(video, folder / "staging")
+    _, selection = _run(video, folder / "staging", settings)
     person = _person(selection, np.flatnonzero(trial.about) / FPS, trial.kind)
     times = [] if person is None else [one.frame.t_s for one in (person.best, *person.alternatives)]
     numbers = [min(len(trial.images) - 1, round(time * FPS)) for time in times]
@@ -283,9 +284,9 @@ def judge(trial: Trial, folder: Path) -> Outcome:
     )
 
 
-def _run(video: Path, root: Path) -> tuple[Plan, Selection]:
+def _run(video: Path, root: Path, settings: Settings) -> tuple[Plan, Selection]:
     staging, pack = DirectoryStaging(root), pack_in_use()
-    request = SplitRequest(uri=str(video), settings=Settings(representative=0), pack=pack.facts)
+    request = SplitRequest(uri=str(video), settings=settings, pack=pack.facts)
     response = split.run(request, staging)
     for chunk in range(response.chunk_count):
         detect.run(DetectRequest(run_id=response.run_id, chunk=chunk), staging, pack.directory)
@@ -333,12 +334,12 @@ def reference_choice(images: Sequence[Image]) -> int | None:
     return chosen
 
 
-def outcomes(takes: Sequence[Take], per_kind: int) -> list[Outcome]:
+def outcomes(takes: Sequence[Take], per_kind: int, settings: Settings = SETTINGS) -> list[Outcome]:
     found = []
     for kind in KINDS:
         for number in range(per_kind):
             with tempfile.TemporaryDirectory() as folder:
-                found.append(judge(make_trial(takes, kind, number), Path(folder)))
+                found.append(judge(make_trial(takes, kind, number), Path(folder), settings))
     return found
 
 

@@ -80,6 +80,16 @@ class _Task:
     pack: str
     pack_dir: Path
     work: Path
+    settings: Settings
+
+
+def rows_of(clips: Sequence[Labelled], settings: Settings) -> list[Row]:
+    """Every clip with every pack, as these settings have it."""
+    tasks = [
+        _Task(clip, name, pack_dir, work_folder(), settings) for name, pack_dir in packs().items() for clip in clips
+    ]
+    with ProcessPoolExecutor(default_workers(), mp_context=get_context("spawn")) as pool:
+        return [_told(row) for row in pool.map(_measure, tasks)]
 
 
 def run(quick: bool) -> Part:
@@ -90,7 +100,7 @@ def run(quick: bool) -> Part:
     made = made_clips(work / "clips", data, *((QUICK_CLIPS, QUICK_SHOTS) if quick else ()))
     first = next(iter(hands))
     tasks = [
-        _Task(clip, name, pack_dir, work)
+        _Task(clip, name, pack_dir, work, Settings())
         for name, pack_dir in hands.items()
         for clip in [*(labelled[1:3] if quick else labelled), *made]
         if not quick or name == first or clip in labelled
@@ -163,11 +173,15 @@ def _material(task: _Task) -> _Material:
 
 def _watched(task: _Task, same: float | None = None) -> Watched:
     """The clip with the pack's distance or another."""
-    watched = watch(task.clip.video, task.pack_dir, task.work, Settings(chunk_s=task.clip.chunk_s))
+    watched = watch(task.clip.video, task.pack_dir, task.work, _settings(task))
     if same is None:
         return watched
     settings = watched.plan.settings.model_copy(update={"same_person_distance": same})
     return grouped(watched.plan.model_copy(update={"settings": settings}), watched.footage)
+
+
+def _settings(task: _Task) -> Settings:
+    return task.settings.model_copy(update={"chunk_s": task.clip.chunk_s})
 
 
 def _same(task: _Task) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -107,6 +108,14 @@ def test_black_frames_are_passed_over_while_others_are_near() -> None:
     chosen = nearest_good(seen, Shots(seen, Settings()), 5.0, 1.0)
     assert chosen is not None
     assert chosen.luma > 0
+
+
+def test_a_frame_that_was_decoded_is_preferred_to_one_that_should_look_the_same() -> None:
+    seen = [dataclasses.replace(one, is_likely=one.pts % 10 != 4) for one in glances(100)]
+    shots = Shots(seen, Settings())
+    for reach_s, expected in ((1.0, 54), (0.3, 50)):  # within 0.3 s none was
+        chosen = nearest_good(seen, shots, 5.0, reach_s)
+        assert chosen is not None and chosen.pts == expected
 
 
 def test_only_spans_with_a_large_change_are_decoded_fully() -> None:

@@ -94,6 +94,20 @@ def test_frames_passed_over_are_only_those_nobody_refers_to(tmp_path: Path) -> N
         assert all(everything[pts] == seen for pts, seen in some)
 
 
+def test_all_frames_near_borders_come_only_where_cuts_have_to_be_exact(tmp_path: Path) -> None:
+    with whole(make_clip("mp4_moov_first", tmp_path)) as reader:
+        times = [pts for pts, _ in pixels(reader)]
+        middle = Chunk(index=1, start_pts=times[50], end_pts=times[100], decode_from_pts=times[50], fallback_pts=[])
+    given = {}
+    for exact in (True, False):
+        with ChunkReader(reader.location, reader.name, reader.source, middle) as part:
+            met = [(*frame.between, frame) for frame in part.frames(all_frames=False, exact_cuts=exact)]
+            given[exact] = {one.pts for frames in met for one in frames}
+            assert part.frame_count == 50
+    assert given[True] >= {*times[50:54], *times[96:100]}
+    assert given[False] < given[True]
+
+
 @pytest.mark.parametrize("kind", ["avi", "webm_vp9", "mpeg_ps"])
 def test_frames_that_stand_close_come_along_with_the_next_one(kind: str, tmp_path: Path) -> None:
     with whole(make_clip(kind, tmp_path)) as reader:
