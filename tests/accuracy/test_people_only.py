@@ -11,6 +11,6 @@ def test_people_alone_are_all_found_and_shown_well(videos: Path, test_pack: Path
     numbers = people_only.run(quick=True).numbers
     assert numbers["exact"] == 1
     assert numbers["wrong merges"] == 0
-    # Measured: CLEAN. The margin is one trial and 12 points, as for the run with everything.
+    # Measured: 13 of 13 clean, percentile 76. The margin is one trial and 12 points, as for the run with everything.
     assert numbers["clean"] >= 12 / 13
-    assert numbers["percentile"] >= 70
+    assert numbers["percentile"] >= 64
