@@ -45,6 +45,8 @@ _LARGE_PACKET = 2.5
 """Times the 90th percentile of those before: what a cut without a keyframe mostly needs (3 to 10 times)."""
 _SHORTEST_GOP_FRAMES = 25
 """So soon after a keyframe x264 and x265 put none for a cut (their `min-keyint` for usual settings)."""
+_AS_LARGE_AS_KEY = 1.2
+"""Times the keyframe's bytes: what a cut takes then, even where its packet is hardly larger than others."""
 _ONE_PEAK_S = 0.2
 _BUSY_WINDOW_S = 1 / 3
 _BUSY_WINDOW = 2.0
@@ -381,7 +383,7 @@ class Quiet:
             return "busy"
         nothing = _NOTHING * float(np.median(outlook.sizes[outlook.keys])) if outlook.keys.any() else 0.0
         large = max(nothing, _LARGE_PACKET * float(np.percentile(outlook.sizes[usual], 90)))
-        peaks = seconds[ahead][outlook.sizes[ahead] > large]
+        peaks = seconds[ahead][(outlook.sizes[ahead] > large) | self._may_be_cuts(outlook, seconds)[ahead]]
         if len(peaks) and not self._harmless(peaks, outlook, now_s):
             return "busy"
         sizes = np.minimum(outlook.sizes, large)
@@ -389,6 +391,14 @@ class Quiet:
         if _windows(seconds[ahead], sizes[ahead]).max() > max(nothing, _BUSY_WINDOW * before):
             return "busy"
         return "uneven" if len(peaks) else "even"
+
+    def _may_be_cuts(self, outlook: Outlook, seconds: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(n,) Which packets outweigh the keyframe that they come too soon after for the encoder to put another one."""
+        keys = np.flatnonzero(outlook.keys)
+        if not len(keys) or not self._source.cut_keyframes_within or not self._source.fps:
+            return np.zeros(len(seconds), bool)
+        soon = seconds < seconds[keys[-1]] + _SHORTEST_GOP_FRAMES / self._source.fps
+        return np.asarray(soon & (outlook.sizes > _AS_LARGE_AS_KEY * outlook.sizes[keys[-1]]), np.bool_)
 
     def _harmless(self, peaks: NDArray[np.float64], outlook: Outlook, now_s: float) -> bool:
         """Whether packets far larger than others, at these seconds, can be no cuts, or will be found out."""

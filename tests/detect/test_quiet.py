@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -215,6 +216,21 @@ def test_a_large_packet_may_be_a_cut_unless_the_encoder_puts_keyframes_there(cli
     # Two may be a cut away and back.
     twice = quiet(clip, Packets(large_at=(38, 47)))
     assert look(twice, 25, face()) == "go on"
+
+
+def test_a_packet_larger_than_its_keyframe_is_a_cut_where_the_encoder_could_put_no_keyframe(clip: Path) -> None:
+    class Costly(Packets):
+        """Keyframes as small as all others: a packet of 180 bytes is no peak, but above its keyframe's 100."""
+
+        def outlook(self, pts: int, reach: int) -> Outlook:
+            usual = super().outlook(pts, reach)
+            sizes = np.where(usual.times // 512 % 3 == 1, 115, 100)
+            return dataclasses.replace(usual, sizes=np.where(np.isin(usual.times // 512, self._large_at), 180, sizes))
+
+    for large_at, expected in (((), "pass"), ((110,), "go on"), ((140,), "pass")):
+        followed = quiet(clip, Costly(gop=100, large_at=large_at), cuts_known=True)
+        followed.key(100 * 512)
+        assert look(followed, 105, face(score=0.95)) == expected
 
 
 def test_a_scene_s_middle_is_looked_at_before_the_rest_is_passed_over(clip: Path) -> None:
