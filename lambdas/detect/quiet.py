@@ -45,8 +45,9 @@ _LARGE_PACKET = 2.5
 """Times the 90th percentile of those before: what a cut without a keyframe mostly needs (3 to 10 times)."""
 _SHORTEST_GOP_FRAMES = 25
 """So soon after a keyframe x264 and x265 put none for a cut (their `min-keyint` for usual settings)."""
-_AS_LARGE_AS_KEY = 1.2
-"""Times the keyframe's bytes: what a cut takes then, even where its packet is hardly larger than others."""
+_AS_LARGE_AS_KEY, _ABOVE_USUAL = 1.1, 1.15
+"""Times the keyframe's bytes, and the 90th percentile of the others', from which it may be a cut then: three such took
+1.15 to 1.64 and 1.19 to 2.2 times as much."""
 _ONE_PEAK_S = 0.2
 _BUSY_WINDOW_S = 1 / 3
 _BUSY_WINDOW = 2.0
@@ -382,8 +383,10 @@ class Quiet:
         if usual.sum() < _FEWEST_PACKETS:
             return "busy"
         nothing = _NOTHING * float(np.median(outlook.sizes[outlook.keys])) if outlook.keys.any() else 0.0
-        large = max(nothing, _LARGE_PACKET * float(np.percentile(outlook.sizes[usual], 90)))
-        peaks = seconds[ahead][(outlook.sizes[ahead] > large) | self._may_be_cuts(outlook, seconds)[ahead]]
+        high = float(np.percentile(outlook.sizes[usual], 90))
+        large = max(nothing, _LARGE_PACKET * high)
+        cuts = self._may_be_cuts(outlook, seconds) & (outlook.sizes > _ABOVE_USUAL * high)
+        peaks = seconds[ahead][(outlook.sizes[ahead] > large) | cuts[ahead]]
         if len(peaks) and not self._harmless(peaks, outlook, now_s):
             return "busy"
         sizes = np.minimum(outlook.sizes, large)
