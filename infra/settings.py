@@ -84,8 +84,8 @@ class DeploymentSettings(BaseModel):
     """arm64 costs a fifth less a second; its images build slowly on an x86 machine (emulated)."""
     split_memory_mib: MemoryMib = 1024
     """It reads indexes and copies streams: network-bound."""
-    detect_memory_mib: MemoryMib = 2048
-    """1769 MiB are one vCPU, all that a worker uses; the rest is room for 4K, which takes 1.2 GB."""
+    detect_memory_mib: MemoryMib = 1769
+    """One whole vCPU, all that a worker uses; 4K takes 1.2 GB."""
     cluster_memory_mib: MemoryMib = 2048
     """Embeddings and their distances of 20,000 tracks, beyond which they are reduced by chunk first."""
     publish_memory_mib: MemoryMib = 1769

@@ -61,7 +61,7 @@ PRICES = PriceTable(
     disk_gb_month=0.08,
 )
 
-MEMORY_MIB: dict[Stage, int] = {"split": 1024, "detect": 2048, "cluster": 2048, "publish": 1769}
+MEMORY_MIB: dict[Stage, int] = {"split": 1024, "detect": 1769, "cluster": 2048, "publish": 1769}
 """Of each stage's function. 1769 MiB is where a function has one whole vCPU (AWS Lambda developer guide)."""
 EPHEMERAL_MIB: dict[Stage, int] = {"split": 2048, "detect": 512, "cluster": 512, "publish": 512}
 """Disk of each stage's function; 512 MiB are free."""

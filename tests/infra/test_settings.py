@@ -26,9 +26,9 @@ def test_the_cdks_own_context_is_left_alone() -> None:
 
 def test_text_from_the_command_line_is_read_as_what_it_stands_for() -> None:
     settings = from_context(
-        {"gpu": "true", "detect_memory_mib": "1769", "source_suffixes": '[".mp4"]', "run": '{"fit": "crop"}'}
+        {"gpu": "true", "detect_memory_mib": "2048", "source_suffixes": '[".mp4"]', "run": '{"fit": "crop"}'}
     )
-    assert (settings.gpu, settings.detect_memory_mib, settings.source_suffixes) == (True, 1769, [".mp4"])
+    assert (settings.gpu, settings.detect_memory_mib, settings.source_suffixes) == (True, 2048, [".mp4"])
     assert settings.run.fit == "crop"
 
 

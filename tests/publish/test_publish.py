@@ -449,8 +449,8 @@ def test_costs_add_up_and_follow_seconds_and_memory(staging, published):
     assert estimate["total_usd"] == pytest.approx(sum(part["usd"] for part in estimate["parts"]))
     assert estimate["prices_as_of"] == cost.PRICES.as_of
     detect = next(part for part in estimate["parts"] if part["name"].startswith("lambda detect"))
-    assert detect["quantity"] == pytest.approx(3.0 * 2048 / 1024)
-    assert detect["usd"] == pytest.approx(3.0 * 2048 / 1024 * 0.0000166667, rel=1e-3)
+    assert detect["quantity"] == pytest.approx(3.0 * 1769 / 1024)
+    assert detect["usd"] == pytest.approx(3.0 * 1769 / 1024 * 0.0000166667, rel=1e-3)
 
 
 def test_arm_costs_less_and_nothing_costs_nothing_but_requests():
