@@ -132,7 +132,7 @@ class DeploymentSettings(BaseModel):
 
     # gpu
     gpu: bool = False
-    gpu_from_s: Annotated[int, Field(ge=0)] = 7200
+    gpu_from_s: Annotated[int, Field(ge=0)] = 10_800
     """Videos of this length and longer go to the GPU: a job waits minutes for its machine, and from about here on is
     cheaper than functions with `open` and larger networks (docs/cost.md)."""
     gpu_families: Annotated[
