@@ -132,7 +132,7 @@ def run_video(
 
 def even_chunk_s(duration_s: float, workers: int, longest_s: float, *, people_only: bool = False) -> float:
     """The length of chunk that makes a video a multiple of `workers` chunks, or as many as SHORTEST_CHUNK_S allows."""
-    if workers == 1 or not 0 < duration_s < math.inf:
+    if workers == 1 or not SHORTEST_CHUNK_S < duration_s < math.inf:
         return longest_s
     rounds = math.ceil(duration_s / (workers * longest_s))
     if people_only:

@@ -197,8 +197,8 @@ def test_every_worker_gets_as_many_chunks(duration_s: float, workers: int, chunk
     assert max(1, round(duration_s / length)) == chunks
 
 
-@pytest.mark.parametrize("duration_s", [0.0, -1.0, float("inf"), float("nan")])
-def test_a_video_of_unknown_length_is_cut_as_the_settings_say(duration_s: float) -> None:
+@pytest.mark.parametrize("duration_s", [0.0, -1.0, float("inf"), float("nan"), 1.5, 9.0])
+def test_a_video_of_unknown_or_hardly_any_length_is_cut_as_the_settings_say(duration_s: float) -> None:
     assert even_chunk_s(duration_s, 4, 60) == 60
 
 
