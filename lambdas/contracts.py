@@ -64,7 +64,7 @@ class KeyTemplates(Contract):
     manifest: str = "manifest.json"
 
 
-FEWEST_STAGED_QUALITY = 92
+LEAST_STAGED_QUALITY = 92
 """Least JPEG quality of staged frames: what is cut out of them or encoded once more shows nothing of it."""
 
 
@@ -119,7 +119,7 @@ class Settings(Contract):
     def published_as_staged(self, width: int, height: int) -> bool:
         """Whether whole frames of a video of this size are published as they are staged, byte for byte."""
         same_size = self.size == "source" or (width, height) in ((1920, 1080), (1080, 1920))
-        return same_size and self.jpeg_quality >= FEWEST_STAGED_QUALITY
+        return same_size and self.jpeg_quality >= LEAST_STAGED_QUALITY
 
     def tier(self, duration_s: float) -> ScanTier:
         """The tier a video of this length is scanned with, `thorough` applied."""
