@@ -548,11 +548,15 @@ class Detections:
     landmarks: NDArray[np.float32]
     """(n, 5, 2) left eye, right eye, nose, left and right mouth corner as seen in the picture, pixels."""
     quality: NDArray[np.float32]
-    """(n, len(QUALITY_PARTS)) each 0 to 1."""
-    scores: NDArray[np.float32]
-    """(n,) the parts in one number, 0 to 1."""
-    flags: NDArray[np.uint16]
-    """(n,) bit i is set where FACE_FLAGS[i] holds."""
+    """(n, len(QUALITY_PARTS)) each 0 to 1, by the picture and its shot alone, whoever the person is."""
+    openings: NDArray[np.float32]
+    """(n, 2) height over width of the eye on the picture's left and of the other; NaN in faces too small to read."""
+    in_view: NDArray[np.float32]
+    """(n,) logit of a face being there, lower with something in front of it; NaN in faces too small to read."""
+    confidence: NDArray[np.float32]
+    """(n,) the detector's, 0 to 1."""
+    brightness: NDArray[np.float32]
+    """(n,) median of the face, 0 to 1."""
     tracks: NDArray[np.int32]
     """(n,) track number within the chunk, from 0."""
     staged: NDArray[np.int32]

@@ -14,7 +14,7 @@ HOUSE = Path(__file__).parent.parent
 ROOMS = ("split", "detect", "cluster", "publish")
 SHARED = {"lambdas.contracts", "lambdas.door", "lambdas.errors", "lambdas.staging"}
 SHOT_ROOMS = ("detect", "cluster")
-"""Only these look for scene changes, so only these import lambdas.shots."""
+"""Only these look for scene changes and score faces, so only these import lambdas.shots and lambdas.scoring."""
 VIDEO_ROOMS = ("split", "detect")
 """Only these read video, so only these import lambdas.video."""
 MODULES = sorted(
@@ -51,7 +51,7 @@ def _is_module(dotted: str) -> bool:
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_only_itself_and_the_shared_modules(room: str) -> None:
     allowed = SHARED | ({"lambdas.video"} if room in VIDEO_ROOMS else set())
-    allowed |= {"lambdas.shots"} if room in SHOT_ROOMS else set()
+    allowed |= {"lambdas.shots", "lambdas.scoring"} if room in SHOT_ROOMS else set()
     for module in MODULES:
         if module.parts[:2] != ("lambdas", room):
             continue
@@ -61,9 +61,10 @@ def test_a_room_imports_only_itself_and_the_shared_modules(room: str) -> None:
             assert not ours or inside or name in allowed, f"{module} imports {name}"
 
 
-def test_shared_modules_import_no_room_and_there_are_no_more_than_six() -> None:
+def test_shared_modules_import_no_room_and_there_are_no_more_than_seven() -> None:
     shared = [module for module in MODULES if len(module.parts) == 2 and module.parts[0] == "lambdas"]
-    assert [path.stem for path in shared] == ["__init__", "contracts", "door", "errors", "shots", "staging", "video"]
+    stems = ["__init__", "contracts", "door", "errors", "scoring", "shots", "staging", "video"]
+    assert [path.stem for path in shared] == stems
     for module in shared:
         ours = {name for name in imports(module) if name.startswith(("lambdas", "talent_frames", "infra"))}
         assert ours <= SHARED, f"{module} imports {ours - SHARED}"

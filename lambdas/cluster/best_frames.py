@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lambdas.cluster.footage import Footage
 from lambdas.cluster.identities import Identities, Tracks
-from lambdas.contracts import FACE_FLAGS, QUALITY_PARTS, FaceInFrame, PersonTrack
+from lambdas.contracts import QUALITY_PARTS, FaceInFrame, PersonTrack
+from lambdas.scoring import named_flags
 
 APART_S = 2.0
 """Alternatives are so far apart from one another and from the best frame, where the person is there long enough."""
@@ -77,10 +78,10 @@ def presences(
         identity = int(identities.of_track[members[0]])
         for track in members:
             chunk, rows = int(tracks.chunk[track]), tracks.rows[track]
-            times, columns = seconds[chunk][rows], footage.detections[chunk]
+            times, columns, scores = seconds[chunk][rows], footage.detections[chunk], footage.scores[chunk].numbers
             spans.append(_span(times, columns.dense[rows], edges, period_s))
-            top = int(np.argmax(columns.scores[rows]))
-            best = max(best, (float(columns.scores[rows[top]]), -float(times[top])))
+            top = int(np.argmax(scores[rows]))
+            best = max(best, (float(scores[rows[top]]), -float(times[top])))
             sightings[identity].extend((chunk, row) for row in rows.tolist())
         of_identity[identity].append(
             _Part(min(start for start, _ in spans), max(end for _, end in spans), -best[1], best[0])
@@ -153,15 +154,15 @@ def choose_faces(footage: Footage, presence: Presence, cuts: Sequence[float], al
         columns = footage.detections[chunk]
         if columns.staged[row] >= 0:
             staged = int(footage.first_staged[chunk] + columns.staged[row])
-            shown.append((-float(columns.scores[row]), staged, chunk, row))
+            shown.append((-float(footage.scores[chunk].numbers[row]), staged, chunk, row))
     shown.sort()
     if not shown:
         return []
     chosen = [shown[0]]
     times = {staged: footage.staged[staged].t_s for _, staged, _, _ in shown}
     shot = {staged: bisect.bisect_right(cuts, time) for staged, time in times.items()}
-    flaws = {face: int(footage.detections[face[2]].flags[face[3]]) for face in shown}
-    doubted = {face: footage.detections[face[2]].quality[face[3], _DOUBTED] for face in shown}
+    flaws = {face: int(footage.scores[face[2]].flags[face[3]]) for face in shown}
+    doubted = {face: footage.scores[face[2]].parts[face[3], _DOUBTED] for face in shown}
     least = np.minimum(BEYOND_DOUBT, _NEARLY * doubted[shown[0]])
     worth = [
         face
@@ -195,13 +196,13 @@ def _difference(footage: Footage, one: tuple[float, int, int, int], other: tuple
 
 
 def _face(footage: Footage, staged: int, chunk: int, row: int) -> FaceInFrame:
-    columns = footage.detections[chunk]
+    columns, scores = footage.detections[chunk], footage.scores[chunk]
     across, down = footage.scale(staged)
     return FaceInFrame(
         frame=footage.frame_ref(staged),
         box=footage.box(chunk, row, staged),
         landmarks=[(round(float(x) * across, 2), round(float(y) * down, 2)) for x, y in columns.landmarks[row]],
-        score=round(float(columns.scores[row]), 4),
-        quality={part: round(float(value), 4) for part, value in zip(QUALITY_PARTS, columns.quality[row], strict=True)},
-        flags=[flag for bit, flag in enumerate(FACE_FLAGS) if int(columns.flags[row]) >> bit & 1],
+        score=round(float(scores.numbers[row]), 4),
+        quality={part: round(float(value), 4) for part, value in zip(QUALITY_PARTS, scores.parts[row], strict=True)},
+        flags=named_flags(int(scores.flags[row])),
     )

@@ -21,6 +21,7 @@ from lambdas.contracts import (
     detections_key,
 )
 from lambdas.errors import IncompleteRun
+from lambdas.scoring import Measures, Scores, score
 from lambdas.staging import Store, get_document
 
 Box = tuple[float, float, float, float]
@@ -38,6 +39,8 @@ class Footage:
     """Without border frames, which are big and needed only once."""
     border_scores: list[float]
     """Content value of each chunk's first frame against the last frame before it; 0 for the first."""
+    scores: list[Scores]
+    """Of each chunk's detections: by the picture alone until it is known who is who, see `score_people`."""
 
     @cached_property
     def staged(self) -> list[StagedFrame]:
@@ -137,4 +140,11 @@ def read_footage(plan: Plan, staging: Store) -> Footage:
     if missing:
         named = ", ".join(str(index) for index in missing[:10]) + (", ..." if len(missing) > 10 else "")
         raise IncompleteRun(f"run {plan.run_id}: {len(missing)} of {len(chunks)} chunks are missing ({named})")
-    return Footage(plan.source, [chunk.index for chunk in chunks], documents, detections, borders)
+    return Footage(
+        plan.source,
+        [chunk.index for chunk in chunks],
+        documents,
+        detections,
+        borders,
+        scores=[score(Measures.of(columns)) for columns in detections],
+    )

@@ -18,6 +18,7 @@ from lambdas.cluster.gallery import Naming, check_gallery, name_people
 from lambdas.cluster.identities import Identities, Tracks, gather_tracks, identify, link_across_borders, suggest_merges
 from lambdas.cluster.representatives import choose_representatives, weigh_frames
 from lambdas.cluster.scenes import choose_scenes, in_transition, join_columns
+from lambdas.cluster.scores import score_people
 from lambdas.contracts import (
     QUALITY_PARTS,
     BriefAppearance,
@@ -108,7 +109,9 @@ def select(plan: Plan, footage: Footage, gallery: Gallery | None) -> Selection:
     scenes, even = (
         choose_scenes(changes, duration_s, footage.staged, settings.min_scenes) if settings.scenes else ([], False)
     )
-    people, brief, merges = _people(plan, footage, gallery, cuts, period_s)
+    tracks, identities = who_is_who(plan, footage, cuts)
+    footage = score_people(footage, tracks, identities)
+    people, brief, merges = _people(plan, footage, tracks, identities, gallery, cuts, period_s)
     seconds: dict[str, float] = {}
     for document in footage.documents:
         for step, spent in document.seconds.items():
@@ -155,10 +158,15 @@ def who_is_who(plan: Plan, footage: Footage, cuts: Sequence[float]) -> tuple[Tra
 
 
 def _people(
-    plan: Plan, footage: Footage, gallery: Gallery | None, cuts: Sequence[float], period_s: float
+    plan: Plan,
+    footage: Footage,
+    tracks: Tracks,
+    identities: Identities,
+    gallery: Gallery | None,
+    cuts: Sequence[float],
+    period_s: float,
 ) -> tuple[list[SelectedPerson], list[BriefAppearance], list[SuggestedMerge]]:
     settings, distances = plan.settings, plan.pack.distances
-    tracks, identities = who_is_who(plan, footage, cuts)
     people: list[tuple[Presence, list[FaceInFrame]]] = []
     brief: list[BriefAppearance] = []
     for presence in presences(footage, tracks, identities, cuts, period_s):
@@ -252,8 +260,8 @@ def _representatives(footage: Footage, changes: Sequence[Change], wanted: int) -
     facing = np.zeros(len(footage.staged))
     for staged, rows in enumerate(footage.rows_of_staged):
         for chunk, row in rows:
-            columns = footage.detections[chunk]
-            facing[staged] = max(facing[staged], float(columns.quality[row, part]) * float(columns.scores[row]))
+            scores = footage.scores[chunk]
+            facing[staged] = max(facing[staged], float(scores.parts[row, part]) * float(scores.numbers[row]))
     cuts = [change.at_s for change in changes]
     mixed = in_transition(footage.staged, changes)
     candidates = weigh_frames(footage.staged, footage.small, facing, mixed, cuts, footage.duration_s)

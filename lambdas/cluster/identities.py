@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lambdas.cluster.components import components
 from lambdas.contracts import QUALITY_PARTS, Detections, Distances
+from lambdas.scoring import Measures, score
 
 BORDER_OVERLAP = 0.3
 """IoU above which boxes on either side of a chunk border can be one face; heads move little within a scan period."""
@@ -103,14 +104,15 @@ def gather_tracks(chunks: Sequence[Detections]) -> Tracks:
         weak.append(chunk.track_weak[present])
         owner = local[chunk.embedded]
         # A face of score 0 is still a face: without the floor a track of such faces would have no direction.
-        weight = np.maximum(chunk.scores[chunk.embedded], 0.05).astype(np.float32)
+        scores = score(Measures.of(chunk)).numbers[chunk.embedded]
+        weight = np.maximum(scores, 0.05).astype(np.float32)
         total = np.zeros((len(present), size), np.float32)
         plain = np.zeros((len(present), size), np.float32)
         if len(owner):
             np.add.at(total, owner, chunk.embeddings * weight[:, None])
             np.add.at(plain, owner, chunk.embeddings)
         frontal = chunk.quality[chunk.embedded, QUALITY_PARTS.index("frontal")]
-        clear = (frontal >= CLEAR_FRONTAL) & (chunk.scores[chunk.embedded] >= CLEAR_SCORE)
+        clear = (frontal >= CLEAR_FRONTAL) & (scores >= CLEAR_SCORE)
         unclear.append(np.bincount(owner, weights=clear, minlength=len(present)) == 0)
         sums.append(total)
         face_sums.append(plain)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lambdas.contracts import Chunk, ScanTier, Settings, SourceFacts
+from lambdas.detect.provisional import best_first
 from lambdas.detect.scenes import Glance, Shots, columns_of, middle_reach_s
 from lambdas.detect.tracks import Sighting, Track
+from lambdas.scoring import Score
 from lambdas.shots import FAINT_SHARE, changes_of_layout, stands_out
 
 STAGED_PER_MINUTE = 20
@@ -53,23 +55,6 @@ class Moment:
     high_s: float
 
 
-def moments(tracks: Sequence[Track], tier: ScanTier, shots: Shots) -> list[Moment]:
-    """Each track's best sightings, in time order: first those that lie so far apart that they are different moments,
-    then, in tracks too short for that, any whose looks do not overlap."""
-    found = []
-    for track in tracks:
-        chosen: list[Sighting] = []
-        best_first = sorted(track.sightings, key=lambda one: -one.score)
-        for apart in (2 * tier.dense_radius_s + tier.period_s, 2 * tier.dense_radius_s):
-            for sighting in best_first:
-                if len(chosen) >= max(1, tier.dense_looks):
-                    break
-                if all(abs(sighting.t_s - other.t_s) >= max(apart, 1e-3) - 1e-6 for other in chosen):
-                    chosen.append(sighting)
-        found += [_moment(track, sighting, tier, shots) for sighting in chosen]
-    return sorted(found, key=lambda moment: moment.t_s)
-
-
 def _moment(track: Track, sighting: Sighting, tier: ScanTier, shots: Shots) -> Moment:
     low, high = shots.span(sighting.t_s)
     low, high = max(low, sighting.t_s - tier.dense_radius_s), min(high, sighting.t_s + tier.dense_radius_s)
@@ -88,7 +73,12 @@ def looked_at(tracks: Sequence[Track], tier: ScanTier, shots: Shots) -> list[Mom
 
 
 def further_moments(
-    tracks: Sequence[Track], looked: Sequence[Moment], tier: ScanTier, shots: Shots, most: int
+    tracks: Sequence[Track],
+    scores: Mapping[Sighting, Score],
+    looked: Sequence[Moment],
+    tier: ScanTier,
+    shots: Shots,
+    most: int,
 ) -> list[Moment]:
     """Up to `most` moments of one person that no look of `looked` covered, best first chosen, in time order.
 
@@ -97,7 +87,7 @@ def further_moments(
     spans = {track: [(one.low_s, one.high_s) for one in looked if one.track is track] for track in tracks}
     found: list[Moment] = []
     rest = [(sighting, track) for track in tracks for sighting in track.sightings if not sighting.dense]
-    for sighting, track in sorted(rest, key=lambda one: -one[0].score):
+    for sighting, track in sorted(rest, key=lambda one: -scores[one[0]].number):
         if len(found) >= most:
             break
         if any(low <= sighting.t_s < high for low, high in spans[track]):
@@ -301,30 +291,32 @@ def doubtful_spans(glances: Sequence[Glance], threshold: float, skipped: bool) -
 
 
 def choose_staged(
-    people: Sequence[Sequence[Sequence[Sighting]]],
+    people: Sequence[Sequence[Track]],
+    scores: Mapping[Sighting, Score],
     targets: Sequence[Target],
     available: Collection[int],
     limit: int,
 ) -> list[int]:
     """PTS of the frames to stage, ascending, out of `available`.
 
-    `people` holds, for each person the chunk surely tells apart, the best-first sightings of each of its tracks. Every
-    person's best frame and every target's are kept, a person's frame serving as a target's where it is near enough,
-    then further moments of every person, a second one of everybody before a third one of anybody; up to `limit` the
-    best of each track and further moments follow, best first. Three times the limit is never passed.
+    `people` holds the tracks of each person the chunk surely tells apart, `scores` each of their faces. Every person's
+    best frame and every target's are kept, a person's frame serving as a target's where it is near enough, then further
+    moments of every person, a second one of everybody before a third one of anybody; up to `limit` the best of each
+    track and further moments follow, best first. Three times the limit is never passed.
     """
     chosen: list[Sighting] = []
+
+    def number(sighting: Sighting) -> float:
+        return scores[sighting].number
 
     def differs(sighting: Sighting) -> bool:
         return all(abs(sighting.t_s - other.t_s) >= 1.0 for other in chosen)
 
-    def usable(sightings: Sequence[Sighting]) -> list[Sighting]:
-        return [sighting for sighting in sightings if sighting.pts in available]
+    def usable(*tracks: Track) -> list[Sighting]:
+        return [sighting for track in tracks for sighting in track.sightings if sighting.pts in available]
 
-    best = [
-        max(ones, key=lambda one: one.score) for tracks in people if (ones := usable([s for t in tracks for s in t]))
-    ]
-    chosen += sorted(best, key=lambda one: -one.score)[: 3 * limit]
+    best = [max(ones, key=number) for tracks in people if (ones := usable(*tracks))]
+    chosen += best_first(best, scores)[: 3 * limit]
     times = [sighting.t_s for sighting in chosen]
     kept = {sighting.pts for sighting in chosen}
     for target in targets:
@@ -335,7 +327,7 @@ def choose_staged(
             times.append(target.t_s)
 
     def add(sightings: Sequence[Sighting], most: int) -> None:
-        for sighting in sorted(sightings, key=lambda one: -one.score):
+        for sighting in best_first(sightings, scores):
             if len(kept) >= most:
                 return
             if sighting.pts not in kept and differs(sighting):
@@ -344,19 +336,24 @@ def choose_staged(
 
     for _ in range(_FURTHER_MOMENTS):
         for tracks in people:
-            mine = usable([sighting for track in tracks for sighting in track])
+            mine = usable(*tracks)
             shown = [sighting.t_s for sighting in mine if sighting.pts in kept]
-            met = {sighting.pts for track in tracks if any(one.pts in kept for one in track) for sighting in track}
-            worth = _WORTH_SHOWING * max((sighting.score for sighting in mine), default=0.0)
+            met = {
+                sighting.pts
+                for track in tracks
+                if any(one.pts in kept for one in track.sightings)
+                for sighting in track.sightings
+            }
+            worth = _WORTH_SHOWING * max(map(number, mine), default=0.0)
             others = [
                 sighting
                 for sighting in mine
-                if sighting.score >= worth and all(abs(sighting.t_s - t_s) >= _MOMENT_S for t_s in shown)
+                if number(sighting) >= worth and all(abs(sighting.t_s - t_s) >= _MOMENT_S for t_s in shown)
             ]
             if others and len(kept) < 3 * limit:
                 # Another presence of the person before another moment of the same.
-                chosen.append(max(others, key=lambda one: (one.pts not in met, one.score)))
+                chosen.append(max(others, key=lambda one: (one.pts not in met, number(one))))
                 kept.add(chosen[-1].pts)
-    add([ones[0] for tracks in people for track in tracks if (ones := usable(track))], limit)
-    add([sighting for tracks in people for track in tracks for sighting in usable(track)], limit)
+    add([max(ones, key=number) for tracks in people for track in tracks if (ones := usable(track))], limit)
+    add([sighting for tracks in people for sighting in usable(*tracks)], limit)
     return sorted(kept)

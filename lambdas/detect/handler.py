@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from os import environ
@@ -16,8 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import (
-    FACE_FLAGS,
-    QUALITY_PARTS,
     Chunk,
     ChunkDocument,
     Detections,
@@ -43,15 +42,16 @@ from lambdas.detect.candidates import (
 )
 from lambdas.detect.closer import Closer, assign, fetch, look_closer, refined
 from lambdas.detect.frames import ChunkReader, give_memory_back
-from lambdas.detect.looks import Looker, Stopwatch, compare, is_clean, usual
+from lambdas.detect.looks import Looker, Stopwatch
 from lambdas.detect.packs import Pack, load_pack
 from lambdas.detect.pictures import Picture, pack_pictures
-from lambdas.detect.quality import flags, is_strong
+from lambdas.detect.provisional import baseline_of, scores_of
 from lambdas.detect.scan import Scan, scan, track_faces, with_stays
 from lambdas.detect.scenes import Glance, Shots, columns_of
-from lambdas.detect.tracks import Sighting, Track, Tracker, embed_missing, faces_to_embed, keep_own
+from lambdas.detect.tracks import Sighting, Track, Tracker, embed_missing, faces_to_embed, keep_own, measures_of
 from lambdas.door import decode, log_for, open_bucket, services_named, variable
 from lambdas.errors import PackMismatch
+from lambdas.scoring import Score, is_strong
 from lambdas.staging import Store, get_document, put_document, source_location
 from lambdas.video import reaching
 
@@ -146,8 +146,6 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
     with ChunkReader(location, name, source, chunk) as reader:
         seen = scan(reader, source, settings, tier, distances, looker, watch)
         tracks = track_faces(seen, Tracker(looker.embed, distances, max_gap_s=2.5 * tier.period_s))
-        for track in tracks:
-            _compare_with_usual(track)
         last = index == len(plan.chunks) - 1
 
         def wanted_of(glances: Sequence[Glance], shots: Shots) -> list[Target]:
@@ -161,40 +159,40 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
             for before, after in doubtful_spans(seen.glances, settings.scene_threshold, seen.skipped)
             if settings.scenes and after not in seen.exact and reader.any_between(before, after)
         ]
-        closer = look_closer(reader, source, settings, tier, seen, [], doubtful, looker, newcomers, watch)
+        closer = look_closer(reader, source, settings, tier, seen, [], {}, doubtful, looker, newcomers, watch)
         closer.pictures.update(seen.pictures)
-        levels = {track: usual(track) for track in tracks}
-        for t_s, sightings in seen.dense:
-            assign(sightings, t_s, levels, seen, closer, newcomers)
+        for t_s, met in seen.dense:
+            assign([face.with_steadiness(seen.steadiness(t_s)) for face in met], t_s, tracks, seen, closer, newcomers)
         strangers = dense_tracker()
         robbed = _return_strays(closer, strangers, looker, distances, 2.5 * tier.period_s)
         _join_dense(closer)
-        for track in tracks:
-            _compare_with_usual(track)
-        embed_missing([face for track in tracks for face in faces_to_embed(track)], looker.embed)
-        people = _people(tracks, distances)
-        for members in people:
-            _compare_with_usual(*members)
+        alone = scores_of([track] for track in tracks)
+        embed_missing([face for track in tracks for face in faces_to_embed(track, alone)], looker.embed)
+        people = _people(tracks, alone, distances)
+        scores = scores_of(people)
         again = [
             moment
             for members in people
-            if tier.dense_looks and not any(_shows_clean(track, closer) for track in members)
+            if tier.dense_looks and not _shows_clean(members, scores, closer)
             for moment in further_moments(
-                members, looked_at(members, tier, seen.shots), tier, seen.shots, _FURTHER_LOOKS
+                members, scores, looked_at(members, tier, seen.shots), tier, seen.shots, _FURTHER_LOOKS
             )
         ]
         late_strangers = dense_tracker()
         if again:
             again.sort(key=lambda moment: moment.t_s)
             # Faces of nobody looked for were met by the first look already: their tracks are let go.
-            more = look_closer(reader, source, settings, tier, seen, again, [], looker, dense_tracker(), watch)
+            baselines = {track: baseline_of(*members) for members in people for track in members}
+            baselines = {moment.track: baselines[moment.track] for moment in again}
+            more = look_closer(
+                reader, source, settings, tier, seen, again, baselines, [], looker, dense_tracker(), watch
+            )
             # Of frames that were looked at before, every face is known.
             known = {sighting.pts for _, sightings in seen.dense for sighting in sightings}
             more.dense = [(track, sighting) for track, sighting in more.dense if sighting.pts not in known]
             robbed += _return_strays(more, late_strangers, looker, distances, 2.5 * tier.period_s)
             _join_dense(more)
-            for members in people:
-                _compare_with_usual(*members)
+            scores = scores_of(people)
             closer.pictures.update(more.pictures)
         late = [
             track for tracker in (newcomers, strangers, late_strangers) for track in tracker.finish() if _counts(track)
@@ -205,8 +203,10 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
             # Some cut of the first pass was none, or another was: the scenes to show are others.
             wanted = wanted_of(glances, shots)
         at_once = tracks if tier.dense_looks == 0 else []
-        missing = [_best(track).pts for track in (*at_once, *late, *robbed)] + [target.pts for target in wanted]
-        missing += [pts for members in people for pts in _better_unseen(members, closer)]
+        scores |= scores_of([track] for track in late)
+        missing = [_best([track], scores).pts for track in (*at_once, *late, *robbed)]
+        missing += [target.pts for target in wanted]
+        missing += [pts for members in people for pts in _better_unseen(members, scores, closer)]
         fetch(reader, source, settings, seen, missing, closer, watch)
         tracks += late
     return _documents(plan, index, seen, closer, tracks, wanted, looker, distances, reader, watch)
@@ -250,50 +250,43 @@ def _join_dense(closer: Closer) -> None:
         for sighting in (sighting for owner, sighting in closer.dense if owner is track):
             before = by_pts.get(sighting.pts)
             if before is not None and not before.dense:
-                sighting.dense = False
-                sighting.embedding = before.embedding
+                sighting = dataclasses.replace(sighting, dense=False, embedding=before.embedding)
             by_pts[sighting.pts] = sighting
         track.sightings = [by_pts[pts] for pts in sorted(by_pts)]
 
 
 def _counts(newcomer: Track) -> bool:
     """Whether a face that only the dense look saw is one, rather than a false alarm."""
-    clean = all(map(is_clean, newcomer.sightings))
+    clean = all(face.absolute.is_clean for face in newcomer.sightings)
     return len(newcomer.sightings) >= (_CLEAN_NEWCOMER_SIGHTINGS if clean else _NEWCOMER_SIGHTINGS)
 
 
-def _compare_with_usual(*tracks: Track) -> None:
-    """Of one person."""
-    level = usual(*tracks)
-    for track in tracks:
-        for sighting in track.sightings:
-            compare(sighting, level)
+def _shows_clean(tracks: Sequence[Track], scores: Mapping[Sighting, Score], closer: Closer) -> bool:
+    """Whether a frame is kept in which the person's face is fit to be published."""
+    faces = [face for track in tracks for face in track.sightings]
+    return any(face.pts in closer.pictures and scores[face].is_clean for face in faces)
 
 
-def _shows_clean(track: Track, closer: Closer) -> bool:
-    """Whether a frame is kept in which the face is fit to be published."""
-    return any(sighting.pts in closer.pictures and is_clean(sighting) for sighting in track.sightings)
+def _better_unseen(tracks: Sequence[Track], scores: Mapping[Sighting, Score], closer: Closer) -> list[int]:
+    """PTS of the best face of one person if it is clearly better than all that are kept: while the looks went on, the
+    person's baseline was known less well."""
+    faces = [face for track in tracks for face in track.sightings]
+    best = _best(tracks, scores)
+    kept = max((scores[face].number for face in faces if face.pts in closer.pictures), default=0.0)
+    return [best.pts] if kept < _CLEARLY * scores[best].number else []
 
 
-def _better_unseen(tracks: Sequence[Track], closer: Closer) -> list[int]:
-    """PTS of the best face of one person if it is clearly better than all that are kept: while the looks went on, what
-    is usual for the person was known less well."""
-    sightings = [sighting for track in tracks for sighting in track.sightings]
-    best = max(sightings, key=lambda sighting: sighting.score)
-    kept = max((sighting.score for sighting in sightings if sighting.pts in closer.pictures), default=0.0)
-    return [best.pts] if kept < _CLEARLY * best.score else []
+def _best(tracks: Sequence[Track], scores: Mapping[Sighting, Score]) -> Sighting:
+    return max((face for track in tracks for face in track.sightings), key=lambda face: scores[face].number)
 
 
-def _best(track: Track) -> Sighting:
-    return max(track.sightings, key=lambda sighting: sighting.score)
-
-
-def _people(tracks: Sequence[Track], distances: Distances) -> list[list[Track]]:
+def _people(tracks: Sequence[Track], scores: Mapping[Sighting, Score], distances: Distances) -> list[list[Track]]:
     """Tracks surely of one person together: never in one frame, their mean faces nearer than `strict`."""
     groups: list[tuple[NDArray[np.float32], list[Track]]] = []
     seen_at = {track: {sighting.pts for sighting in track.sightings} for track in tracks}
     for track in tracks:
-        mean = np.sum([face.embedding * face.score for face in track.sightings if face.embedding is not None], axis=0)
+        embedded = [(face.embedding, scores[face].number) for face in track.sightings if face.embedding is not None]
+        mean = np.sum([embedding * number for embedding, number in embedded], axis=0)
         mean = mean / max(float(np.linalg.norm(mean)), 1e-9)
         for centre, members in groups:
             apart = not any(seen_at[track] & seen_at[other] for other in members)
@@ -319,13 +312,13 @@ def _documents(
 ) -> tuple[bytes, Detections, ChunkDocument]:
     glances = refined(seen.glances, closer)
     shots = Shots(glances, plan.settings)
-    embed_missing([face for track in tracks for face in faces_to_embed(track)], looker.embed)
+    alone = scores_of([track] for track in tracks)
+    embed_missing([face for track in tracks for face in faces_to_embed(track, alone)], looker.embed)
     minutes = (glances[-1].t_s - glances[0].t_s) / 60 if glances else 0.0
-    people = _people(tracks, distances)
+    people = _people(tracks, alone, distances)
     # Two frames a person at least, so that everybody has an alternative in short crowded videos too.
     limit = max(8, round(STAGED_PER_MINUTE * minutes), 2 * len(people))
-    best_first = [[sorted(track.sightings, key=lambda one: -one.score) for track in members] for members in people]
-    chosen = choose_staged(best_first, wanted, closer.pictures.keys(), limit)
+    chosen = choose_staged(people, scores_of(people), wanted, closer.pictures.keys(), limit)
     pictures: list[Picture] = [closer.pictures[pts] for pts in chosen]
     tar, staged = pack_pictures(pictures, shots)
     columns = _columns(tracks, glances, pictures, seen, looker.dimensions)
@@ -343,10 +336,6 @@ def _documents(
     return tar, columns, document
 
 
-def _flag_bits(sighting: Sighting) -> int:
-    return sum(1 << FACE_FLAGS.index(flag) for flag in flags(sighting.quality, sighting.brightness))
-
-
 def _columns(
     tracks: Sequence[Track], glances: Sequence[Glance], pictures: Sequence[Picture], seen: Scan, dimensions: int
 ) -> Detections:
@@ -357,20 +346,23 @@ def _columns(
     sightings = [sighting for sighting, _ in rows]
     place = {one.pts: number for number, one in enumerate(pictures)}
     embedded = [number for number, sighting in enumerate(sightings) if sighting.embedding is not None]
+    measures = measures_of(sightings)
 
     return Detections(
         pts=np.array([one.pts for one in sightings], np.int64),
         boxes=np.array([one.box for one in sightings], np.float32).reshape(-1, 4),
         landmarks=np.array([one.landmarks for one in sightings], np.float32).reshape(-1, 5, 2),
-        quality=np.array([one.quality for one in sightings], np.float32).reshape(-1, len(QUALITY_PARTS)),
-        scores=np.array([one.score for one in sightings], np.float32),
-        flags=np.array([_flag_bits(one) for one in sightings], np.uint16),
+        quality=measures.parts,
+        openings=measures.openings,
+        in_view=measures.in_view,
+        confidence=measures.confidence,
+        brightness=measures.brightness,
         tracks=np.array([number for _, number in rows], np.int32),
         staged=np.array([place.get(one.pts, -1) for one in sightings], np.int32),
         dense=np.array([one.dense for one in sightings], np.bool_),
         embedded=np.array(embedded, np.int32),
         embeddings=np.array([sightings[row].embedding for row in embedded], np.float32).reshape(-1, dimensions),
-        track_weak=np.array([not any(is_strong(one.quality) for one in track.sightings) for track in tracks], np.bool_),
+        track_weak=np.array([not is_strong(measures_of(track.sightings).parts).any() for track in tracks], np.bool_),
         scene_pts=np.array([one.pts for one in glances], np.int64),
         scene_scores=np.array([one.score for one in glances], np.float32),
         scene_luma=np.array([one.luma for one in glances], np.float32),

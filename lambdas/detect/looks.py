@@ -11,24 +11,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.contracts import QUALITY_PARTS, Settings, SourceFacts
+from lambdas.contracts import Settings, SourceFacts
 from lambdas.detect.expression import UNREAD, Expression, ExpressionReader, expression_reader
 from lambdas.detect.faces import Detector, Embedder, FacePart, detect_near, face_part
 from lambdas.detect.frames import Frame
-from lambdas.detect.quality import Usual, compare_with_usual, flags, quality_parts, score, usual_of
-from lambdas.detect.tracks import Sighting, Track
+from lambdas.detect.quality import quality_parts
+from lambdas.detect.tracks import Sighting
 
-_STEADY, _SIZE = QUALITY_PARTS.index("steady"), QUALITY_PARTS.index("size")
 _READABLE_PX = 24
 """Smaller faces have eyes of five pixels: open or not, they look the same."""
-
-_SURELY_OPEN, _SURELY_IN_VIEW = 0.23, 35.0
-"""Opening of the eyes and logit of a face in view from which it does not matter what is usual for the person. Of 624
-looks at spoilt and clean frames 79% of the clean ones pass and one of 418 spoilt ones does."""
-
-_NEARLY_BEST = 0.9
-"""Share of the best score a face could have at its size from which a closer look has nothing to find: over 70 such
-sightings of a film it added 0.006 on average and 0.07 at most."""
 
 _EASILY_FOUND_PX = 96.0
 """Shorter side of a face known to be there, in the detector's picture. At 64 the landmarks are coarser: with dlib's
@@ -128,7 +119,7 @@ class Looker:
         with self._watch.step("read"):
             expression = self._read(part, boxes[row])
         parts, brightness = quality_parts(
-            full, boxes[row], landmarks, confidence, others=others, steady=1.0, expression=expression, part=part
+            full, boxes[row], landmarks, confidence, others=others, expression=expression, part=part
         )
         crop = self._embedder.align(part.image, part.landmarks, boxes[row])
         return Sighting(
@@ -137,7 +128,6 @@ class Looker:
             boxes[row],
             landmarks,
             parts,
-            score(parts),
             crop,
             expression=expression,
             brightness=brightness,
@@ -151,41 +141,3 @@ class Looker:
         if self._reader is None:
             self._reader = expression_reader()
         return self._reader.read(part.image, part.landmarks)
-
-
-def settle(sighting: Sighting, steadiness: float) -> None:
-    """Sets how steady the moment is, known only once the frames around it were seen."""
-    sighting.quality[_STEADY] = steadiness
-    sighting.score = score(sighting.quality)
-
-
-def usual(*tracks: Track) -> Usual:
-    """How the face of one person, in all these tracks, mostly is."""
-    sightings = [sighting for track in tracks for sighting in track.sightings]
-    return usual_of([one.expression for one in sightings], [one.confidence for one in sightings])
-
-
-def compare(sighting: Sighting, with_usual: Usual) -> None:
-    """Marks a face down where it falls behind what is usual for the person: half closed eyes, a hand before it."""
-    compare_with_usual(sighting.quality, sighting.expression, sighting.confidence, with_usual)
-    sighting.score = score(sighting.quality)
-
-
-def is_clean(sighting: Sighting) -> bool:
-    """Whether nothing is known against publishing the face."""
-    return not flags(sighting.quality, sighting.brightness)
-
-
-def is_surely_clean(sighting: Sighting) -> bool:
-    """Whether the face is clean, whatever may turn out to be usual for the person."""
-    read = sighting.expression
-    return read.opening >= _SURELY_OPEN and read.in_view >= _SURELY_IN_VIEW and is_clean(sighting)
-
-
-def is_nearly_best(sighting: Sighting) -> bool:
-    """Whether the face is surely clean and hardly anything could be better about it but its size."""
-    if not is_surely_clean(sighting):
-        return False
-    best = np.ones_like(sighting.quality)
-    best[_SIZE] = sighting.quality[_SIZE]
-    return sighting.score >= _NEARLY_BEST * score(best)

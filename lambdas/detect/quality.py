@@ -1,71 +1,20 @@
-"""How fit for publishing a face is, part by part. Pure: pictures and landmarks in, numbers out."""
+"""How fit for publishing a face is by its picture alone, part by part. Pure: pictures and landmarks in, numbers out."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.contracts import FACE_FLAGS, QUALITY_PARTS
+from lambdas.contracts import QUALITY_PARTS
 from lambdas.detect.expression import Expression
 from lambdas.detect.faces import ARCFACE_TEMPLATE, FacePart, aligned_crop
 from lambdas.detect.scenes import sharpness
+from lambdas.scoring import confidence_part, eyes_open_part, in_view_part
 
 _SIZE = 112
-
-_WEIGHTS = {
-    "confidence": 1.0,
-    "frontal": 1.5,
-    "size": 0.8,
-    "sharpness": 2.0,
-    "exposure": 0.8,
-    "eyes_open": 1.2,
-    "inside": 1.5,
-    "unobstructed": 3.0,
-    "steady": 1.0,
-}
-"""Exponents of the parts in the score; what spoils a published still most weighs most."""
-_FLOOR = 0.05
-"""A part counts as at least this, so that one part alone can't make all bad faces equal."""
-
-WEAK = 0.4
-"""A part below this spoils a picture: it is flagged, and the score falls steeply."""
-_FLAG_OF_PART = {
-    "frontal": "side_face",
-    "sharpness": "blurry",
-    "eyes_open": "eyes_closed",
-    "inside": "cut_off",
-    "size": "too_small",
-    "unobstructed": "covered",
-    "steady": "in_transition",
-}
-_SPOILING = ("frontal", "sharpness", "exposure", "eyes_open", "inside", "unobstructed", "steady")
-"""Parts that, weak, cost a picture more than any difference between good ones: faces with closed eyes or in motion blur
-lose to any clean one."""
-_COST_OF_A_FLAW = 0.6
-"""Share of the score that a part at 0 takes away beyond its weight."""
-_DARK = 0.45
-"""A badly exposed face whose median brightness is below this is too dark, else too bright."""
-
-_OPENING = [0.09, 0.16, 0.21, 0.3], [0.0, WEAK, 0.75, 1.0]
-_OPENING_SHARE = [0.3, 0.55, 0.85], [0.0, WEAK, 1.0]
-"""Opening of the eyes, and its share of what is usual for the person, against the part. Eyes of 17 people filmed
-talking are closed below 0.13; narrow open ones begin at 0.18, and a person's own range is about 0.8 to 1.2."""
-_CONFIDENCE_SHARE = [0.8, 0.97], [0.2, 1.0]
-"""Detector's confidence as a share of what is usual for the person, against the part: 0.97 to 1.03 for clean faces,
-0.94 with the eyes painted over, 0.9 with a hand or mug before the mouth."""
-_IN_VIEW = [6.0, 20.0, 34.0, 50.0], [0.0, WEAK, 0.85, 1.0]
-_IN_VIEW_SHARE = [0.5, 0.7, 0.9, 1.0], [0.0, WEAK, 0.9, 1.0]
-"""Logit of a face in view, and its share of what is usual for the person, against the part. Of the same people it is
-35 to 65, and in 19 of 20 clean frames at least 85% of the person's usual; eyes painted over leave 45% of it, a hand or
-mug before the mouth 50%, a microphone 65 to 80%."""
-
-_STRONG = {"size": 0.24, "frontal": 0.2, "sharpness": 0.1, "steady": 0.3}
-"""Least parts of a strong face; size 0.24 is 40 pixels."""
 
 _ALONG = math.tan(math.radians(8))
 """An edge is taken to run along rows or columns up to this slope."""
@@ -82,14 +31,13 @@ def quality_parts(
     confidence: float,
     *,
     others: NDArray[np.float32],
-    steady: float,
     expression: Expression,
     part: FacePart | None = None,
 ) -> tuple[NDArray[np.float32], float]:
     """(len(QUALITY_PARTS),) each part from 0 (worst) to 1 (best), and the face's median brightness, 0 to 1.
 
     `image` (h, w, 3) BGR, `box` (4,) xyxy and `landmarks` (5, 2) in its pixels, `others` (k, 4) the boxes of the
-    other faces in it, `steady` 0 to 1 from the frame's neighbours, `part` its face_part where that is there already.
+    other faces in it, `part` its face_part where that is there already. `steady` is 1: the shot tells.
     """
     shown = part or FacePart(image, landmarks)
     crop = aligned_crop(shown.image, shown.landmarks, ARCFACE_TEMPLATE, _SIZE)
@@ -97,75 +45,19 @@ def quality_parts(
     levels = _levels(gray)
     middle = _level(levels, 0.5)
     height, width = image.shape[:2]
+    openings, in_view = np.array([expression.openings], np.float32), np.array([expression.in_view], np.float32)
     parts = {
         "confidence": confidence_part(confidence),
         "frontal": frontal_part(landmarks),
         "size": size_part(box),
         "sharpness": sharpness_part(gray) * unbroken_part(gray, _tilt(landmarks)),
         "exposure": _exposure_part(levels),
-        "eyes_open": eyes_open_part(expression.opening),
+        "eyes_open": float(eyes_open_part(openings)[0]),
         "inside": inside_part(box, width, height),
-        "unobstructed": min(unobstructed_part(box, others), in_view_part(expression.in_view)),
-        "steady": steady,
+        "unobstructed": min(unobstructed_part(box, others), float(in_view_part(in_view)[0])),
+        "steady": 1.0,
     }
     return np.array([min(1.0, max(0.0, parts[name])) for name in QUALITY_PARTS], np.float32), middle
-
-
-def score(parts: NDArray[np.float32]) -> float:
-    """The parts in one number, 0 to 1: their weighted geometric mean, so that one bad part can't be bought off, less
-    what each flaw costs."""
-    weights = np.array([_WEIGHTS[name] for name in QUALITY_PARTS])
-    mean = float(np.exp((np.log(np.maximum(parts, _FLOOR)) * weights).sum() / weights.sum()))
-    spoiling = parts[[QUALITY_PARTS.index(name) for name in _SPOILING]]
-    return mean * float(np.prod(1 - _COST_OF_A_FLAW * np.clip(1 - spoiling / WEAK, 0, 1)))
-
-
-@dataclass(frozen=True)
-class Usual:
-    """How one person's face mostly is while nothing spoils it."""
-
-    opening: float
-    in_view: float
-    """Both as in Expression."""
-    confidence: float
-    """The detector's."""
-
-
-def usual_of(expressions: Sequence[Expression], confidences: Sequence[float]) -> Usual:
-    """From at least one sighting of a person; both of one length.
-
-    What spoils a face only lowers the numbers, so a high percentile is taken: most of the sightings may be spoilt.
-    """
-    rows = [(one.opening, one.in_view, sure) for one, sure in zip(expressions, confidences, strict=True)]
-    opening, in_view, confidence = np.percentile(rows, 85, axis=0)
-    return Usual(float(opening), float(in_view), float(confidence))
-
-
-def compare_with_usual(parts: NDArray[np.float32], expression: Expression, confidence: float, usual: Usual) -> None:
-    """Lowers, in place, the parts that fall behind what is usual for this person."""
-    eyes, view, sure = (QUALITY_PARTS.index(name) for name in ("eyes_open", "unobstructed", "confidence"))
-    parts[eyes] = min(parts[eyes], eyes_open_part(expression.opening, usual.opening))
-    parts[view] = min(parts[view], in_view_part(expression.in_view, usual.in_view))
-    parts[sure] = min(parts[sure], float(np.interp(confidence / max(usual.confidence, 1e-6), *_CONFIDENCE_SHARE)))
-
-
-def flags(parts: NDArray[np.float32], brightness: float) -> list[str]:
-    """What a person would say is wrong with the face, of FACE_FLAGS and in their order; empty for a clean one."""
-    weak = {name for name, part in zip(QUALITY_PARTS, parts.tolist(), strict=True) if part < WEAK}
-    found = {flag for name, flag in _FLAG_OF_PART.items() if name in weak}
-    if "exposure" in weak:
-        found.add("too_dark" if brightness < _DARK else "too_bright")
-    return [flag for flag in FACE_FLAGS if flag in found]
-
-
-def is_strong(parts: NDArray[np.float32]) -> bool:
-    """Whether a face is good enough for its embedding to tell people apart: not small, blurred, profile or at a cut."""
-    return all(parts[QUALITY_PARTS.index(name)] >= least for name, least in _STRONG.items())
-
-
-def confidence_part(confidence: float) -> float:
-    """Detectors give clean faces 0.75 and more."""
-    return (confidence - 0.4) / 0.35
 
 
 def frontal_part(landmarks: NDArray[np.float32]) -> float:
@@ -251,21 +143,6 @@ def _exposure_part(levels: NDArray[np.uint8]) -> float:
     clipped = 1 - int(np.searchsorted(levels, 252)) / len(levels)
     contrast = min(1.0, (high - low) / 0.25)
     return bright * contrast * max(0.0, 1 - 3 * clipped)
-
-
-def eyes_open_part(opening: float, usual: float | None = None) -> float:
-    """1 for two open eyes, below WEAK closed; `usual` is what this person's eyes are open otherwise, if known.
-
-    Eyes differ by two between people, so half a blink of large eyes is as open as small eyes ever are.
-    """
-    part = float(np.interp(opening, *_OPENING))
-    return part if not usual else min(part, float(np.interp(opening / usual, *_OPENING_SHARE)))
-
-
-def in_view_part(in_view: float, usual: float | None = None) -> float:
-    """1 for a face in full view, below WEAK with something in front of it; `usual` is this person's own level."""
-    part = float(np.interp(in_view, *_IN_VIEW))
-    return part if not usual or usual <= 0 else min(part, float(np.interp(in_view / usual, *_IN_VIEW_SHARE)))
 
 
 def inside_part(box: NDArray[np.float32], width: int, height: int) -> float:

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from lambdas.contracts import Settings, SourceFacts
 from lambdas.detect.frames import ChunkReader, Frame, Outlook
-from lambdas.detect.looks import is_clean, is_nearly_best, is_surely_clean
-from lambdas.detect.quality import flags
+from lambdas.detect.provisional import is_nearly_best, is_surely_clean
 from lambdas.detect.scenes import SceneScorer, middle_reach_s
 from lambdas.detect.tracks import Sighting, best_pairs, overlaps
+from lambdas.scoring import named_flags
 
 SAME_PICTURE = 18.0
 """Content value (0 to 255) below which two frames show the same picture; cuts start at 27, heads that move give 3 to 8,
@@ -112,7 +112,7 @@ class _Look:
 
     def is_clean(self) -> bool:
         """Whether each face is fit to be published, as far as is known."""
-        return all(map(is_clean, self.sightings))
+        return all(face.absolute.is_clean for face in self.sightings)
 
     def is_surely_clean(self) -> bool:
         """Whether each face is, whatever may be usual for the person."""
@@ -135,9 +135,12 @@ class _Look:
         return all(any(map(is_surely_clean, pair)) for pair in self.pairs(other.sightings) or [])
 
     def equals(self, other: _Look) -> bool:
-        """Whether eyes are as open, and faces in view as much, in two looks that resemble one another."""
-        return all(
-            min(a, b) >= _AS_MUCH * max(a, b)
+        """Whether eyes are as open, and faces in view as much, in two looks that resemble one another.
+
+        Faces too small to be read don't differ.
+        """
+        return not any(
+            min(a, b) < _AS_MUCH * max(a, b)
             for first, second in self.pairs(other.sightings) or []
             for a, b in (
                 (first.expression.opening, second.expression.opening),
@@ -329,10 +332,10 @@ class Quiet:
         pairs = None if before is None else self._look.pairs(before.sightings)
         if pairs is None:
             self._looks = 1
-            self._clean_once = set(filter(is_clean, self._look.sightings))
+            self._clean_once = {face for face in self._look.sightings if face.absolute.is_clean}
         else:
             self._looks += 1
-            self._clean_once = {now for now, then in pairs if is_clean(now) or then in self._clean_once}
+            self._clean_once = {now for now, then in pairs if now.absolute.is_clean or then in self._clean_once}
 
     def _unchanged(self, frame: Frame, t_s: float) -> Verdict:
         """The same of a frame without a look, that shows the picture of the look before."""
@@ -419,7 +422,7 @@ class Quiet:
 def _is_spoilt(now: Sighting, then: Sighting) -> bool:
     """Whether a face has turned away or is hidden, blurred or dark since a look found it clean."""
     turned = now.expression.in_view < _STILL_IN_VIEW * then.expression.in_view
-    return turned or bool(set(flags(now.quality, now.brightness)) - {"eyes_closed"})
+    return turned or bool(set(named_flags(now.absolute.flags)) - {"eyes_closed"})
 
 
 def difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:

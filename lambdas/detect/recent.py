@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from lambdas.contracts import ScanTier, Settings, SourceFacts
 from lambdas.detect.blends import Blends
 from lambdas.detect.frames import Frame
-from lambdas.detect.looks import Looker, Stopwatch, compare, is_clean, is_nearly_best, settle, usual
+from lambdas.detect.looks import Looker, Stopwatch
 from lambdas.detect.pictures import Picture, picture
+from lambdas.detect.provisional import baseline_of, best_first, is_nearly_best, scores_against
 from lambdas.detect.scenes import Glance, steadiness
 from lambdas.detect.tracks import Sighting, Track, best_pairs, nearness, overlaps
+from lambdas.scoring import Baseline
 
 _AT_HAND_BYTES = 112 * 2**20
 """Decoded frames kept for looking back: 37 of 1080p, which are 4.5 s."""
@@ -37,12 +39,13 @@ class _Face:
     """One face of the running shot."""
 
     track: Track
+    """Its faces are replaced by what is known of their steadiness once their surroundings are decoded."""
     stays_s: float = -math.inf
     """Until when it is taken to be there without a look."""
     waiting: list[Sighting] = field(default_factory=list)
     """Of looks whose surroundings are not all decoded yet."""
-    looked: list[tuple[float, float]] = field(default_factory=list)
-    """Seconds and score of the moments looked at closely."""
+    looked: list[Sighting] = field(default_factory=list)
+    """The best face of each moment looked at closely."""
     is_known_at_best: bool = False
     """Whether a moment as good as can be was looked at closely."""
 
@@ -52,7 +55,11 @@ class _Moment:
     face: _Face
     low_s: float
     high_s: float
+    baseline: Baseline
+    """The face's, by what is known of it now."""
     best: Sighting
+    score: float
+    """Of the best face."""
     frame: Frame
 
 
@@ -164,7 +171,7 @@ class Recent:
                 if here and frame.pts not in self._seen:
                     self._look(frame, t_s, here, steady.at(t_s))
             for moment in moments:
-                moment.face.looked.append((moment.best.t_s, moment.best.score))
+                moment.face.looked.append(moment.best)
                 if moment.best.pts not in self.pictures:
                     with self._watch.step("stage"):
                         self.pictures[moment.best.pts] = picture(
@@ -187,28 +194,28 @@ class Recent:
             if not mine:
                 continue
             face.waiting = [one for one in face.waiting if one.t_s > until_s]
-            level = usual(face.track)
-            for sighting in mine:
-                settle(sighting, steady.at(sighting.t_s))
-                compare(sighting, level)
-            mine.sort(key=lambda one: -one.score)
-            times = [t_s for t_s, _ in face.looked]
-            scores = sorted((score for _, score in face.looked), reverse=True)[: self._tier.dense_looks]
+            settled = {one: one.with_steadiness(steady.at(one.t_s)) for one in mine}
+            face.track.sightings = [settled.get(one, one) for one in face.track.sightings]
+            baseline = baseline_of(face.track)
+            scores = scores_against(baseline, [*face.track.sightings, *face.looked])
+            times = [one.t_s for one in face.looked]
+            reached = [scores[one].number for one in best_first(face.looked, scores)][: self._tier.dense_looks]
             chosen: list[Sighting] = []
             for apart_s in (2 * radius_s + self._tier.period_s, 2 * radius_s):
-                for sighting in mine:
-                    full = len(scores) + len(chosen) >= self._tier.dense_looks
-                    if full and (not scores or sighting.score < _BETTER * scores[-1]):
+                for sighting in best_first(settled.values(), scores):
+                    full = len(reached) + len(chosen) >= self._tier.dense_looks
+                    if full and (not reached or scores[sighting].number < _BETTER * reached[-1]):
                         break
                     if all(abs(sighting.t_s - t_s) >= max(apart_s, 1e-3) - 1e-6 for t_s in times):
                         chosen.append(sighting)
                         times.append(sighting.t_s)
                         if full:
-                            scores.pop()
+                            reached.pop()
             for sighting in chosen:
                 if sighting.pts in frames:
                     low_s, high_s = sighting.t_s - radius_s, sighting.t_s + radius_s
-                    found.append(_Moment(face, low_s, high_s, sighting, frames[sighting.pts]))
+                    number, frame = scores[sighting].number, frames[sighting.pts]
+                    found.append(_Moment(face, low_s, high_s, baseline, sighting, number, frame))
         return found
 
     def _look(self, frame: Frame, t_s: float, moments: Sequence[_Moment], steadiness: float) -> None:
@@ -222,12 +229,12 @@ class Recent:
         self.sightings.append((t_s, met))
         overlap = overlaps(expected, np.stack([one.box for one in met]))
         for row, column in best_pairs(overlap, _SAME_FACE_OVERLAP):
-            sighting = met[column]
-            settle(sighting, steadiness)
-            compare(sighting, usual(faces[row].track))
+            sighting = met[column].with_steadiness(steadiness)
             for moment in moments:
-                if moment.face is faces[row] and sighting.score > moment.best.score:
-                    moment.best, moment.frame = sighting, frame
+                if moment.face is faces[row]:
+                    number = scores_against(moment.baseline, [sighting])[sighting].number
+                    if number > moment.score:
+                        moment.best, moment.score, moment.frame = sighting, number, frame
 
     def _may_gain(self, moment: _Moment) -> bool:
         """Whether a close look may find something better, or that the moment is not as good as it seems.
@@ -238,8 +245,10 @@ class Recent:
         face = moment.face
         if not is_nearly_best(moment.best):
             return True
-        if len(face.track.sightings) >= self._fewest_clean and all(map(is_clean, face.track.sightings)):
-            return False
+        if len(face.track.sightings) >= self._fewest_clean:
+            scores = scores_against(moment.baseline, face.track.sightings)
+            if all(score.is_clean for score in scores.values()):
+                return False
         if face.is_known_at_best:
             return False
         face.is_known_at_best = True

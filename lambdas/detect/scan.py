@@ -15,7 +15,7 @@ from lambdas.detect.blends import Blends, sliver
 from lambdas.detect.candidates import DOUBTFUL_SHARE
 from lambdas.detect.frames import ChunkReader, Frame
 from lambdas.detect.held import Held
-from lambdas.detect.looks import Looker, Stopwatch, settle
+from lambdas.detect.looks import Looker, Stopwatch
 from lambdas.detect.pictures import Picture
 from lambdas.detect.quiet import Quiet, Verdict
 from lambdas.detect.recent import Recent
@@ -80,6 +80,10 @@ class Scan:
     first_frame: NDArray[np.uint8]
     """(h, GLANCE_WIDTH, 3) the chunk's first decoded frame; h is 0 if there is none."""
     last_frame: NDArray[np.uint8]
+
+    def steadiness(self, t_s: float) -> float:
+        """How steady a moment is: 1 where little moves, 0 at a cut and within a cross-fade."""
+        return min(self.shots.steadiness(t_s), self.blends.clearness(t_s))
 
     def likely_glances(self) -> list[Glance]:
         """The glances, and for moments passed over what they most likely look like, ascending."""
@@ -233,9 +237,10 @@ def scan(
     recent.cut()
     shots = Shots(glances, settings)
     blends = Blends([one.t_s for one in glances], slivers)
-    for t_s, met in faces:
-        for sighting in met:
-            settle(sighting, min(shots.steadiness(t_s), blends.clearness(t_s)))
+    steady = [
+        (t_s, [face.with_steadiness(min(shots.steadiness(t_s), blends.clearness(t_s))) for face in met])
+        for t_s, met in faces
+    ]
     nothing = np.zeros((0, GLANCE_WIDTH, 3), np.uint8)
     first, last = ends if ends else (nothing, nothing)
     skipped = len(glances) + corrupt < (reader.frame_count or 0)
@@ -243,7 +248,7 @@ def scan(
     return Scan(
         glances,
         keyframes,
-        faces,
+        steady,
         stays,
         exact,
         shots,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.contracts import Distances
+from lambdas.contracts import QUALITY_PARTS, Distances
 from lambdas.detect.expression import UNREAD, Expression
+from lambdas.scoring import Measures, Score, score
 
 Crops = Sequence[NDArray[np.uint8]]
 Embed = Callable[[Crops], NDArray[np.float32]]
@@ -21,13 +24,14 @@ SURE_ALIKE = 0.93
 """Correlation of two aligned faces from which they are one face in one light without asking the embedder. Of faces of
 one shot it passes 70% a tenth of a second apart and 45% a second apart, of 14,546 pairs of strangers less than 0.1%,
 most of them in the dark."""
+_STEADY = QUALITY_PARTS.index("steady")
 FACES_PER_TRACK = 5
 """Embedded faces of a track: its best, spread over its time."""
 
 
 @dataclass(eq=False)
 class Sighting:
-    """One face in one frame."""
+    """One face in one frame, as it was measured; only the embedding is added, when someone needs it."""
 
     pts: int
     t_s: float
@@ -36,8 +40,7 @@ class Sighting:
     landmarks: NDArray[np.float32]
     """(5, 2) pixels."""
     quality: NDArray[np.float32]
-    """(len(QUALITY_PARTS),) each 0 to 1."""
-    score: float
+    """(len(QUALITY_PARTS),) each 0 to 1, by the picture alone; `steady` is 1 until the shot is known."""
     crop: NDArray[np.uint8]
     """(s, s, 3) BGR, aligned for the embedder."""
     expression: Expression = UNREAD
@@ -48,6 +51,17 @@ class Sighting:
     dense: bool = False
     embedding: NDArray[np.float32] | None = None
     """(d,) L2-normed, None until someone needed it."""
+
+    @cached_property
+    def absolute(self) -> Score:
+        """The score by what was measured alone, whoever the person is."""
+        return next(iter(score(measures_of([self]))))
+
+    def with_steadiness(self, steadiness: float) -> Sighting:
+        """The same face, now that the frames around it are known: how steady the moment is, 0 to 1."""
+        quality = self.quality.copy()
+        quality[_STEADY] = steadiness
+        return dataclasses.replace(self, quality=quality)
 
 
 @dataclass(eq=False)
@@ -80,6 +94,17 @@ class Track:
         times = [sighting.t_s for sighting in self.sightings]
         boxes = np.stack([sighting.box for sighting in self.sightings])
         return np.array([np.interp(t_s, times, boxes[:, side]) for side in range(4)], np.float32)
+
+
+def measures_of(sightings: Sequence[Sighting]) -> Measures:
+    """What was measured of them, side by side."""
+    return Measures(
+        np.array([one.quality for one in sightings], np.float32).reshape(-1, len(QUALITY_PARTS)),
+        np.array([one.expression.openings for one in sightings], np.float32).reshape(-1, 2),
+        np.array([one.expression.in_view for one in sightings], np.float32),
+        np.array([one.confidence for one in sightings], np.float32),
+        np.array([one.brightness for one in sightings], np.float32),
+    )
 
 
 def overlaps(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -267,12 +292,15 @@ def embed_missing(sightings: Sequence[Sighting], embed: Embed) -> None:
             sighting.embedding = embedding
 
 
-def faces_to_embed(track: Track, count: int = FACES_PER_TRACK) -> list[Sighting]:
-    """A track's best sightings, at least half their even spacing apart, in time order; never empty."""
-    apart_s = (track.end_s - track.start_s) / (2 * count)
+def faces_to_embed(track: Track, scores: Mapping[Sighting, Score] | None = None) -> list[Sighting]:
+    """A track's best sightings, at least half their even spacing apart, in time order; never empty.
+
+    Best by `scores`, or by what was measured alone.
+    """
+    apart_s = (track.end_s - track.start_s) / (2 * FACES_PER_TRACK)
     chosen: list[Sighting] = []
-    for sighting in sorted(track.sightings, key=lambda one: -one.score):
-        if len(chosen) == count:
+    for sighting in sorted(track.sightings, key=lambda one: -(scores[one] if scores else one.absolute).number):
+        if len(chosen) == FACES_PER_TRACK:
             break
         if all(abs(sighting.t_s - other.t_s) >= apart_s for other in chosen):
             chosen.append(sighting)

@@ -16,11 +16,11 @@ def one_person(staging: DirectoryStaging) -> tuple[Footage, Presence]:
     """Ten seconds of one face, staged every other second from the first on; the best is the second one, at 3 s."""
     plan = Video(10, [Appearance(faces_of(0, 1)[0], 0, 10)], staged_every_s=2.0).write(staging)
     footage = read_footage(plan, staging)
-    (columns,) = footage.detections
-    columns.quality[:] = 1.0
-    columns.scores[:] = 0.8
-    rows = np.flatnonzero(columns.staged >= 0)
-    columns.scores[rows[1]] = 0.9
+    (scores,) = footage.scores
+    scores.parts[:] = 1.0
+    scores.numbers[:] = 0.8
+    rows = np.flatnonzero(footage.detections[0].staged >= 0)
+    scores.numbers[rows[1]] = 0.9
     return footage, Presence(0, [(0, int(row)) for row in rows], len(rows), [], 10.0, 0.0)
 
 
@@ -35,13 +35,13 @@ def test_alternatives_are_other_moments(staging: DirectoryStaging) -> None:
 
 def test_no_alternative_may_have_closed_eyes_or_a_hand_before_the_face(staging: DirectoryStaging) -> None:
     footage, presence = one_person(staging)
-    quality = footage.detections[0].quality
+    parts = footage.scores[0].parts
     for (_, row), part in zip(presence.sightings[2:], ("eyes_open", "unobstructed", "eyes_open"), strict=False):
-        quality[row, QUALITY_PARTS.index(part)] = BEYOND_DOUBT - 0.01
+        parts[row, QUALITY_PARTS.index(part)] = BEYOND_DOUBT - 0.01
     assert times(footage, presence) == [3, 1]
     # Nobody is asked for wider eyes than the best frame has.
-    quality[:, QUALITY_PARTS.index("eyes_open")] = 0.5
-    quality[:, QUALITY_PARTS.index("unobstructed")] = 0.5
+    parts[:, QUALITY_PARTS.index("eyes_open")] = 0.5
+    parts[:, QUALITY_PARTS.index("unobstructed")] = 0.5
     assert times(footage, presence) == [3, 1, 5, 7]
 
 

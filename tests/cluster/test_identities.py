@@ -125,9 +125,9 @@ def test_a_track_is_unclear_without_a_face_both_frontal_and_good() -> None:
     faces = faces_of(16, 3)
     video = Video(10, [Appearance(face, 0, 5, left=180 * place) for place, face in enumerate(faces)])
     columns = video.detect(Chunk(index=0, start_pts=-OPEN_END, end_pts=OPEN_END, decode_from_pts=0))[1]
-    columns.quality[:], columns.scores[:] = 0.9, 0.9
+    columns.quality[:] = 0.9
     columns.quality[columns.tracks == 0, QUALITY_PARTS.index("frontal")] = 0.3
-    columns.scores[columns.tracks == 1] = 0.2
+    columns.quality[columns.tracks == 1, QUALITY_PARTS.index("sharpness")] = 0.01
     assert gather_tracks([columns]).unclear.tolist() == [True, True, False]
 
 

@@ -10,9 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from lambdas.contracts import OPEN_END, QUALITY_PARTS, Chunk, ScanTier, Settings, SourceFacts
-from lambdas.detect.candidates import choose_staged, doubtful_spans, further_moments, moments, nearest_good, targets
+from lambdas.detect.candidates import choose_staged, doubtful_spans, further_moments, looked_at, nearest_good, targets
 from lambdas.detect.scenes import Glance, Shots
 from lambdas.detect.tracks import Sighting, Track
+from lambdas.scoring import Score
 from lambdas.shots import LAYOUT_CELLS
 
 SOURCE = SourceFacts(
@@ -63,11 +64,20 @@ def chunk(index: int = 0, fallback: list[int] | None = None) -> Chunk:
 
 
 def sighting(t_s: float, score: float) -> Sighting:
-    parts = np.ones(len(QUALITY_PARTS), np.float32)
+    parts = np.full(len(QUALITY_PARTS), score, np.float32)
     box = np.array([0, 0, 10, 10], np.float32)
-    return Sighting(
-        round(t_s * 10), t_s, box, np.zeros((5, 2), np.float32), parts, score, np.zeros((1, 1, 3), np.uint8)
-    )
+    return Sighting(round(t_s * 10), t_s, box, np.zeros((5, 2), np.float32), parts, np.zeros((1, 1, 3), np.uint8))
+
+
+def absolute(*tracks: Track) -> dict[Sighting, Score]:
+    return {one: one.absolute for track in tracks for one in track.sightings}
+
+
+def staged(people: list[list[Track]], limit: int) -> list[int]:
+    """What is staged of these people where every frame is at hand and nothing else is wanted."""
+    tracks = [track for tracks in people for track in tracks]
+    available = {one.pts for track in tracks for one in track.sightings}
+    return choose_staged(people, absolute(*tracks), [], available, limit)
 
 
 def test_a_chunk_without_frames_wants_nothing() -> None:
@@ -124,64 +134,51 @@ def test_only_spans_with_a_large_change_are_decoded_fully() -> None:
     assert doubtful_spans([], 27.0, True) == []
 
 
-def test_moments_of_a_track_stay_inside_its_shot_and_apart() -> None:
-    seen = glances(300, cuts=(100,))
-    track = Track([sighting(10 + second, 0.5 + second / 100) for second in range(10)])
-    found = moments([track], ScanTier(), Shots(seen, Settings()))
-    assert len(found) == 3
-    assert all(moment.low_s >= 10 for moment in found)
-    assert np.diff([moment.t_s for moment in found]).min() >= 2
-
-
-def test_a_short_track_is_looked_at_all_along() -> None:
-    seen = glances(40)
-    track = Track([sighting(t_s, 0.5 + t_s / 10) for t_s in (0.0, 1.0, 2.0, 3.0)])
-    found = moments([track], ScanTier(), Shots(seen, Settings()))
-    assert [moment.t_s for moment in found] == [1.0, 2.0, 3.0]
-
-
 def test_further_moments_lie_where_nobody_looked_and_never_overlap() -> None:
-    shots = Shots(glances(200), Settings())
+    shots = Shots(glances(200, cuts=(100,)), Settings())
     track = Track([sighting(float(t_s), 1 - t_s / 100) for t_s in range(20)])
-    first = moments([track], ScanTier(), shots)
-    more = further_moments([track], first, ScanTier(), shots, 6)
+    close = [dataclasses.replace(sighting(t_s, 0.1), dense=True) for t_s in (0.1, 2.1, 3.9)]
+    track.sightings = sorted([*track.sightings, *close], key=lambda one: one.t_s)
+    first = looked_at([track], ScanTier(), shots)
+    assert [moment.t_s for moment in first] == [0.0, 2.0, 4.0]
+    more = further_moments([track], absolute(track), first, ScanTier(), shots, 6)
     assert [moment.t_s for moment in more] == [1.0, 3.0, 5.0, 6.0, 7.0, 8.0]
     spans = sorted((moment.low_s, moment.high_s) for moment in (*first, *more))
     assert all(before[1] <= after[0] + 1e-9 for before, after in itertools.pairwise(spans))
-    assert further_moments([], first, ScanTier(), shots, 6) == []
-    assert further_moments([track], [*first, *more], ScanTier(), shots, 0) == []
+    assert further_moments([], {}, first, ScanTier(), shots, 6) == []
+    assert further_moments([track], absolute(track), [*first, *more], ScanTier(), shots, 0) == []
+
+
+def test_moments_stay_inside_their_shot() -> None:
+    shots = Shots(glances(300, cuts=(100,)), Settings())
+    track = Track([sighting(10 + second, 0.5 + second / 100) for second in range(10)])
+    found = further_moments([track], absolute(track), [], ScanTier(), shots, 20)
+    assert [moment.low_s for moment in found][:2] == [10.0, 10.5]
 
 
 def test_everybody_keeps_a_frame_even_beyond_the_limit() -> None:
-    people = [[[sighting(second, 0.9)]] for second in range(20)]
-    available = {sighting.pts for tracks in people for track in tracks for sighting in track}
-    assert choose_staged(people, [], available, limit=8) == sorted(available)
+    people = [[Track([sighting(second, 0.9)])] for second in range(20)]
+    assert staged(people, limit=8) == [10 * second for second in range(20)]
 
 
 def test_nobody_and_nothing_wanted_stages_nothing() -> None:
-    assert choose_staged([], [], set(), limit=8) == []
+    assert staged([], limit=8) == []
 
 
 def test_everybody_keeps_three_further_moments_before_anybody_more() -> None:
-    people = [[[sighting(8 * person + second, 0.9 - second / 100) for second in range(8)]] for person in range(6)]
-    available = {one.pts for tracks in people for track in tracks for one in track}
-    kept = choose_staged(people, [], available, limit=8)
-    assert [sum(one.pts in kept for one in track) for tracks in people for track in tracks] == [4] * 6
+    tracks = [Track([sighting(8 * person + second, 0.9 - second / 100) for second in range(8)]) for person in range(6)]
+    kept = staged([[track] for track in tracks], limit=8)
+    assert [sum(one.pts in kept for one in track.sightings) for track in tracks] == [4] * 6
 
 
 def test_further_moments_come_from_another_presence_first_and_are_worth_showing() -> None:
-    first = [sighting(0, 0.9), sighting(2, 0.85)]
-    later = [sighting(20, 0.8), sighting(20.5, 0.79), sighting(24, 0.3)]
-    available = {one.pts for one in (*first, *later)}
-    kept = choose_staged([[first, later]], [], available, limit=0)
-    assert kept == []
-    kept = choose_staged([[first, later]], [], available, limit=1)
-    assert kept == [0, 20, 200]
+    first = Track([sighting(0, 0.9), sighting(2, 0.85)])
+    later = Track([sighting(20, 0.8), sighting(20.5, 0.79), sighting(24, 0.3)])
+    assert staged([[first, later]], limit=0) == []
+    assert staged([[first, later]], limit=1) == [0, 20, 200]
 
 
 def test_a_crowd_is_limited_to_three_times_the_usual() -> None:
-    people = [[[sighting(second / 10, second / 1000)]] for second in range(500)]
-    available = {one.pts for tracks in people for track in tracks for one in track}
-    kept = choose_staged(people, [], available, limit=20)
+    kept = staged([[Track([sighting(second / 10, second / 1000)])] for second in range(500)], limit=20)
     assert len(kept) == 60
     assert min(kept) == 440  # the best faces

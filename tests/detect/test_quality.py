@@ -9,24 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lambdas.contracts import FACE_FLAGS, QUALITY_PARTS
-from lambdas.detect.expression import Expression, expression_reader
+from lambdas.contracts import QUALITY_PARTS
+from lambdas.detect.expression import expression_reader
 from lambdas.detect.faces import FaceDetections
 from lambdas.detect.packs import load_pack
-from lambdas.detect.quality import (
-    WEAK,
-    Usual,
-    compare_with_usual,
-    eyes_open_part,
-    flags,
-    frontal_part,
-    inside_part,
-    is_strong,
-    quality_parts,
-    score,
-    size_part,
-    usual_of,
-)
+from lambdas.detect.quality import frontal_part, inside_part, quality_parts, size_part
+from lambdas.scoring import is_strong, numbers_of
 from talent_frames.packs import resolve_pack
 
 NOBODY = np.zeros((0, 4), np.float32)
@@ -54,10 +42,14 @@ def parts_of(
         faces.landmarks[row],
         float(faces.confidence[row]),
         others=others,
-        steady=1.0,
         expression=expression,
     )
     return dict(zip(QUALITY_PARTS, parts.tolist(), strict=True))
+
+
+def number(parts: dict[str, float]) -> float:
+    """The score of a face with these parts."""
+    return float(numbers_of(np.array([list(parts.values())], np.float32))[0])
 
 
 def test_clean_portraits_score_well_in_every_part(six_people: NDArray[np.uint8], faces: FaceDetections) -> None:
@@ -68,7 +60,7 @@ def test_clean_portraits_score_well_in_every_part(six_people: NDArray[np.uint8],
 
 def test_only_the_face_in_half_profile_is_weak(six_people: NDArray[np.uint8], faces: FaceDetections) -> None:
     parts = [parts_of(six_people, faces, row) for row in range(6)]
-    weak = [row for row in range(6) if not is_strong(np.array(list(parts[row].values()), np.float32))]
+    weak = [row for row in range(6) if not is_strong(np.array([list(parts[row].values())], np.float32))[0]]
     assert weak == [min(range(6), key=lambda row: parts[row]["frontal"])]
 
 
@@ -88,7 +80,7 @@ def test_each_spoilt_face_loses_in_its_own_part_and_in_the_score(
     for name, image in spoilt.items():
         worse = parts_of(np.asarray(image, np.uint8), faces, row, read_in=six_people)
         assert worse[name] < clean[name] - 0.2, (name, clean, worse)
-        assert score(np.array(list(worse.values()))) < score(np.array(list(clean.values()))) - 0.03
+        assert number(worse) < number(clean) - 0.03
     assert parts_of(spoilt_by_motion, faces, row)["sharpness"] < clean["sharpness"] - 0.1
 
 
@@ -102,14 +94,7 @@ def test_painted_over_eyes_do_not_pass_for_open(six_people: NDArray[np.uint8], f
         cv2.ellipse(painted, (int(x), int(y)), (int(0.32 * span), int(0.2 * span)), 0, 0, 360, below, -1)
     clean, spoilt = (parts_of(image, faces, row) for image in (six_people, painted))
     assert min(spoilt["eyes_open"], spoilt["unobstructed"]) < min(clean["eyes_open"], clean["unobstructed"]) - 0.1
-    assert score(np.array(list(spoilt.values()))) < score(np.array(list(clean.values()))) - 0.03
-
-
-def test_eyes_half_as_open_as_usual_count_as_shut_whatever_their_size() -> None:
-    assert eyes_open_part(0.3) == eyes_open_part(0.3, usual=0.3) == 1
-    assert eyes_open_part(0.05) < WEAK
-    assert eyes_open_part(0.16) >= WEAK
-    assert eyes_open_part(0.16, usual=0.32) < WEAK
+    assert number(spoilt) < number(clean) - 0.03
 
 
 def test_a_covered_face_loses_to_itself_alone(six_people: NDArray[np.uint8], faces: FaceDetections) -> None:
@@ -146,44 +131,6 @@ def test_turning_the_head_lowers_frontal_steadily() -> None:
 
 def test_landmarks_in_one_point_are_no_face_to_publish() -> None:
     assert frontal_part(np.full((5, 2), 7, np.float32)) == 0
-
-
-def test_the_score_is_ruled_by_the_worst_part() -> None:
-    good = np.full(len(QUALITY_PARTS), 0.95, np.float32)
-    one_bad = good.copy()
-    one_bad[QUALITY_PARTS.index("frontal")] = 0
-    assert score(good) == pytest.approx(0.95)
-    assert score(one_bad) < 0.65
-    assert score(np.zeros(len(QUALITY_PARTS), np.float32)) < 0.001
-
-
-def test_any_flaw_costs_more_than_a_far_smaller_and_softer_face() -> None:
-    modest = np.full(len(QUALITY_PARTS), 0.55, np.float32)
-    for name in ("frontal", "sharpness", "exposure", "eyes_open", "inside", "unobstructed", "steady"):
-        spoilt = np.ones(len(QUALITY_PARTS), np.float32)
-        spoilt[QUALITY_PARTS.index(name)] = 0
-        assert score(spoilt) < score(modest)
-
-
-def test_every_weak_part_has_its_flag() -> None:
-    clean = np.full(len(QUALITY_PARTS), WEAK, np.float32)
-    assert flags(clean, 0.5) == []
-    bad = np.zeros(len(QUALITY_PARTS), np.float32)
-    assert flags(bad, 0.1) == [flag for flag in FACE_FLAGS if flag != "too_bright"]
-    assert flags(bad, 0.9) == [flag for flag in FACE_FLAGS if flag != "too_dark"]
-
-
-def test_a_person_is_compared_with_the_own_usual_face() -> None:
-    usual = usual_of([Expression(0.3, 45)] * 2 + [Expression(0.05, 20)] * 5, [0.88] * 2 + [0.7] * 5)
-    assert usual == Usual(pytest.approx(0.3), pytest.approx(45), pytest.approx(0.88))  # type: ignore[arg-type]
-    as_ever, blinks, hidden = (np.ones(len(QUALITY_PARTS), np.float32) for _ in range(3))
-    compare_with_usual(as_ever, Expression(0.28, 44), 0.87, usual)
-    compare_with_usual(blinks, Expression(0.14, 44), 0.87, usual)
-    compare_with_usual(hidden, Expression(0.28, 24), 0.78, usual)
-    assert flags(as_ever, 0.5) == []
-    assert flags(blinks, 0.5) == ["eyes_closed"]
-    assert flags(hidden, 0.5) == ["covered"]
-    assert score(as_ever) > max(score(blinks), score(hidden)) + 0.05
 
 
 def test_blocks_of_compression_are_not_taken_for_detail(six_people: NDArray[np.uint8], faces: FaceDetections) -> None:

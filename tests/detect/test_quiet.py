@@ -26,8 +26,8 @@ from tests.clips import make_clip
 from tests.detect.test_frames import facts
 
 SMALL = np.full((144, 256, 3), 90, np.uint8)
-OPEN_EYES = Expression(opening=0.28, in_view=50.0)
-NARROW_EYES = Expression(opening=0.2, in_view=50.0)
+OPEN_EYES = Expression(openings=(0.28, 0.28), in_view=50.0)
+NARROW_EYES = Expression(openings=(0.2, 0.2), in_view=50.0)
 
 
 class Packets:
@@ -66,12 +66,15 @@ def quiet(
     return followed
 
 
-def face(expression: Expression = OPEN_EYES, *, x: float = 100, eyes_open: float = 1.0, score: float = 0.8) -> Sighting:
-    parts = np.ones(len(QUALITY_PARTS), np.float32)
-    parts[QUALITY_PARTS.index("eyes_open")] = eyes_open
+def face(
+    expression: Expression = OPEN_EYES, *, x: float = 100, eyes_open: float | None = None, score: float = 0.8
+) -> Sighting:
+    parts = np.full(len(QUALITY_PARTS), score, np.float32)
+    if eyes_open is not None:
+        parts[QUALITY_PARTS.index("eyes_open")] = eyes_open
     box = np.array([x, 100, x + 200, 300], np.float32)
     crop = np.zeros((4, 4, 3), np.uint8)
-    return Sighting(0, 0.0, box, np.zeros((5, 2), np.float32), parts, score, crop, expression=expression)
+    return Sighting(0, 0.0, box, np.zeros((5, 2), np.float32), parts, crop, expression=expression)
 
 
 def look(followed: Quiet, number: int, *faces: Sighting) -> str:
@@ -166,7 +169,7 @@ def test_somebody_else_at_a_keyframe_where_the_encoder_puts_cuts_is_another_shot
 
 
 def test_who_turned_away_meanwhile_is_followed_unless_the_face_is_known_again(clip: Path) -> None:
-    away = face(Expression(opening=0.28, in_view=20.0))
+    away = face(Expression(openings=(0.28, 0.28), in_view=20.0))
     assert resume(quiet(clip, Packets(gop=100), same_face=False), away, value=5.0) == "change, often"
     assert resume(quiet(clip, Packets(gop=100)), away, value=5.0) == "same shot"
 

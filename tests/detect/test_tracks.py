@@ -30,8 +30,8 @@ def embed(crops: object) -> np.ndarray:
 def sighting(t_s: float, x: float, person: int = 0, *, score: float = 0.5, side: float = 100) -> Sighting:
     box = np.array([x, 100, x + side, 100 + side], np.float32)
     crop = np.full((4, 4, 3), person, np.uint8)
-    parts = np.ones(len(QUALITY_PARTS), np.float32)
-    return Sighting(round(t_s * 1000), t_s, box, np.zeros((5, 2), np.float32), parts, score, crop)
+    parts = np.full(len(QUALITY_PARTS), score, np.float32)
+    return Sighting(round(t_s * 1000), t_s, box, np.zeros((5, 2), np.float32), parts, crop)
 
 
 def tracker() -> Tracker:
