@@ -23,7 +23,7 @@ STAGES = ("split", "detect", "cluster", "publish")
 
 SHARED_MODULES = ("__init__", "contracts", "errors", "staging", "door")
 VIDEO_READERS = ("split", "detect")
-"""These read the video itself, by lambdas/video.py."""
+"""These read the video itself, by lambdas/video.py and lambdas/web.py."""
 SHOT_STAGES = ("detect", "cluster")
 """These look for scene changes and score faces, by lambdas/shots.py and lambdas/scoring.py."""
 PACK_MAKERS = ("talent_frames/packs.py", "talent_frames/dlib_resnet.py")
@@ -112,7 +112,7 @@ def image(name: str, target: str, settings: DeploymentSettings, pack: ChosenPack
 
 def shared_modules(name: str) -> tuple[str, ...]:
     """The modules of lambdas/ that this stage's image holds beside its room."""
-    video = ("video",) if name in VIDEO_READERS else ()
+    video = ("video", "web") if name in VIDEO_READERS else ()
     shots = ("shots", "scoring") if name in SHOT_STAGES else ()
     return (*SHARED_MODULES, *video, *shots)
 

@@ -68,6 +68,20 @@ LEAST_STAGED_QUALITY = 92
 """Least JPEG quality of staged frames: what is cut out of them or encoded once more shows nothing of it."""
 
 
+class Limits(Contract):
+    """What a video may ask of the machine; beyond a limit it is refused with a sentence that names the limit."""
+
+    max_pixels: Annotated[int, Field(ge=64 * 64, le=2**30)] = 36_000_000
+    """Of one frame: 8192x4320 fits. Decoding takes up to twenty frames of memory, 1.1 GB at this size."""
+    max_bytes: Annotated[int, Field(gt=0)] = 2**40
+    """Of the file."""
+    max_duration_s: Annotated[float, Field(gt=0)] = 7 * 86_400.0
+    max_streams: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Of the container: a thousand take a gigabyte before anything is decoded."""
+    max_people: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Who is on screen longest is published; how many were left out is noted."""
+
+
 class Settings(Contract):
     """Everything a user may choose about a run and that changes its results."""
 
@@ -115,6 +129,7 @@ class Settings(Contract):
     alternatives: Annotated[int, Field(ge=0, le=10)] = 3
     """Further frames of each person, from other moments."""
     keys: KeyTemplates = KeyTemplates()
+    limits: Limits = Limits()
 
     def published_as_staged(self, width: int, height: int) -> bool:
         """Whether whole frames of a video of this size are published as they are staged, byte for byte."""
@@ -184,6 +199,8 @@ class SourceFacts(Contract):
     height: Annotated[int, Field(gt=0)]
     rotation: Literal[0, 90, 180, 270]
     """Degrees counter-clockwise by which a coded frame is turned for display, as PyAV's `frame.rotation`."""
+    mirrored: bool = False
+    """Whether a coded frame is mirrored left to right before it is turned."""
     sample_aspect_ratio: Annotated[float, Field(gt=0)]
     interlaced: bool
     hdr: Literal["", "pq", "hlg"]
@@ -194,6 +211,14 @@ class SourceFacts(Contract):
     """Frames after which the encoder puts a keyframe in any case; sooner ones stand at cuts. 0 where it is unknown."""
     duration_s: Annotated[float, Field(ge=0)]
     """From the container, 0 if unknown; the manifest's comes from the frames met."""
+    promised_s: Annotated[float, Field(ge=0)] = 0.0
+    """Duration of the video by the container's header, 0 where it says nothing of its own."""
+    begins_s: Annotated[float, Field(ge=0)] = 0.0
+    """On a player's clock, which starts with sound or picture, whichever is first: when the first picture is shown."""
+    indexed: Annotated[int, Field(ge=0)] = 0
+    """Frames in the container's index as it is opened."""
+    packets: Annotated[int, Field(ge=0)] = 0
+    """Video packets in the file, 0 where they were not all read."""
     start_pts: int
     """PTS of the first picture, time 0 of the manifest."""
     time_base_num: Annotated[int, Field(gt=0)]
@@ -206,6 +231,8 @@ class SourceFacts(Contract):
     """Of an object in a versioned bucket: it is this version that is read."""
     etag: str | None = None
     """Of an object in a bucket: nothing else is read. Without quotes."""
+    mark: str = ""
+    """Of a file or URL, what tells its content from another one that comes to stand there in mid-run."""
 
     @property
     def time_base(self) -> Fraction:
@@ -265,6 +292,8 @@ class Plan(Contract):
     """ISO 8601, UTC."""
     split_s: float
     """Seconds split took up to here."""
+    notes: list[str] = []
+    """What a reader of the results should know of the video, in English."""
 
 
 # requests and responses

@@ -29,6 +29,10 @@ class EncryptedVideo(BadInput):
     """The video is protected (DRM) and we have no key."""
 
 
+class TooLarge(BadInput):
+    """The video exceeds a limit of the settings, which the text names."""
+
+
 class NoFrames(BadInput):
     """The video stream gives not one frame."""
 
@@ -87,6 +91,10 @@ class GpuMissing(TalentFramesError):
 
 class SourceUnreachable(TalentFramesError):
     """The video's host did not answer, or answered with trouble of its own; trying again may help."""
+
+
+class NoSpace(TalentFramesError):
+    """A disk is full; with room on it the run goes on."""
 
 
 class ServiceUnavailable(TalentFramesError):

@@ -1,81 +1,69 @@
 """Opens videos that strangers made: only real video containers, only the location given, no other file or host.
 
-Shared by the stages that read the video itself. FFmpeg's trouble with the content becomes a named error; trouble with
-the network passes through as it is, to be tried again.
+Shared by the stages that read the video itself. Whatever FFmpeg's library raises about the content, while it opens,
+reads or decodes, becomes a named error here and nowhere else; trouble with the network has its own names in
+lambdas/web.py.
 """
 
 from __future__ import annotations
 
 import errno
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import av
 import av.error
-import certifi
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from lambdas.errors import EmptySource, NoVideoStream, SourceMissing, SourceUnreachable, UnreadableVideo
+from lambdas.errors import EmptySource, NoVideoStream, SourceChanged, SourceMissing, TalentFramesError, UnreadableVideo
+from lambdas.web import REQUEST_BYTES, RangeFile, is_url
 
-ACCEPTED_FORMATS = ("mov", "matroska", "mpegts", "avi", "flv", "mpeg", "asf", "ogg", "mxf", "nut")
-"""FFmpeg's demuxers of real video containers. Playlists (hls, concat, dash, sdp), pictures, raw audio and raw
-elementary streams, which carry no times, are left out."""
+RAW_FORMATS = ("h264", "hevc", "m4v", "mpegvideo")
+"""Demuxers of streams without a container: they carry no times, so that split numbers their frames in a copy."""
+ACCEPTED_FORMATS = (
+    *("mov", "matroska", "mpegts", "avi", "flv", "mpeg", "asf", "ogg", "mxf", "nut", "ivf"),
+    *("gif", "apng", "webp"),
+    *RAW_FORMATS,
+)
+"""FFmpeg's demuxers of real video. Playlists (hls, concat, dash, sdp), pictures and raw audio are left out."""
 
-NETWORK_TIMEOUT_S = 30
-RECONNECTS = 4
-RECONNECT_DELAY_MAX_S = 8
-REQUEST_BYTES = 2 * 2**20
-"""Of one range request when a chunk is read: few requests, little read beyond its end."""
-GLANCE_BYTES = 2**18
-"""Of one range request when a few packets are read here and there, and of the first in any case."""
+IO_BYTES = 2**16
+"""FFmpeg asks a URL for so many bytes at a time, out of the range that is here."""
 HEAD_BYTES = 4096
 """Looked at to say what a refused source is."""
+TRIES_AFTER_DAMAGE = 8
+"""Times a demuxer is asked again after errors with no packet in between."""
 
-BADLY_READ = (
-    av.error.InvalidDataError,
-    av.error.ArgumentError,
-    av.error.PatchWelcomeError,
-    av.error.NotImplementedError,
-    av.error.DemuxerNotFoundError,
-    av.error.DecoderNotFoundError,
-    av.error.ProtocolNotFoundError,
-    av.error.EOFError,
-    av.error.BufferTooSmallError,
-    av.error.UndefinedError,
-)
-"""FFmpeg's errors about the content, where trying again can't help. A format off the whitelist is an ArgumentError."""
-
-OUT_OF_REACH = (
-    av.error.FileNotFoundError,
-    av.error.PermissionError,
-    av.error.IsADirectoryError,
-    av.error.HTTPNotFoundError,
-    av.error.HTTPForbiddenError,
-    av.error.HTTPUnauthorizedError,
-    av.error.HTTPBadRequestError,
-    av.error.HTTPOtherClientError,
-)
-
-
-def is_url(location: str) -> bool:
-    """Whether the location is read over the network."""
-    return location.startswith(("http://", "https://"))
+DAMAGE = (av.error.FFmpegError, IndexError, UnicodeError, ValueError, OverflowError)
+"""What FFmpeg raises about content, and PyAV where content is not what it takes for granted."""
+OURS = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT)
+"""Errors that are this machine's and never the video's."""
+OUT_OF_REACH = (av.error.FileNotFoundError, av.error.PermissionError, av.error.IsADirectoryError)
 
 
 def open_video(
-    location: str, name: str, *, request_bytes: int = REQUEST_BYTES, hardware: HWAccel | None = None
+    location: str,
+    name: str,
+    *,
+    request_bytes: int = REQUEST_BYTES,
+    hardware: HWAccel | None = None,
+    most_pixels: int = 0,
+    most_streams: int = 0,
+    by_index: bool = True,
+    mark: str = "",
 ) -> InputContainer:
     """An open container to use in a `with`; `name` stands in messages, since a location may be a signed URL.
 
-    With `hardware` its decoders run there.
+    With `hardware` its decoders run there; with `most_pixels` they refuse larger frames, and with `most_streams` the
+    demuxer more streams. Without `by_index` the index that fragments may have is not believed: they are read as they
+    come. `mark` is `content_mark`'s answer of before.
 
-    Raises SourceMissing, EmptySource, UnreadableVideo or NoVideoStream; network trouble as FFmpeg's own error.
+    Raises SourceMissing, EmptySource, UnreadableVideo, NoVideoStream, SourceChanged and SourceUnreachable.
     """
     if not is_url(location):
         path = Path(location)
@@ -83,15 +71,57 @@ def open_video(
             raise SourceMissing(f"{name}: no such file")
         if path.stat().st_size == 0:
             raise EmptySource(f"{name}: the file is empty (0 bytes)")
+        if mark and content_mark(location, name) != mark:
+            raise SourceChanged(f"{name}: is another file by now")
+    options = input_options(location)
+    if not by_index:
+        del options["use_mfra_for"]
+    if most_pixels:
+        options["max_pixels"] = str(most_pixels)
+    if most_streams:
+        options["max_streams"] = str(most_streams)
     with named_errors(location, name):
+        if is_url(location):
+            remote = RangeFile(location, name, request_bytes=request_bytes, mark=mark)
+            return av.open(
+                remote, mode="r", options=options, hwaccel=hardware, buffer_size=IO_BYTES, metadata_errors="replace"
+            )
         # A colon in a path is no protocol to us.
-        return av.open(
-            location if is_url(location) else f"file:{location}",
-            mode="r",
-            options=input_options(location, request_bytes),
-            timeout=None,
-            hwaccel=hardware,
-        )
+        return av.open(f"file:{location}", mode="r", options=options, hwaccel=hardware, metadata_errors="replace")
+
+
+def content_mark(location: str, name: str) -> str:
+    """What tells the content at `location` from another one that comes to stand there; empty where nothing does."""
+    if not is_url(location):
+        try:
+            now = Path(location).stat()
+        except OSError as error:
+            raise SourceMissing(f"{name}: {error.strerror}") from None
+        return f"{now.st_size}-{now.st_mtime_ns}-{now.st_ino}"
+    remote = RangeFile(location, name, request_bytes=1)
+    _ = remote.size
+    return remote.mark
+
+
+def packets_of(
+    container: InputContainer, stream: VideoStream, *, flush: bool = False
+) -> Iterator[Packet[VideoStream] | None]:
+    """The stream's packets in file order, past damage as far as the demuxer gets; with `flush` None is the last."""
+    tries = 0
+    while tries <= TRIES_AFTER_DAMAGE:
+        try:
+            for packet in container.demux(stream):
+                if packet.size:
+                    tries = 0
+                    yield packet
+            break
+        except TalentFramesError:
+            raise
+        except DAMAGE:
+            # A stream that begins in mid-file, a timeout of the demuxer's own, a broken part: behind it more may come.
+            tries += 1
+    if flush:
+        yield None
 
 
 def holds_pts(container: InputContainer) -> bool:
@@ -106,35 +136,24 @@ def packet_time(packet: Packet[VideoStream], *, holds_pts: bool) -> int | None:
 
 @contextmanager
 def named_errors(location: str, name: str) -> Iterator[None]:
-    """Turns FFmpeg's errors about the content into the named ones; others pass through."""
+    """Turns whatever FFmpeg's library raises about the content into UnreadableVideo or a closer name."""
     try:
         yield
+    except TalentFramesError:
+        raise
     except OUT_OF_REACH as error:
         raise SourceMissing(f"{name}: can't be read ({error.strerror})") from None
-    except BADLY_READ as error:
-        raise _refusal(location, name, error) from None
-    except av.error.FFmpegError as error:
-        if is_url(location):
-            # The same error, without the URL in its text: it may be signed.
-            raise type(error)(error.errno or 0, error.strerror or "", name) from None
-        # Of a file, demuxers say EIO when it ends too early.
-        if error.errno != errno.EIO:
-            raise
+    except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno in OURS:
+            raise OSError(error.errno, error.strerror, name) from None
         raise _refusal(location, name, error) from None
 
 
-@contextmanager
-def reaching(name: str) -> Iterator[None]:
-    """Turns trouble with the network into SourceUnreachable, for doors whose callers match names and keep messages.
-
-    FFmpeg's own messages hold the whole URL, signature included; this one doesn't.
-    """
-    try:
-        yield
-    except (av.error.FFmpegError, urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        # urllib's reason may be an exception itself.
-        why = getattr(error, "strerror", None) or getattr(error, "reason", None) or type(error).__name__
-        raise SourceUnreachable(f"{name}: could not be read ({why})") from None
+def reader_of(location: str, name: str) -> Callable[[int, int], bytes]:
+    """`read(offset, length)`: up to `length` bytes of the source, asked for once where they are asked for again."""
+    if is_url(location):
+        return RangeFile(location, name, request_bytes=HEAD_BYTES).read_range
+    return partial(read_bytes, location, name=name)
 
 
 def read_bytes(location: str, start: int, length: int, name: str) -> bytes:
@@ -142,85 +161,55 @@ def read_bytes(location: str, start: int, length: int, name: str) -> bytes:
 
     Raises SourceMissing where there is nothing to read.
     """
-    return _read(location, start, length, name)[0]
+    if is_url(location):
+        remote = RangeFile(location, name, request_bytes=max(1, length))
+        return remote.read_range(max(0, remote.size + start) if start < 0 else start, length)
+    try:
+        with Path(location).open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size + start) if start < 0 else start)
+            return file.read(length)
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise SourceMissing(f"{name}: {error.strerror}") from None
 
 
 def size_bytes(location: str, name: str) -> int:
     """Size of the source. Raises SourceMissing, and EmptySource for 0."""
-    size = _read(location, 0, 1, name)[1]
+    if is_url(location):
+        size = RangeFile(location, name, request_bytes=1).size
+    else:
+        try:
+            with Path(location).open("rb") as file:
+                size = file.seek(0, 2)
+        except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+            raise SourceMissing(f"{name}: {error.strerror}") from None
     if size == 0:
         raise EmptySource(f"{name}: the file is empty (0 bytes)")
     return size
 
 
-def input_options(location: str, request_bytes: int = REQUEST_BYTES) -> dict[str, str]:
-    """FFmpeg's options for reading an untrusted `location`."""
-    options = {
+def input_options(location: str) -> dict[str, str]:
+    """FFmpeg's options for reading an untrusted `location`: of a URL it gets bytes, and opens nothing itself."""
+    return {
         "format_whitelist": ",".join(ACCEPTED_FORMATS),
+        "protocol_whitelist": "none" if is_url(location) else "file",
         "use_mfra_for": "pts",
     }
-    if not is_url(location):
-        return options | {"protocol_whitelist": "file"}
-    return options | {
-        "protocol_whitelist": "https,tls,tcp" if location.startswith("https://") else "http,https,tls,tcp",
-        # FFmpeg does not verify certificates unless told to.
-        "tls_verify": "1",
-        "ca_file": certifi.where(),
-        "rw_timeout": str(NETWORK_TIMEOUT_S * 1_000_000),
-        "reconnect": "1",
-        "reconnect_on_network_error": "1",
-        "reconnect_on_http_error": "429,5xx",
-        "reconnect_delay_max": str(RECONNECT_DELAY_MAX_S),
-        "reconnect_max_retries": str(RECONNECTS),
-        "multiple_requests": "1",
-        "request_size": str(request_bytes),
-        "initial_request_size": str(min(GLANCE_BYTES, request_bytes)),
-    }
 
 
-def _read(location: str, start: int, length: int, name: str) -> tuple[bytes, int]:
-    """The bytes and the size of the whole."""
-    if is_url(location):
-        return _read_url(location, start, length, name)
-    try:
-        with Path(location).open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size + start) if start < 0 else start)
-            return file.read(length), size
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise SourceMissing(f"{name}: {error.strerror}") from None
-
-
-def _read_url(location: str, start: int, length: int, name: str) -> tuple[bytes, int]:
-    wanted = f"bytes={start}" if start < 0 else f"bytes={start}-{start + length - 1}"
-    request = urllib.request.Request(location, headers={"Range": wanted})
-    try:
-        with urllib.request.urlopen(request, timeout=NETWORK_TIMEOUT_S) as answer:
-            if answer.status != 206:
-                raise SourceMissing(f"{name}: the server does not answer ranges, so the video can't be read in parts")
-            size = int(answer.headers["Content-Range"].rpartition("/")[2])
-            data: bytes = answer.read(length)
-            return data, size
-    except urllib.error.HTTPError as error:
-        if error.code == 416:
-            return b"", int((error.headers.get("Content-Range") or "*/0").rpartition("/")[2])
-        if error.code == 429 or error.code >= 500:
-            raise
-        raise SourceMissing(f"{name}: can't be read (HTTP {error.code})") from None
-
-
-def _refusal(location: str, name: str, error: av.error.FFmpegError) -> Exception:
+def _refusal(location: str, name: str, error: Exception) -> Exception:
     """The named error for content that FFmpeg refused, by what its first bytes look like."""
     try:
         head = read_bytes(location, 0, HEAD_BYTES, name)
-    except OSError:
+    except (OSError, TalentFramesError):
         head = b""
+    why = getattr(error, "strerror", None) or type(error).__name__
     if kind := still_picture(head):
         return NoVideoStream(f"{name}: a still picture ({kind}), not a video")
     if kind := _audio_file(head):
         return NoVideoStream(f"{name}: audio alone ({kind}), no video stream")
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip") or head.startswith(b"\x1aE\xdf\xa3"):
-        return UnreadableVideo(f"{name}: cut off or damaged, nothing in it can be read ({error.strerror})")
+        return UnreadableVideo(f"{name}: cut off or damaged, nothing in it can be read ({why})")
     return UnreadableVideo(f"{name}: not a video container we accept ({_looks_like(head)})")
 
 

@@ -174,15 +174,13 @@ def _with_even_chunks(settings: Settings, duration_s: float, staging: DirectoryS
 
 def _duration_s(uri: str) -> float:
     """As the container tells it; 0 where it doesn't, or where split will say what is wrong with the video."""
-    from av.error import FFmpegError
-
     from lambdas.video import open_video
 
     try:
-        with open_video(source_location(uri), Path(uri).name) as container:
+        with open_video(source_location(uri), "video") as container:
             # FFmpeg's unit here is the microsecond.
             return (container.duration or 0) / 1e6
-    except (TalentFramesError, FFmpegError):
+    except (TalentFramesError, OSError):
         return 0.0
 
 

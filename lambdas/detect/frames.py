@@ -19,8 +19,6 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Literal, Self, cast
 
-import av
-import av.error
 import numpy as np
 from av.container import InputContainer
 from av.filter import Graph
@@ -31,11 +29,11 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from lambdas.contracts import OPEN_END, Chunk, SourceFacts
+from lambdas.contracts import OPEN_END, Chunk, Limits, SourceFacts
 from lambdas.detect import device
 from lambdas.detect.disposable import HEAD_BYTES, disposable_test
 from lambdas.errors import NoVideoStream
-from lambdas.video import holds_pts, open_video, packet_time
+from lambdas.video import DAMAGE, holds_pts, open_video, packet_time, packets_of
 
 SEEKS_TO_START = ("mov", "matroska")
 """Demuxers whose index brings them back to the first frame; others are opened anew (MPEG-TS lands past it)."""
@@ -120,7 +118,9 @@ class Frame:
         turns = source.rotation // 90
         coded_width, coded_height = (height, width) if turns % 2 else (width, height)
         picture = self._reader.scaled(self._deinterlaced(), coded_width, coded_height)
-        return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+        if source.mirrored:
+            picture = picture[:, ::-1]
+        return np.ascontiguousarray(np.rot90(picture, turns) if turns else picture)
 
     def _deinterlaced(self) -> VideoFrame:
         if not self._decoded.interlaced_frame:
@@ -150,7 +150,9 @@ class ChunkReader:
     `location` is that of the chunk's own segment where it has one.
     """
 
-    def __init__(self, location: str, name: str, source: SourceFacts, chunk: Chunk) -> None:
+    def __init__(
+        self, location: str, name: str, source: SourceFacts, chunk: Chunk, *, most_pixels: int = Limits().max_pixels
+    ) -> None:
         self.source = source
         self.chunk = chunk
         self.packet_count: int | None = None
@@ -162,6 +164,8 @@ class ChunkReader:
         """PTS where the last frame stops being shown, as far as its packet tells."""
         self.location = location
         self.name = name
+        self.most_pixels = most_pixels
+        """Of one frame; larger ones, which may come in mid-stream, count as damaged."""
         give_large_pictures_their_own_pages()
         self._open_door: _Door | None = None
         self._pass_over: int | None = None
@@ -288,7 +292,7 @@ class ChunkReader:
                 continue
             try:
                 decoded = door.decoder.decode(packet)
-            except av.error.FFmpegError:
+            except DAMAGE:
                 # A damaged packet gives nothing; those after it may.
                 decoded = []
             if time is not None and door.reorders_without_pts:
@@ -393,7 +397,10 @@ class _Door:
         self._location = reader.location
         self._name = reader.name
         self._source = reader.source
-        self._stream_index = 0 if reader.chunk.segment_key is not None else reader.source.video_stream
+        own = reader.chunk.segment_key is not None
+        self._stream_index = 0 if own else reader.source.video_stream
+        self._mark = "" if own else reader.source.mark
+        self._most_pixels = reader.most_pixels
         self._container = self._open()
         self._kept: list[Packet[VideoStream] | None] | None = []
         """Packets from where the first pass began, in file order; None once there are too many."""
@@ -525,9 +532,19 @@ class _Door:
         return self._from_start()
 
     def _open(self) -> InputContainer:
-        container = open_video(self._location, self._name, hardware=device.hardware_decoder())
+        container = open_video(
+            self._location,
+            self._name,
+            hardware=device.hardware_decoder(),
+            most_pixels=self._most_pixels,
+            mark=self._mark,
+        )
         streams = container.streams
-        if self._stream_index >= len(streams) or streams[self._stream_index].type != "video":
+        if (
+            self._stream_index >= len(streams)
+            or streams[self._stream_index].type != "video"
+            or streams[self._stream_index].codec_context is None
+        ):
             container.close()
             raise NoVideoStream(f"{self._name}: stream {self._stream_index} of {len(streams)} is no video")
         self.stream = cast(VideoStream, streams[self._stream_index])
@@ -552,7 +569,7 @@ class _Door:
     def _seek(self, pts: int) -> Iterator[Packet[VideoStream] | None] | None:
         try:
             self._container.seek(pts, stream=self.stream, backward=True)
-        except av.error.FFmpegError:
+        except DAMAGE:
             return None
         self._fresh = False
         return self._demux()
@@ -569,17 +586,8 @@ class _Door:
         return self._demux()
 
     def _demux(self) -> Iterator[Packet[VideoStream] | None]:
-        packets = self._container.demux(self.stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except av.error.InvalidDataError:
-                # The demuxer met damage it can't get over: what is behind it is lost, what the decoder holds is not.
-                yield None
-                return
-            yield packet if packet.size else None
+        # What is behind damage that the demuxer can't get over is lost, what the decoder holds is not.
+        return packets_of(self._container, self.stream, flush=True)
 
 
 def tone_mapped(rgb: NDArray[np.uint16], transfer: Literal["", "pq", "hlg"]) -> NDArray[np.uint8]:

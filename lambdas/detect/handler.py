@@ -53,7 +53,6 @@ from lambdas.door import decode, log_for, open_bucket, services_named, variable
 from lambdas.errors import PackMismatch
 from lambdas.scoring import Score, is_strong
 from lambdas.staging import Store, get_document, put_document, source_location
-from lambdas.video import reaching
 
 _LOG = logging.getLogger(__name__)
 _FURTHER_LOOKS = 6
@@ -112,7 +111,7 @@ def handler(event: Any, context: object) -> dict[str, Any]:
 def run_noting_failure(request: DetectRequest, staging: Store, pack: Path) -> DetectResponse:
     """`run`, which leaves the reason in staging if it fails: the map's own failure doesn't say it."""
     try:
-        with services_named(), reaching(f"run {request.run_id} chunk {request.chunk}: the video"):
+        with services_named():
             return run(request, staging, pack)
     except Exception as error:
         with suppress(Exception):
@@ -143,7 +142,7 @@ def work_through(plan: Plan, index: int, staging: Store, models: Pack) -> tuple[
     def dense_tracker() -> Tracker:
         return Tracker(looker.embed, distances, max_gap_s=4 * tier.dense_step_s)
 
-    with ChunkReader(location, name, source, chunk) as reader:
+    with ChunkReader(location, name, source, chunk, most_pixels=settings.limits.max_pixels) as reader:
         seen = scan(reader, source, settings, tier, distances, looker, watch)
         tracks = track_faces(seen, Tracker(looker.embed, distances, max_gap_s=2.5 * tier.period_s))
         last = index == len(plan.chunks) - 1

@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 FRAMES_AT_ONCE = 4
 """Frames in memory at a time: enough to hide a bucket's answer times, about 150 MB at 4K."""
 FACE_QUALITY = 90
+ENDS_EARLY_S, ENDS_EARLY_SHARE = 0.25, 0.01
+"""So much less than promised, the larger of the two, is the last frame's length, or a header's rounding."""
 MOST_URIS = 50
 """Frames listed in the event unless EVENT_URI_CAP says otherwise."""
 
@@ -432,7 +434,7 @@ def _refs(selection: Selection) -> list[FrameRef]:
 
 
 def _notes(plan: Plan, selection: Selection) -> list[str]:
-    notes = []
+    notes = [*plan.notes, *_losses(plan, selection)]
     frames = len(selection.representative)
     if frames < plan.settings.representative:
         has = "1 frame" if frames == 1 else f"{frames} frames"
@@ -448,6 +450,17 @@ def _notes(plan: Plan, selection: Selection) -> list[str]:
         )
     if selection.corrupt_frames:
         notes.append(f"{selection.corrupt_frames} damaged frames were passed over.")
+    return notes
+
+
+def _losses(plan: Plan, selection: Selection) -> list[str]:
+    """What the container promised and nobody met."""
+    source, notes = plan.source, []
+    promised_s, met_s = source.promised_s, selection.duration_s
+    if met_s < promised_s - max(ENDS_EARLY_S, ENDS_EARLY_SHARE * promised_s):
+        notes.append(f"The video ends early: {met_s:.1f} of {promised_s:.1f} s could be read.")
+    if selection.frame_count < source.packets:
+        notes.append(f"{source.packets - selection.frame_count} of the file's {source.packets} frames were not met.")
     return notes
 
 

@@ -11,6 +11,10 @@ LARGEST_FRAGMENTED_MOOV = 2**20
 """The moov of a fragmented MP4 holds no samples; a larger one is an ordinary index."""
 BOXES_BEFORE_MOOF = 64
 """Top-level boxes looked at for an index of fragments."""
+MOST_BOXES = 100_000
+"""Top-level boxes of one file: fragments of a second last a day."""
+RIFF_UNKNOWN = 2**31
+"""From this size on it is a stream's, which was never filled in."""
 COVERED = 0.9
 """Share of the file that an index of fragments must speak of to be the index of the whole."""
 
@@ -74,6 +78,35 @@ def is_cut_off(format_name: str, read: Read, size: int) -> bool:
     return offset > size
 
 
+def missing_bytes(format_name: str, read: Read, size: int) -> int:
+    """How many bytes, at least, a file ends before what it begins is over; 0 where it is whole or does not tell."""
+    if format_name.startswith("mov"):
+        offset = 0
+        for _ in range(MOST_BOXES):
+            if offset >= size:
+                break
+            box = _box(read, offset, size)
+            if box is None:
+                return 8 - (size - offset) if size - offset < 8 else 0
+            offset += box[1]
+        return max(0, offset - size)
+    if format_name.startswith("matroska"):
+        head = read(0, MATROSKA_HEAD_BYTES)
+        segment = head.find(SEGMENT_ID)
+        if segment < 0 or segment + 12 > len(head):
+            return 0
+        length = _vint_length(head[segment + 4])
+        field = int.from_bytes(head[segment + 4 : segment + 4 + length], "big")
+        value = field & ((1 << (7 * length)) - 1)
+        # All ones: a live stream, whose length nobody knew.
+        return 0 if value == (1 << (7 * length)) - 1 else max(0, segment + 4 + length + value - size)
+    if format_name == "avi":
+        head = read(0, 12)
+        whole = int.from_bytes(head[4:8], "little") + 8
+        return max(0, whole - size) if head[:4] == b"RIFF" and whole < RIFF_UNKNOWN else 0
+    return 0
+
+
 def _movie_extends(read: Read, size: int) -> int | None:
     """Offset behind the moov of a fragmented MP4; None for an ordinary one."""
     offset = 0
@@ -98,10 +131,16 @@ def _has_fragment_index(read: Read, offset: int, size: int) -> bool:
         kind, length = box
         offset += length
         if kind == b"sidx":
-            body = read(offset - length + 8, length - 8)
+            body = read(offset - length + 8, min(length - 8, LARGEST_FRAGMENTED_MOOV))
+            if not body:
+                return False
             wide = 8 if body[0] else 4
             count_at = 4 + 8 + 2 * wide + 2
+            if len(body) < count_at + 2:
+                return False
             (count,) = struct.unpack_from(">H", body, count_at)
+            if len(body) < count_at + 2 + 12 * count:
+                return False
             sizes = struct.unpack_from(">" + "I8x" * count, body, count_at + 2)
             if offset + sum(entry & 0x7FFFFFFF for entry in sizes) >= COVERED * size:
                 return True

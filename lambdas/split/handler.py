@@ -6,6 +6,7 @@ import hashlib
 import logging
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -30,11 +31,12 @@ from lambdas.contracts import (
 from lambdas.door import decode, document, log_for, number, open_bucket, services_named, variable
 from lambdas.errors import IncompleteRun, InvalidGallery
 from lambdas.split.claim import Ledger
+from lambdas.split.containers import missing_bytes
 from lambdas.split.identify import PIPELINE_VERSION, identify, identify_object, run_id
 from lambdas.split.plan import choose_borders, make_chunks, mid_gop_ticks
-from lambdas.split.probe import Probe, find_keyframes, measured_end, probe_video, settle_borders
+from lambdas.split.probe import Probe, find_keyframes, probe_video, settle_borders, survey
 from lambdas.split.requests import DEFAULT_PREFIX, choose_settings, pin, published_prefix, read_sidecar
-from lambdas.split.segments import copy_chunk, copy_indexed
+from lambdas.split.segments import copy_chunk, copy_indexed, knows_when_shown
 from lambdas.staging import (
     S3Staging,
     Store,
@@ -44,9 +46,12 @@ from lambdas.staging import (
     source_location,
     split_s3_uri,
 )
-from lambdas.video import reaching, size_bytes
+from lambdas.video import content_mark, reader_of, size_bytes
 
 log = logging.getLogger(__name__)
+
+LATE_S = 0.5
+"""A picture that begins so long after its sound is worth a note."""
 
 
 def run(request: SplitRequest, staging: Store) -> SplitResponse:
@@ -66,7 +71,11 @@ def run(request: SplitRequest, staging: Store) -> SplitResponse:
     this_run = run_id(identity, request.settings, request.pack, gallery=gallery, force=request.force)
     log.info("split starts: run %s, %s", this_run, name)
 
-    probe = probe_video(location, name, request.uri, identity, size)
+    mark = content_mark(location, name)
+    limits = request.settings.limits
+    probe = probe_video(location, name, request.uri, identity, size, limits, mark=mark)
+    cut_off = missing_bytes(probe.facts.container, reader_of(location, name), size)
+    probe = survey(location, name, probe, limits)
     if probe.facts.segmented:
         probe, chunks = _plan_segments(location, name, probe, request.settings, this_run, staging)
     else:
@@ -83,6 +92,7 @@ def run(request: SplitRequest, staging: Store) -> SplitResponse:
         mid_gop_decode_s=float(mid_gop_ticks(chunks) * probe.facts.time_base),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         split_s=time.perf_counter() - began,
+        notes=_notes(probe, cut_off),
     )
     listed = ",\n".join(chunk.model_dump_json() for chunk in chunks)
     staging.put(chunks_key(this_run), f"[{listed}]".encode(), content_type="application/json")
@@ -138,8 +148,7 @@ def _start(
             version_id=source.version_id,
             etag=source.etag,
         )
-        with reaching(source_name(source.uri)):
-            planned = run(order, staging)
+        planned = run(order, staging)
         chunk_count, duration_s = planned.chunk_count, planned.duration_s
     return StartResponse(
         outcome=claim.outcome,
@@ -202,39 +211,67 @@ def source_name(uri: str) -> str:
     return Path(uri).name
 
 
+def _notes(probe: Probe, cut_off: int) -> list[str]:
+    notes = list(probe.notes)
+    if cut_off:
+        notes.append(f"The file is cut off: {cut_off:,} bytes of what it begins are missing.")
+    if probe.facts.begins_s >= LATE_S:
+        notes.append(
+            f"The picture begins {probe.facts.begins_s:.1f} s after the sound: all times count from the first picture, "
+            f"players show them {probe.facts.begins_s:.1f} s later."
+        )
+    return notes
+
+
 def plan(
-    location: str, name: str, probe: Probe, settings: Settings, *, run: str | None = None
+    location: str,
+    name: str,
+    probe: Probe,
+    settings: Settings,
+    *,
+    run: str | None = None,
+    segment_of: Callable[[int], str] | None = None,
 ) -> tuple[Probe, list[Chunk]]:
-    """The chunks of a video, and the probe with its end known; with `run`, chunks are segments of that run."""
+    """The chunks of a video, and the probe with its end known; with `run`, chunks are segments of that run, unless
+    `segment_of` says otherwise."""
     facts = probe.facts
-    chunk_ticks = round(settings.chunk_s / facts.time_base)
+    chunk_ticks = max(1, round(settings.chunk_s / facts.time_base))
     keyframes = find_keyframes(location, name, probe, chunk_ticks)
     if probe.end_pts <= facts.start_pts:
-        end_pts = max(measured_end(location, name) or 0, facts.start_pts + 1)
-        seconds = float((end_pts - facts.start_pts) * facts.time_base)
-        probe = replace(probe, end_pts=end_pts, facts=facts.model_copy(update={"duration_s": seconds}))
-        facts = probe.facts
+        probe = replace(probe, end_pts=facts.start_pts + 1)
     borders = choose_borders(keyframes, facts.start_pts, probe.end_pts, chunk_ticks)
     borders = settle_borders(location, name, probe, borders, keyframes)
-    segments = partial(segment_key, run) if run is not None else None
+    segments = segment_of or (partial(segment_key, run) if run is not None else None)
     return probe, make_chunks(borders, facts.start_pts, probe.end_pts, settings, segments)
 
 
 def _plan_segments(
     location: str, name: str, probe: Probe, settings: Settings, this_run: str, staging: Store
 ) -> tuple[Probe, list[Chunk]]:
-    """Plans on an indexed copy, whose times are the segments' too, and stages a segment per chunk."""
+    """Plans on an indexed copy, whose times are the segments' too, and stages a segment per chunk.
+
+    A copy whose packets don't tell when they are shown would lose that in segments: it is staged whole.
+    """
     with tempfile.TemporaryDirectory(prefix="talent-frames-split-") as folder:
-        indexed = Path(folder) / "indexed.mkv"
-        copy_indexed(location, name, probe.facts.video_stream, indexed, starts_at_or_after_0=probe.facts.start_pts >= 0)
-        copied = probe_video(str(indexed), name, probe.facts.uri, probe.facts.identity, probe.facts.size_bytes)
+        whole = not knows_when_shown(probe)
+        indexed = Path(folder) / ("indexed.avi" if whole else "indexed.mkv")
+        copy_indexed(location, name, probe, indexed)
+        copied = probe_video(
+            str(indexed), name, probe.facts.uri, probe.facts.identity, indexed.stat().st_size, settings.limits
+        )
+        copied = survey(str(indexed), name, copied, settings.limits)
         timing = ("duration_s", "start_pts", "time_base_num", "time_base_den", "video_stream")
         facts = probe.facts.model_copy(update={field: getattr(copied.facts, field) for field in timing})
-        planned, chunks = plan(str(indexed), name, copied, settings, run=this_run)
+        if whole:
+            planned, chunks = plan(str(indexed), name, copied, settings, segment_of=lambda _: segment_key(this_run, 0))
+            staging.put_file(segment_key(this_run, 0), indexed)
+        else:
+            planned, chunks = plan(str(indexed), name, copied, settings, run=this_run)
+            for chunk in chunks:
+                segment = Path(folder) / f"{chunk.index:05d}.mkv"
+                copy_chunk(indexed, name, chunk, facts.time_base, segment)
+                assert chunk.segment_key is not None
+                staging.put_file(chunk.segment_key, segment)
+                segment.unlink(missing_ok=True)
         facts = facts.model_copy(update={"duration_s": planned.facts.duration_s})
-        for chunk in chunks:
-            segment = Path(folder) / f"{chunk.index:05d}.mkv"
-            copy_chunk(indexed, name, chunk, facts.time_base, segment)
-            assert chunk.segment_key is not None
-            staging.put_file(chunk.segment_key, segment)
-        return replace(planned, facts=facts), chunks
+        return replace(planned, facts=facts, notes=probe.notes), chunks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from lambdas.contracts import PackFacts, Settings
-from lambdas.video import read_bytes, size_bytes
+from lambdas.video import reader_of, size_bytes
 
 PIPELINE_VERSION = "0.1.0"
 """Part of every run id, so that an upgrade is a new run. The package's version (images hold no package metadata)."""
@@ -22,9 +22,11 @@ def identify(location: str, name: str) -> tuple[str, int]:
     """
     size = size_bytes(location, name)
     digest = hashlib.sha256(f"{size}\n".encode())
-    digest.update(read_bytes(location, 0, END_BYTES, name))
+    read = reader_of(location, name)
+    digest.update(read(0, END_BYTES))
     if size > END_BYTES:
-        digest.update(read_bytes(location, -min(END_BYTES, size - END_BYTES), END_BYTES, name))
+        rest = min(END_BYTES, size - END_BYTES)
+        digest.update(read(size - rest, rest))
     return digest.hexdigest()[:ID_DIGITS], size
 
 

@@ -3,35 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
 from itertools import pairwise
 from typing import Literal, cast
 
 import av
-import av.error
 from av.container import InputContainer
 from av.packet import Packet
+from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from lambdas.contracts import OPEN_END, SourceFacts
-from lambdas.errors import EncryptedVideo, NoFrames, NoVideoStream, UnreadableVideo
+from lambdas.contracts import OPEN_END, Limits, SourceFacts
+from lambdas.errors import EncryptedVideo, NoFrames, NoVideoStream, TooLarge, UnreadableVideo
 from lambdas.split.containers import Read, is_cut_off, is_fragmented, readable_by_range
 from lambdas.split.plan import Border
+from lambdas.split.timeline import NO_TIME, PacketTimes, mend
 from lambdas.video import (
-    GLANCE_BYTES,
+    DAMAGE,
+    RAW_FORMATS,
     holds_pts,
-    is_url,
     named_errors,
     open_video,
     packet_time,
+    packets_of,
     read_bytes,
+    reader_of,
     still_picture,
 )
+from lambdas.web import GLANCE_BYTES, is_url
 
 ENCODER_NOTE_BYTES = 8192
 """Within so many bytes of the first packet encoders say how they were set."""
@@ -44,8 +49,27 @@ PROTECTED_TAGS = ("encv", "drmi")
 """Codec tags of Common Encryption and FairPlay."""
 TRANSFERS: dict[int, Literal["pq", "hlg"]] = {16: "pq", 18: "hlg"}
 """ITU-T H.273 transfer characteristics of high dynamic range."""
+TURNS: dict[tuple[int, int, int, int], tuple[bool, Literal[0, 90, 180, 270]]] = {
+    (1, 0, 0, 1): (False, 0),
+    (0, -1, 1, 0): (False, 90),
+    (-1, 0, 0, -1): (False, 180),
+    (0, 1, -1, 0): (False, 270),
+    (-1, 0, 0, 1): (True, 0),
+    (0, 1, 1, 0): (True, 90),
+    (1, 0, 0, -1): (True, 180),
+    (0, -1, -1, 0): (True, 270),
+}
+"""Signs of a display matrix' a, b, c, d (ISO/IEC 14496-12, 6.2.2: x' = ax + cy, y' = bx + dy) as mirror and turn."""
+MOST_FPS = 1000.0
+"""Above it a frame rate is a mistake of the muxer."""
 FAR_BEYOND_S = 10**6
 """Seconds, later than any video ends."""
+SQUARE_WITHIN = 0.01
+"""Pixels so nearly square are: encoders round 640:639 out of nothing."""
+BROADCAST = ("mpegts", "mpeg")
+"""Containers that are cut and joined as they are, and whose times come without a break."""
+QUARTER = 8
+"""In a turn by quarters two of the matrix's four numbers are this many times the others at least."""
 
 
 @dataclass(frozen=True)
@@ -55,81 +79,245 @@ class Probe:
     facts: SourceFacts
     end_pts: int
     """Where the last readable frame ends, by the container."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the results should know of the video, in English."""
+    by_index: bool = True
+    """Whether the index of fragments is right."""
+    times: PacketTimes | None = field(default=None, repr=False)
+    """Of all packets, where they were read; of MP4 over the network decoding times alone, by its index."""
 
 
-def probe_video(location: str, name: str, uri: str, identity: str, size: int) -> Probe:
+def probe_video(
+    location: str, name: str, uri: str, identity: str, size: int, limits: Limits | None = None, *, mark: str = ""
+) -> Probe:
     """Facts of the video, after its first frames were decoded.
 
-    Raises UnreadableVideo, NoVideoStream, EncryptedVideo and NoFrames.
+    Raises UnreadableVideo, NoVideoStream, EncryptedVideo, NoFrames and TooLarge.
     """
-    if kind := still_picture(read_bytes(location, 0, 16, name)):
-        raise NoVideoStream(f"{name}: a still picture ({kind}), not a video")
-    with open_video(location, name, request_bytes=GLANCE_BYTES) as container:
-        stream = moving_picture(container, name)
-        with named_errors(location, name):
-            frames, packets, begin = _first_frames(container, stream, name)
-        read = partial(_read_at, location, name)
+    limits = limits if limits is not None else Limits()
+    if size > limits.max_bytes:
+        raise TooLarge(f"{name}: {size:,} bytes, more than the limit of {limits.max_bytes:,} (limits.max_bytes)")
+    kind = still_picture(read_bytes(location, 0, 16, name))
+    if kind == "WebP":
+        raise NoVideoStream(f"{name}: a still or moving picture (WebP), not a video that can be decoded here")
+    with open_video(
+        location, name, request_bytes=GLANCE_BYTES, most_pixels=limits.max_pixels, most_streams=limits.max_streams,
+        mark=mark,
+    ) as container, named_errors(location, name):  # fmt: skip
+        stream, chosen = choose_picture(container, name)
+        codec = stream.codec_context
+        _check_pixels(codec.width, codec.height, limits, name)
+        frames, packets, begin = _first_frames(container, stream, name)
+        read = reader_of(location, name)
         if not frames:
             raise _without_frames(container, read, size, name, packets)
+        if kind and packets < 2:
+            raise NoVideoStream(f"{name}: a still picture ({kind}), not a video")
         first = frames[0]
+        _check_pixels(first.width, first.height, limits, name)
         if holds_pts(container):
             start_pts = min(frame.pts if frame.pts is not None else frame.dts or 0 for frame in frames)
         else:
             start_pts = stream.start_time or 0
         ratio = stream.sample_aspect_ratio or Fraction(1)
         # Beyond 4:1 it is a mistake of the muxer.
-        ratio = ratio if Fraction(1, 4) <= ratio <= 4 else Fraction(1)
-        width = round(first.width * ratio) if ratio > 1 else first.width
-        height = round(first.height / ratio) if ratio < 1 else first.height
-        rotation = first.rotation % 360
-        # Turns that are no quarter turns are not shown by players either.
-        turned = cast(Literal[0, 90, 180, 270], rotation if rotation % 90 == 0 else 0)
+        ratio = ratio if Fraction(1, 4) <= ratio <= 4 and abs(ratio - 1) > SQUARE_WITHIN else Fraction(1)
+        width = max(1, round(first.width * ratio)) if ratio > 1 else first.width
+        height = max(1, round(first.height / ratio)) if ratio < 1 else first.height
+        mirrored, turned = display_turn(first)
         if turned in (90, 270):
             width, height = height, width
-        assert stream.time_base is not None
-        by_range = readable_by_range(container.format.name, read, size)
+        raw = container.format.name in RAW_FORMATS
+        time_base = stream.time_base or Fraction(1, av.time_base)
+        by_range = not raw and readable_by_range(container.format.name, read, size)
         fragmented = by_range and container.format.name.startswith("mov") and is_fragmented(read, size)
         end_pts = _end_pts(container, stream, start_pts, size, fragmented=fragmented)
         rate = stream.average_rate or stream.guessed_rate
+        begins_s = float(start_pts * time_base) - (container.start_time or 0) / av.time_base
         facts = SourceFacts(
             uri=uri,
             identity=identity,
             size_bytes=size,
             container=container.format.name,
-            codec=stream.codec_context.name,
+            codec=codec.name,
             width=width,
             height=height,
             rotation=turned,
+            mirrored=mirrored,
             sample_aspect_ratio=float(ratio),
             interlaced=any(frame.interlaced_frame for frame in frames),
             hdr=TRANSFERS.get(first.color_trc, ""),
-            fps=float(rate) if rate else 0.0,
+            fps=min(float(rate), MOST_FPS) if rate else 0.0,
             cut_keyframes_within=_cut_keyframes_within(begin),
-            duration_s=float(max(0, end_pts - start_pts) * stream.time_base),
+            duration_s=float(max(0, end_pts - start_pts) * time_base),
+            promised_s=_promised_s(container, stream),
+            indexed=len(stream.index_entries),
+            begins_s=round(max(0.0, begins_s), 3) if container.format.name not in BROADCAST or begins_s < 600 else 0.0,
             start_pts=start_pts,
-            time_base_num=stream.time_base.numerator,
-            time_base_den=stream.time_base.denominator,
+            time_base_num=time_base.numerator,
+            time_base_den=time_base.denominator,
             video_stream=stream.index,
             segmented=not by_range,
+            mark=mark,
         )
-        return Probe(facts, end_pts)
+        return Probe(facts, end_pts, (chosen,) if chosen else ())
 
 
-def moving_picture(container: InputContainer, name: str) -> VideoStream:
-    """The video stream to look at, the others switched off. Raises NoVideoStream and EncryptedVideo."""
+def survey(location: str, name: str, probe: Probe, limits: Limits | None = None) -> Probe:
+    """The probe with the times of the source's packets, its end by them, and what they tell that its header doesn't.
+
+    Files of this machine are read once from end to end; over the network so are those without an index, and broadcast
+    streams, whose times no index vouches for. Of the others their index tells when frames are decoded.
+    """
+    facts = probe.facts
+    is_mov = facts.container.startswith("mov")
+    whole = not is_url(location) or facts.segmented or facts.container in BROADCAST
+    times, ends = _times(location, name, facts, by_index=not facts.segmented, whole=whole)
+    by_index = True
+    if whole and is_mov and not facts.segmented:
+        # The index that fragments may have names what it likes.
+        plain, plain_ends = _times(location, name, facts, by_index=False, whole=True)
+        by_index = (list(plain.pts), plain_ends) == (list(times.pts), ends)
+        if not by_index and len(plain) >= len(times):
+            times, ends = plain, plain_ends
+        else:
+            by_index = True
+    return _surveyed(probe, times, limits or Limits(), name, whole=whole, by_index=by_index)
+
+
+def _surveyed(probe: Probe, times: PacketTimes, limits: Limits, name: str, *, whole: bool, by_index: bool) -> Probe:
+    facts = probe.facts
+    tick_s = float(facts.time_base)
+    mended = mend(times, tick_s, promised_s=facts.promised_s, broadcast=facts.container in BROADCAST)
+    # An index that ends before the file does knows nothing of the rest; AVI's is believed when it is sought in.
+    copied = (
+        facts.segmented
+        or mended.jumps > 0
+        or not by_index
+        or (whole and facts.container == "avi" and 0 < facts.indexed < len(times))
+    )
+    end_pts = probe.end_pts
+    if whole and not mended.jumps and times.end > facts.start_pts:
+        end_pts = times.end if facts.container == "avi" or end_pts <= facts.start_pts else min(end_pts, times.end)
+        end_pts = times.end if facts.segmented or not by_index else max(end_pts, facts.start_pts + 1)
+    duration_s = float(max(0, end_pts - facts.start_pts) * facts.time_base)
+    if not mended.jumps and duration_s > limits.max_duration_s:
+        raise TooLarge(
+            f"{name}: lasts {duration_s / 3600:,.0f} h, more than the limit of {limits.max_duration_s / 3600:,.0f} h "
+            "(limits.max_duration_s)"
+        )
+    facts = facts.model_copy(
+        update={
+            "duration_s": duration_s,
+            "segmented": copied,
+            "packets": len(times) if whole else 0,
+        }
+    )
+    notes = list(probe.notes)
+    if mended.jumps:
+        many = f"{mended.jumps} times" if mended.jumps > 1 else "once"
+        notes.append(f"The video's time stamps jump {many}: its parts follow one another without a gap here.")
+    return Probe(facts, end_pts, tuple(notes), by_index, times)
+
+
+def _times(location: str, name: str, facts: SourceFacts, *, by_index: bool, whole: bool) -> tuple[PacketTimes, int]:
+    """The times of the packets, and the duration by the header."""
+    times = PacketTimes()
+    with open_video(location, name, by_index=by_index, mark=facts.mark) as container, named_errors(location, name):
+        stream = stream_of(container, facts.video_stream, name)
+        if whole:
+            for packet in packets_of(container, stream):
+                if packet is not None and packet.size:
+                    times.add(packet.pts, packet.dts, packet.duration, bool(packet.is_keyframe))
+        else:
+            if facts.container.startswith("matroska"):
+                # The cues are read at the first seek.
+                container.seek(facts.start_pts, stream=stream)
+                next(packets_of(container, stream), None)
+            for entry in stream.index_entries:
+                times.add(None, entry.timestamp, 0, bool(entry.is_keyframe))
+        return times, int(stream.duration or 0)
+
+
+def choose_picture(container: InputContainer, name: str) -> tuple[VideoStream, str]:
+    """The video stream to look at, the others switched off, and a sentence on the choice where there was one.
+
+    Raises NoVideoStream, UnreadableVideo and EncryptedVideo.
+    """
     streams = container.streams
     moving = [stream for stream in streams.video if not stream.disposition & NOT_MOVING]
     if not moving:
         why = "cover art" if streams.video else "audio alone" if streams.audio else "no picture"
         raise NoVideoStream(f"{name}: 0 of {len(streams)} streams are video ({why})")
+    known = [stream for stream in moving if stream.codec_context is not None]
+    if not known:
+        raise UnreadableVideo(f"{name}: its video is in a codec that nobody here knows")
     best = streams.best("video")
-    stream = next((candidate for candidate in moving if best is not None and candidate.index == best.index), moving[0])
+    stream = next((candidate for candidate in known if best is not None and candidate.index == best.index), known[0])
     if stream.codec_tag in PROTECTED_TAGS or "enc_key_id" in stream.metadata:
         raise EncryptedVideo(f"{name}: the video is encrypted (DRM)")
-    for other in streams:
+    only(container, stream)
+    if len(moving) == 1:
+        return stream, ""
+    codec = stream.codec_context
+    return stream, (
+        f"The file holds {len(moving)} videos. Stream {stream.index} ({codec.width}x{codec.height}) was looked at, as "
+        "players do: the one marked as the default, or else the largest."
+    )
+
+
+def stream_of(container: InputContainer, index: int, name: str) -> VideoStream:
+    """The video stream of that index, the others switched off. Raises NoVideoStream."""
+    streams = container.streams
+    if index >= len(streams) or streams[index].type != "video" or streams[index].codec_context is None:
+        raise NoVideoStream(f"{name}: stream {index} of {len(streams)} is no video")
+    stream = cast(VideoStream, streams[index])
+    only(container, stream)
+    return stream
+
+
+def only(container: InputContainer, stream: VideoStream) -> None:
+    """Switches off the other streams."""
+    for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
-    return stream
+
+
+def display_turn(frame: VideoFrame) -> tuple[bool, Literal[0, 90, 180, 270]]:
+    """Whether a coded frame is mirrored left to right for display, and the degrees it is turned counter-clockwise then.
+
+    Turns that are no quarter turns are not shown by players either.
+    """
+    side_data = cast(Iterable[SideData], frame.side_data)
+    matrix = next((bytes(data) for data in side_data if data.type == SideDataType.DISPLAYMATRIX), b"")
+    if len(matrix) < 36:
+        rotation = frame.rotation % 360
+        return False, cast(Literal[0, 90, 180, 270], rotation if rotation % 90 == 0 else 0)
+    a, b, _, c, d = struct.unpack_from("=5i", matrix)
+    if min(abs(a), abs(d)) > QUARTER * max(abs(b), abs(c)):
+        signs = (a > 0) - (a < 0), 0, 0, (d > 0) - (d < 0)
+    elif min(abs(b), abs(c)) > QUARTER * max(abs(a), abs(d)):
+        signs = 0, (b > 0) - (b < 0), (c > 0) - (c < 0), 0
+    else:
+        signs = 1, 0, 0, 1
+    return TURNS[signs]
+
+
+def _check_pixels(width: int, height: int, limits: Limits, name: str) -> None:
+    if width * height > limits.max_pixels:
+        raise TooLarge(
+            f"{name}: frames of {width}x{height}, more than the limit of {limits.max_pixels:,} pixels "
+            "(limits.max_pixels)"
+        )
+
+
+def _promised_s(container: InputContainer, stream: VideoStream) -> float:
+    """How long the header says the video is; 0 where it says nothing, and where FFmpeg reckons it from time stamps."""
+    if container.format.name in (*BROADCAST, *RAW_FORMATS):
+        return 0.0
+    if stream.duration and stream.duration > 0 and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / av.time_base if (container.duration or 0) > 0 else 0.0
 
 
 def index_keyframes(stream: VideoStream, size: int) -> list[int]:
@@ -147,22 +335,26 @@ def index_keyframes(stream: VideoStream, size: int) -> list[int]:
 def find_keyframes(location: str, name: str, probe: Probe, chunk_ticks: int) -> list[int]:
     """Times of keyframes, ascending, close enough to choose borders from; `settle_borders` makes them exact.
 
-    From the container's index where it has one; else by reading the packets of a file, or, over the network, by
-    looking for one keyframe every half chunk.
+    By the packets where all were read; else from the container's index where it has one, or by looking for one keyframe
+    every half chunk.
     """
     facts = probe.facts
-    with open_video(location, name, request_bytes=GLANCE_BYTES) as container:
-        stream = moving_picture(container, name)
-        read = partial(_read_at, location, name)
+    if probe.times is not None and facts.packets and not facts.container.startswith("mov"):
+        shown = probe.times.shown() if facts.container != "avi" else probe.times.dts
+        return sorted({time for time, key in zip(shown, probe.times.keys, strict=True) if key and time != NO_TIME})
+    with (
+        open_video(location, name, request_bytes=GLANCE_BYTES, mark=facts.mark) as container,
+        named_errors(location, name),
+    ):
+        stream = stream_of(container, facts.video_stream, name)
+        read = reader_of(location, name)
         if facts.container.startswith("mov") and not is_fragmented(read, facts.size_bytes):
             return index_keyframes(stream, facts.size_bytes)
         if facts.container.startswith("matroska"):
             # The cues are read at the first seek.
             container.seek(facts.start_pts, stream=stream)
-            next(container.demux(stream), None)
-            return [entry.timestamp for entry in stream.index_entries if entry.is_keyframe]
-        if not is_url(location):
-            return sorted(time for _, time in _key_packets(container, stream))
+            next(packets_of(container, stream), None)
+            return sorted({entry.timestamp for entry in stream.index_entries if entry.is_keyframe})
         found: list[int] = []
         step = max(1, chunk_ticks // 2)
         for target in range(facts.start_pts + step, probe.end_pts, step):
@@ -182,8 +374,12 @@ def settle_borders(
         return list(borders)
     following = dict(pairwise(keyframes))
     settled = []
-    with open_video(location, name, request_bytes=GLANCE_BYTES) as container:
-        stream = moving_picture(container, name)
+    facts = probe.facts
+    with (
+        open_video(location, name, request_bytes=GLANCE_BYTES, mark=facts.mark) as container,
+        named_errors(location, name),
+    ):
+        stream = stream_of(container, facts.video_stream, name)
         known: dict[int, int] = {}
         for border in borders:
             key = border.decode_from_pts
@@ -197,30 +393,21 @@ def settle_borders(
     return settled
 
 
-def measured_end(location: str, name: str) -> int | None:
-    """Where the last packet of a file ends, by reading them all; for files whose container does not say."""
-    with open_video(location, name) as container:
-        stream = moving_picture(container, name)
-        end = None
-        for packet in _packets(container, stream):
-            end = _packet_end(packet) if end is None else max(end, _packet_end(packet))
-        return end
-
-
 def _first_frames(container: InputContainer, stream: VideoStream, name: str) -> tuple[list[VideoFrame], int, bytes]:
     """The first frames, how many packets it took to see that there are none, and the first packet's beginning."""
     frames: list[VideoFrame] = []
     packets = 0
     begin = b""
     stream.codec_context.thread_count = 1
-    for packet in _packets(container, stream, flush=True):
-        packets += packet.size > 0
-        begin = begin or bytes(packet)[:ENCODER_NOTE_BYTES]
-        if packet.has_sidedata("encryption_info"):
-            raise EncryptedVideo(f"{name}: the video is encrypted (DRM)")
+    for packet in packets_of(container, stream, flush=True):
+        if packet is not None:
+            packets += 1
+            begin = begin or bytes(memoryview(packet)[:ENCODER_NOTE_BYTES])
+            if packet.has_sidedata("encryption_info"):
+                raise EncryptedVideo(f"{name}: the video is encrypted (DRM)")
         try:
             frames += stream.codec_context.decode(packet)
-        except av.error.FFmpegError:
+        except DAMAGE:
             continue
         if len(frames) >= FRAMES_LOOKED_AT or (packets >= PACKETS_TRIED and not frames):
             break
@@ -246,20 +433,20 @@ def _without_frames(container: InputContainer, read: Read, size: int, name: str,
 
 def _end_pts(container: InputContainer, stream: VideoStream, start_pts: int, size: int, *, fragmented: bool) -> int:
     """Where the last readable frame ends; `start_pts` if the container does not say."""
-    assert stream.time_base is not None
+    time_base = stream.time_base or Fraction(1, av.time_base)
     if fragmented:
         # The header knows of the first fragment alone, or of none.
         try:
             container.seek(FAR_BEYOND_S * av.time_base)
-        except av.error.InvalidDataError:
+        except DAMAGE:
             return start_pts
-        return max((_packet_end(packet) for packet in _packets(container, stream)), default=start_pts)
+        return max((_packet_end(packet) for packet in packets_of(container, stream) if packet), default=start_pts)
     if stream.duration and stream.duration > 0:
         begin = stream.start_time if stream.start_time is not None else start_pts
         end = begin + stream.duration
     elif container.duration and container.duration > 0:
         begin_s = Fraction(container.start_time or 0, av.time_base)
-        end = round((begin_s + Fraction(container.duration, av.time_base)) / stream.time_base)
+        end = round((begin_s + Fraction(container.duration, av.time_base)) / time_base)
     else:
         return start_pts
     if container.format.name.startswith("mov"):
@@ -268,20 +455,6 @@ def _end_pts(container: InputContainer, stream: VideoStream, start_pts: int, siz
         if lost:
             end = min(end, max(min(lost), start_pts + 1))
     return max(end, start_pts)
-
-
-def _packets(container: InputContainer, stream: VideoStream, *, flush: bool = False) -> Iterator[Packet[VideoStream]]:
-    """Packets in file order up to the end or to damage that the demuxer can't get over."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except av.error.InvalidDataError:
-            return
-        if packet.size or flush:
-            yield packet
 
 
 def _packet_end(packet: Packet[VideoStream]) -> int:
@@ -293,8 +466,8 @@ def _packet_end(packet: Packet[VideoStream]) -> int:
 def _key_packets(container: InputContainer, stream: VideoStream) -> Iterator[tuple[Packet[VideoStream], int]]:
     """Key packets in file order, each with its time."""
     with_pts = holds_pts(container)
-    for packet in _packets(container, stream):
-        if packet.is_keyframe and (time := packet_time(packet, holds_pts=with_pts)) is not None:
+    for packet in packets_of(container, stream):
+        if packet is not None and packet.is_keyframe and (time := packet_time(packet, holds_pts=with_pts)) is not None:
             yield packet, time
 
 
@@ -304,7 +477,7 @@ def _key_packet_near(
     """The first key packet met after a seek to `pts`, and its time."""
     try:
         container.seek(pts, stream=stream)
-    except av.error.InvalidDataError:
+    except DAMAGE:
         return None
     return next(_key_packets(container, stream), None)
 
@@ -322,7 +495,3 @@ def _shown_at(container: InputContainer, stream: VideoStream, dts: int, next_dts
             if key[0].dts == dts:
                 break
     return shown
-
-
-def _read_at(location: str, name: str, offset: int, length: int) -> bytes:
-    return read_bytes(location, max(0, offset), length, name)
