@@ -133,7 +133,7 @@ def probe_video(
         fragmented = by_range and container.format.name.startswith("mov") and is_fragmented(read, size)
         end_pts = _end_pts(container, stream, start_pts, size, fragmented=fragmented)
         rate = stream.average_rate or stream.guessed_rate
-        begins_s = float(start_pts * time_base) - (container.start_time or 0) / av.time_base
+        begins_s = float((stream.start_time or 0) * time_base) - (container.start_time or 0) / av.time_base
         facts = SourceFacts(
             uri=uri,
             identity=identity,
@@ -152,7 +152,7 @@ def probe_video(
             duration_s=float(max(0, end_pts - start_pts) * time_base),
             promised_s=_promised_s(container, stream),
             indexed=len(stream.index_entries),
-            begins_s=round(max(0.0, begins_s), 3) if container.format.name not in BROADCAST or begins_s < 600 else 0.0,
+            begins_s=round(max(0.0, begins_s), 3) if len(container.streams) > 1 and begins_s < 3600 else 0.0,
             start_pts=start_pts,
             time_base_num=time_base.numerator,
             time_base_den=time_base.denominator,
@@ -227,7 +227,8 @@ def _times(location: str, name: str, facts: SourceFacts, *, by_index: bool, whol
         stream = stream_of(container, facts.video_stream, name)
         if whole:
             for packet in packets_of(container, stream):
-                if packet is not None and packet.size:
+                # An edit list hides some.
+                if packet is not None and not (packet.is_discard and not facts.segmented):
                     times.add(packet.pts, packet.dts, packet.duration, bool(packet.is_keyframe))
         else:
             if facts.container.startswith("matroska"):

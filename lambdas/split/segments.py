@@ -26,59 +26,80 @@ from lambdas.contracts import OPEN_END, Chunk
 from lambdas.errors import NoSpace, UnreadableVideo
 from lambdas.split.probe import BROADCAST, Probe, stream_of
 from lambdas.split.timeline import NO_TIME, PacketTimes, mend
-from lambdas.video import RAW_FORMATS, named_errors, open_video, packets_of
+from lambdas.video import DAMAGE, RAW_FORMATS, named_errors, open_video, packets_of
 
 MARGIN_S = 2
 """Copied beyond a chunk's end: frames of it may stand behind the next keyframe in the file."""
 
 
 def knows_when_shown(probe: Probe) -> bool:
-    """Whether the packets tell when they are shown; those of AVI and of streams without a container don't."""
-    return probe.facts.container not in ("avi", *RAW_FORMATS)
+    """Whether the packets tell when they are shown, or it can be found out; AVI's tell when they are decoded."""
+    return probe.facts.container != "avi"
 
 
 def copy_indexed(location: str, name: str, probe: Probe, target: Path) -> None:
     """Copies the video stream into Matroska with cues, its times without jumps and in whole milliseconds.
 
-    A source whose packets don't tell when they are shown becomes AVI, which doesn't either. Raises UnreadableVideo and
-    NoSpace, and what reading raises.
+    AVI, whose packets don't tell when they are shown, stays AVI. Raises UnreadableVideo and NoSpace, and what reading
+    raises.
     """
     facts = probe.facts
     with_times = knows_when_shown(probe)
+    raw = facts.container in RAW_FORMATS
     times = probe.times if probe.times is not None else PacketTimes()
-    mended = mend(times, float(facts.time_base), promised_s=facts.promised_s, broadcast=facts.container in BROADCAST)
-    if with_times:
-        pts: Sequence[int] = [
-            dts if shown == NO_TIME else shown for shown, dts in zip(mended.pts, mended.dts, strict=True)
-        ]
-        # Matroska holds no time below 0, and no decoding times; whoever writes wants some that never go back.
-        shift = max(0, -min(pts, default=0))
-        pts = [time + shift for time in pts]
-        in_order = sorted(pts)
-        delay = max((early - time for early, time in zip(in_order, pts, strict=True)), default=0)
-        dts: Sequence[int] = [time - delay for time in in_order]
-    else:
-        pts = dts = range(len(times)) if facts.container in RAW_FORMATS else times.dts
-    written = 0
     with (
         open_video(location, name, by_index=probe.by_index, mark=facts.mark) as source,
         named_errors(location, name),
     ):
         stream = stream_of(source, facts.video_stream, name)
+        rate = Fraction(stream.average_rate or stream.guessed_rate or 25).limit_denominator(100_000)
+        if raw:
+            pts: Sequence[int] = _places(location, name, probe)
+            length, durations = 1 / rate, [1] * len(pts)
+        else:
+            length = facts.time_base
+            mended = mend(times, float(length), promised_s=facts.promised_s, broadcast=facts.container in BROADCAST)
+            both = zip(mended.pts, mended.dts, strict=True)
+            pts = [dts if shown == NO_TIME else shown for shown, dts in both] if with_times else times.dts
+            durations = list(mended.durations)
+        # Matroska holds no time below 0, and no decoding times; whoever writes wants some that never go back.
+        shift = max(0, -min(pts, default=0)) if with_times else 0
+        pts = [time + shift for time in pts]
+        in_order = sorted(pts) if with_times else pts
+        delay = max((early - time for early, time in zip(in_order, pts, strict=True)), default=0)
         with _writing(target, "matroska" if with_times else "avi", name) as copy:
-            rate = Fraction(stream.average_rate or stream.guessed_rate or 25).limit_denominator(100_000)
             out = copy.add_stream_from_template(stream, opaque=True)
-            if facts.container in RAW_FORMATS:
-                out.time_base = 1 / rate
-            for packet in packets_of(source, stream):
-                if packet is None or written >= len(times):
-                    break
-                packet.pts, packet.dts = pts[written], dts[written]
-                if facts.container in RAW_FORMATS:
-                    packet.time_base, packet.duration = 1 / rate, 1
+            if raw:
+                out.time_base = length
+            # Packets without a place are those behind the last that was read before.
+            for number, packet in zip(range(len(pts)), packets_of(source, stream), strict=False):
+                assert packet is not None
+                packet.time_base = length
+                packet.pts, packet.dts, packet.duration = pts[number], in_order[number] - delay, durations[number]
                 packet.stream = out
                 _write(copy, packet, name)
-                written += 1
+
+
+def _places(location: str, name: str, probe: Probe) -> list[int]:
+    """The place of each packet of a stream without times in the order in which they are shown, by decoding them all."""
+    order: list[int] = []
+    count = 0
+    with open_video(location, name, mark=probe.facts.mark) as container, named_errors(location, name):
+        stream = stream_of(container, probe.facts.video_stream, name)
+        decoder = stream.codec_context
+        decoder.options = {"skip_loop_filter": "all"}
+        for packet in packets_of(container, stream, flush=True):
+            if packet is not None:
+                packet.pts = packet.dts = count
+                count += 1
+            with suppress(*DAMAGE):
+                order += [frame.pts for frame in decoder.decode(packet) if frame.pts is not None]
+    shown = {number: place for place, number in enumerate(dict.fromkeys(order))}
+    places: list[int] = []
+    for number in range(count):
+        # What gives no frame takes no time: it goes with the one before.
+        places.append(shown.get(number, places[-1] if places else 0))
+    return places
 
 
 def copy_chunk(indexed: Path, name: str, chunk: Chunk, time_base: Fraction, target: Path) -> None:
@@ -89,7 +110,13 @@ def copy_chunk(indexed: Path, name: str, chunk: Chunk, time_base: Fraction, targ
     if chunk.end_pts < OPEN_END:
         bounds["to"] = f"{float(chunk.end_pts * time_base) + MARGIN_S:.3f}"
     source = ffmpeg.input(f"file:{indexed}", format_whitelist="matroska", protocol_whitelist="file", **bounds)
-    _run(source["0"], target, f"{name}: chunk {chunk.index} could not be copied", avoid_negative_ts="disabled")
+    _run(
+        source["0"],
+        target,
+        f"{name}: chunk {chunk.index} could not be copied",
+        avoid_negative_ts="disabled",
+        copyinkf=None,
+    )
 
 
 @contextmanager
@@ -121,7 +148,7 @@ def _not_written(name: str, error: Exception) -> Exception:
     return UnreadableVideo(f"{name}: could not be copied ({getattr(error, 'strerror', None) or error})")
 
 
-def _run(source: Any, target: Path, trouble: str, **options: str) -> None:
+def _run(source: Any, target: Path, trouble: str, **options: str | None) -> None:
     command = ffmpeg.output(
         source, f"file:{target}", format="matroska", vcodec="copy", map_metadata=-1, copyts=None, **options
     ).global_args("-nostdin", "-loglevel", "error")

@@ -25,6 +25,10 @@ BEYOND_PROMISE = 1.05
 MOST_REORDERED = 20
 """Frames that one is shown after it was decoded: 16 reference frames, and some."""
 USUAL_FRAME_S = 0.04
+STRAY_STEPS = 4
+"""A time so many frames off is astray if the next ones are where they should be."""
+LOOKED_AHEAD = 4
+"""So many packets, of which one at least must be."""
 
 
 @dataclass
@@ -68,9 +72,11 @@ class Mended:
     """Times without jumps."""
 
     pts: array[int]
+    """When each packet is shown; NO_TIME only where nothing jumps and the source has none either."""
     dts: array[int]
+    durations: array[int]
     jumps: int
-    """0 where the times are as they were; else how often a new epoch began or a single time was out of place."""
+    """0 where the times are as they were; else how often a new epoch began or a single time was astray."""
 
 
 def mend(times: PacketTimes, tick_s: float, *, promised_s: float = 0.0, broadcast: bool = False) -> Mended:
@@ -81,66 +87,77 @@ def mend(times: PacketTimes, tick_s: float, *, promised_s: float = 0.0, broadcas
     """
     most_forward = _most_forward_s(times, tick_s, promised_s, broadcast=broadcast) / tick_s
     usual = _usual_step(times, tick_s, promised_s)
+    decoded = _decoding_times(times)
     back = BACK_S / tick_s
-    close = usual / 2
-    offsets = [0]
-    current = 0
-    jumps = 0
-    pts, dts = array("q"), array("q")
+    offset = jumps = 0
+    pts, dts, durations = array("q"), array("q"), array("q")
     astray: list[int] = []
     expected: int | None = None
-    for index in range(len(times)):
-        # Some containers tell only when a packet is shown: its keyframes' times then stand for when they are decoded.
-        raw = times.dts[index]
-        if raw == NO_TIME and times.keys[index]:
-            raw = times.pts[index]
+    for index, raw in enumerate(decoded):
+        here = raw + offset
         if raw == NO_TIME:
             here = expected if expected is not None else 0
-            dts.append(here)
-        else:
-            here = raw + offsets[current]
-            if expected is not None:
-                step = here - expected
-                if step < -back or step > most_forward:
-                    jumps += 1
-                    current = _epoch(offsets, expected - raw, close)
-                elif current and abs(step) > 2 * usual and abs(raw + offsets[0] - expected) <= close:
-                    # What follows a single stray packet counts as it did before.
-                    current = 0
-                here = raw + offsets[current]
-            dts.append(here)
-        delay = times.pts[index] - raw if raw != NO_TIME and times.pts[index] != NO_TIME else None
-        if delay is None:
-            shown = times.pts[index] + offsets[current] if times.pts[index] != NO_TIME else NO_TIME
-            if shown == NO_TIME or abs(shown - here) > max(GAP_S / tick_s, MOST_REORDERED * usual):
-                astray.append(index)
+        elif expected is not None:
+            step = here - expected
+            jumped = step < -back or step > most_forward
+            if (jumped or abs(step) > STRAY_STEPS * usual) and _comes_back(
+                decoded, index, offset, expected, usual, here if step > 0 else None
+            ):
+                jumps += 1
+                here = expected
+            elif jumped:
+                jumps += 1
+                offset = expected - raw
+                here = expected
+        dts.append(here)
+        delay = MOST_REORDERED * max(usual, _longest_near(times, index, most_forward))
+        shown = times.pts[index]
+        if shown != NO_TIME:
+            shown += offset
+            if abs(shown - here) > max(GAP_S / tick_s, delay):
+                jumps += 1
                 shown = NO_TIME
-        elif abs(delay) <= max(GAP_S / tick_s, MOST_REORDERED * max(usual, _longest_near(times, index))):
-            shown = here + delay
-        else:
+        if shown == NO_TIME:
             astray.append(index)
-            shown = NO_TIME
-            jumps += 1
         pts.append(shown)
         length = times.durations[index]
+        if length > most_forward:
+            jumps += 1
+        durations.append(length if length <= most_forward else usual)
         expected = here + (length if 0 < length <= most_forward else usual)
     if not jumps:
-        return Mended(times.pts, times.dts, 0)
+        return Mended(times.pts, times.dts, times.durations, 0)
     for index in astray:
         pts[index] = _hole_near(pts, index, dts[index], usual)
-    return Mended(pts, dts, jumps)
+    return Mended(pts, dts, durations, jumps)
 
 
-def numbered(count: int, step: int) -> array[int]:
-    """Decoding times of packets that carry none, `step` apart."""
-    return array("q", range(0, count * step, step))
+def _decoding_times(times: PacketTimes) -> list[int]:
+    """When each packet is decoded. Some containers tell only when it is shown: for keyframes that is the same."""
+    return [
+        pts if dts == NO_TIME and key else dts for pts, dts, key in zip(times.pts, times.dts, times.keys, strict=True)
+    ]
+
+
+def _comes_back(decoded: Sequence[int], index: int, offset: int, expected: int, usual: int, above: int | None) -> bool:
+    """Whether packets soon after this one go on as those before it did, so that its time alone is astray.
+
+    One that leapt to `above` is only if they go on before it.
+    """
+    for later in range(index + 1, min(index + 1 + LOOKED_AHEAD, len(decoded))):
+        if decoded[later] == NO_TIME:
+            continue
+        here = decoded[later] + offset
+        on_time = expected + (later - index) * usual
+        if abs(here - on_time) <= STRAY_STEPS * usual and (above is None or here < above):
+            return True
+    return False
 
 
 def _most_forward_s(times: PacketTimes, tick_s: float, promised_s: float, *, broadcast: bool) -> float:
     if broadcast:
         return GAP_S
-    known = [time for time in times.dts if time != NO_TIME] or [time for time in times.pts if time != NO_TIME]
-    length_s = (max(known) - min(known)) * tick_s if known else 0.0
+    length_s = (times.end - times.start) * tick_s if times.start != NO_TIME else 0.0
     if promised_s <= 0:
         return STANDING_S
     return max(length_s, GAP_S) if length_s <= BEYOND_PROMISE * promised_s + GAP_S else GAP_S
@@ -162,25 +179,19 @@ def _usual_step(times: PacketTimes, tick_s: float, promised_s: float) -> int:
     return max(1, round(USUAL_FRAME_S / tick_s))
 
 
-def _epoch(offsets: list[int], wanted: int, close: float) -> int:
-    """The number of an epoch whose offset is `wanted`, an earlier one where that fits as well."""
-    nearest = min(range(len(offsets)), key=lambda number: abs(offsets[number] - wanted))
-    if abs(offsets[nearest] - wanted) <= close:
-        return nearest
-    offsets.append(wanted)
-    return len(offsets) - 1
-
-
-def _longest_near(times: PacketTimes, index: int) -> int:
-    return max(times.durations[max(0, index - MOST_REORDERED) : index + MOST_REORDERED])
+def _longest_near(times: PacketTimes, index: int, most: float) -> int:
+    """The longest that a packet near this one is shown, of those that can be believed."""
+    near = times.durations[max(0, index - MOST_REORDERED) : index + MOST_REORDERED]
+    return max((length for length in near if length <= most), default=0)
 
 
 def _hole_near(pts: array[int], index: int, dts: int, usual: int) -> int:
-    """A time at which no packet near this one is shown: in the widest gap, or else behind them."""
+    """A time near `dts` at which no packet near this one is shown: in a gap, or else behind them."""
     near = sorted(time for time in pts[max(0, index - MOST_REORDERED) : index + MOST_REORDERED] if time != NO_TIME)
-    gaps = [(later - earlier, earlier) for earlier, later in pairwise(near)]
-    if gaps and (widest := max(gaps))[0] > 1.5 * usual:
-        return widest[1] + widest[0] // 2
+    middles = [earlier + (later - earlier) // 2 for earlier, later in pairwise(near) if later - earlier > 1.5 * usual]
+    close = [middle for middle in middles if abs(middle - dts) <= MOST_REORDERED * usual]
+    if close:
+        return min(close, key=lambda middle: abs(middle - dts - usual))
     return max([dts, *(time + 1 for time in near)])
 
 
