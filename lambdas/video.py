@@ -8,16 +8,21 @@ lambdas/web.py.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Literal, cast
 
 import av
 import av.error
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
+from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import Type as SideDataType
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lambdas.errors import EmptySource, NoVideoStream, SourceChanged, SourceMissing, TalentFramesError, UnreadableVideo
@@ -38,6 +43,20 @@ HEAD_BYTES = 4096
 """Looked at to say what a refused source is."""
 TRIES_AFTER_DAMAGE = 8
 """Times a demuxer is asked again after errors with no packet in between."""
+
+TURNS: dict[tuple[int, int, int, int], tuple[bool, Literal[0, 90, 180, 270]]] = {
+    (1, 0, 0, 1): (False, 0),
+    (0, -1, 1, 0): (False, 90),
+    (-1, 0, 0, -1): (False, 180),
+    (0, 1, -1, 0): (False, 270),
+    (-1, 0, 0, 1): (True, 0),
+    (0, 1, 1, 0): (True, 90),
+    (1, 0, 0, -1): (True, 180),
+    (0, -1, -1, 0): (True, 270),
+}
+"""Signs of a display matrix' a, b, c, d (ISO/IEC 14496-12, 6.2.2: x' = ax + cy, y' = bx + dy) as mirror and turn."""
+QUARTER = 8
+"""In a turn by quarters two of the matrix's four numbers are this many times the others at least."""
 
 DAMAGE = (av.error.FFmpegError, IndexError, UnicodeError, ValueError, OverflowError)
 """What FFmpeg raises about content, and PyAV where content is not what it takes for granted."""
@@ -132,6 +151,26 @@ def holds_pts(container: InputContainer) -> bool:
 def packet_time(packet: Packet[VideoStream], *, holds_pts: bool) -> int | None:
     """When a packet is shown, by its decoding time where nothing else is known; None without any time."""
     return packet.pts if holds_pts and packet.pts is not None else packet.dts
+
+
+def display_turn(frame: VideoFrame) -> tuple[bool, Literal[0, 90, 180, 270]]:
+    """Whether a coded frame is mirrored left to right for display, and the degrees it is turned counter-clockwise then.
+
+    Turns that are no quarter turns are not shown by players either.
+    """
+    side_data = cast(Iterable[SideData], frame.side_data)
+    matrix = next((bytes(data) for data in side_data if data.type == SideDataType.DISPLAYMATRIX), b"")
+    if len(matrix) < 36:
+        rotation = frame.rotation % 360
+        return False, cast(Literal[0, 90, 180, 270], rotation if rotation % 90 == 0 else 0)
+    a, b, _, c, d = struct.unpack_from("=5i", matrix)
+    if min(abs(a), abs(d)) > QUARTER * max(abs(b), abs(c)):
+        signs = (a > 0) - (a < 0), 0, 0, (d > 0) - (d < 0)
+    elif min(abs(b), abs(c)) > QUARTER * max(abs(a), abs(d)):
+        signs = 0, (b > 0) - (b < 0), (c > 0) - (c < 0), 0
+    else:
+        signs = 1, 0, 0, 1
+    return TURNS[signs]
 
 
 @contextmanager

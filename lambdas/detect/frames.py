@@ -33,7 +33,7 @@ from lambdas.contracts import OPEN_END, Chunk, Limits, SourceFacts
 from lambdas.detect import device
 from lambdas.detect.disposable import HEAD_BYTES, disposable_test
 from lambdas.errors import NoVideoStream
-from lambdas.video import DAMAGE, holds_pts, open_video, packet_time, packets_of
+from lambdas.video import DAMAGE, display_turn, holds_pts, open_video, packet_time, packets_of
 
 SEEKS_TO_START = ("mov", "matroska")
 """Demuxers whose index brings them back to the first frame; others are opened anew (MPEG-TS lands past it)."""
@@ -57,6 +57,8 @@ _SPACING_S = 0.07
 """About how far apart frames are given unless all are asked for: as those that others refer to are in most streams."""
 _AROUND_LARGE = 6
 """Packets from a large one on that are all decoded: encoders put up to four that are shown before it behind it."""
+SAME_SHAPE = 0.02
+"""Frames of another size whose shape differs by less fill the picture: adaptive streams round their sizes to even."""
 KNEE = 0.5
 """Share of diffuse white above which highlights are compressed."""
 KEPT_BYTES = 192 * 2**20
@@ -75,6 +77,13 @@ def give_large_pictures_their_own_pages() -> None:
     """Does so in this process, where the C library is glibc."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, OWN_PAGES_BYTES)
+
+
+def _coded_size(source: SourceFacts) -> tuple[int, int]:
+    """(width, height) of the frames as they are coded, by what they are shown as."""
+    width, height = (source.height, source.width) if source.rotation % 180 else (source.width, source.height)
+    ratio = source.sample_aspect_ratio
+    return round(width / max(ratio, 1.0)), round(height * min(ratio, 1.0))
 
 
 def _step_s(fps: float) -> float:
@@ -115,12 +124,21 @@ class Frame:
         source = self._reader.source
         width = source.width if width is None else width
         height = source.height if height is None else height
-        turns = source.rotation // 90
-        coded_width, coded_height = (height, width) if turns % 2 else (width, height)
+        mirrored, rotation = display_turn(self._decoded)
+        turns = rotation // 90
+        into_width, into_height = self._reader.place(self._decoded, width, height, rotation)
+        coded_width, coded_height = (into_height, into_width) if turns % 2 else (into_width, into_height)
         picture = self._reader.scaled(self._deinterlaced(), coded_width, coded_height)
-        if source.mirrored:
+        if mirrored:
             picture = picture[:, ::-1]
-        return np.ascontiguousarray(np.rot90(picture, turns) if turns else picture)
+        if turns:
+            picture = np.rot90(picture, turns)
+        if (into_width, into_height) != (width, height):
+            left, top = (width - into_width) // 2, (height - into_height) // 2
+            whole = np.zeros((height, width, 3), np.uint8)
+            whole[top : top + into_height, left : left + into_width] = picture
+            return whole
+        return np.ascontiguousarray(picture)
 
     def _deinterlaced(self) -> VideoFrame:
         if not self._decoded.interlaced_frame:
@@ -167,6 +185,7 @@ class ChunkReader:
         self.most_pixels = most_pixels
         """Of one frame; larger ones, which may come in mid-stream, count as damaged."""
         give_large_pictures_their_own_pages()
+        self._coded_size = _coded_size(source)
         self._open_door: _Door | None = None
         self._pass_over: int | None = None
         self._go_back: int | None = None
@@ -374,6 +393,25 @@ class ChunkReader:
         # The picture's own memory, where its lines follow one another without gaps.
         lines = np.frombuffer(memoryview(plane), np.uint8).reshape(height, plane.line_size)
         return np.ascontiguousarray(lines[:, : 3 * width]).reshape(height, width, 3)
+
+    def place(self, picture: VideoFrame, width: int, height: int, rotation: int) -> tuple[int, int]:
+        """The size at which a picture goes into (width, height): all of it, but for one of another shape than the
+        video's first, of which a stream may change in its middle; that one keeps its shape."""
+        if (picture.width, picture.height) == self._coded_size and rotation == self.source.rotation:
+            return width, height
+        ratio = self.source.sample_aspect_ratio
+        shown_width, shown_height = picture.width * max(ratio, 1.0), picture.height / min(ratio, 1.0)
+        if rotation % 180:
+            shown_width, shown_height = shown_height, shown_width
+        # In the video's own pixels first, which `width` and `height` may have stretched.
+        across, down = self.source.width / shown_width, self.source.height / shown_height
+        if abs(across / down - 1) < SAME_SHAPE:
+            return width, height
+        fit = min(across, down)
+        return (
+            min(width, max(1, round(width * fit / across))),
+            min(height, max(1, round(height * fit / down))),
+        )
 
     def one_field(self, picture: VideoFrame) -> VideoFrame:
         """The upper field of an interlaced picture: half its lines, one moment."""

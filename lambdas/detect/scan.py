@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import itertools
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,6 +31,8 @@ _UNSURE_CUTS = 2
 """So often a cut may lie in frames that were left out, which takes decoding its GOP once more; then all are taken."""
 _MOVING_SHARE = 0.25
 """Share of the threshold from which frames that were not given are looked into."""
+MOST_STANDING = 600
+"""Of one frame: a time-lapse holds frames that stand for hours."""
 _TINY_S = 2.0
 """Of so short a video every frame may be wanted."""
 
@@ -149,6 +153,8 @@ def scan(
             frame.between = ()
             continue
         frame.between = ()
+        if passed is None and glances and schedule.looked_s == glances[-1].t_s:
+            stays += standing(schedule.looked_s, t_s, tier.period_s, source)
         if frame.keyframe:
             quiet.key(frame.pts)
         cut = value >= settings.scene_threshold
@@ -234,6 +240,12 @@ def scan(
         for due_s in schedule.passed_over(until_s):
             pts = int(ahead[np.abs(ahead - source.pts(due_s)).argmin()])
             stays.append(Stay(schedule.looked_s, source.seconds(pts), pts))
+    if glances and schedule.looked_s == glances[-1].t_s:
+        # The last one's length is mostly filled in: it stands as long as the others do, or as long as it says.
+        gaps = sorted(later.t_s - one.t_s for one, later in itertools.pairwise(glances))
+        usual_s = gaps[len(gaps) // 2] if gaps else 0.0
+        shown_s = source.seconds(reader.end_pts) - glances[-1].t_s if reader.end_pts is not None else 0.0
+        stays += standing(glances[-1].t_s, glances[-1].t_s + max(usual_s, shown_s), tier.period_s, source)
     recent.cut()
     shots = Shots(glances, settings)
     blends = Blends([one.t_s for one in glances], slivers)
@@ -261,6 +273,13 @@ def scan(
         first,
         last,
     )
+
+
+def standing(looked_s: float, until_s: float, period_s: float, source: SourceFacts) -> list[Stay]:
+    """The moments at which a frame that was looked at still stands, a scan period apart: slides are one frame each."""
+    count = min(math.ceil((until_s - looked_s) / period_s - 1e-3) - 1, MOST_STANDING)
+    times = [looked_s + period_s * number for number in range(1, count + 1)]
+    return [Stay(looked_s, t_s, source.pts(t_s)) for t_s in times]
 
 
 def track_faces(seen: Scan, tracker: Tracker) -> list[Track]:

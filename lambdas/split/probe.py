@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -13,8 +12,6 @@ from typing import Literal, cast
 import av
 from av.container import InputContainer
 from av.packet import Packet
-from av.sidedata.sidedata import SideData
-from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -27,6 +24,7 @@ from lambdas.split.timeline import NO_TIME, PacketTimes, mend
 from lambdas.video import (
     DAMAGE,
     RAW_FORMATS,
+    display_turn,
     holds_pts,
     named_errors,
     open_video,
@@ -49,17 +47,6 @@ PROTECTED_TAGS = ("encv", "drmi")
 """Codec tags of Common Encryption and FairPlay."""
 TRANSFERS: dict[int, Literal["pq", "hlg"]] = {16: "pq", 18: "hlg"}
 """ITU-T H.273 transfer characteristics of high dynamic range."""
-TURNS: dict[tuple[int, int, int, int], tuple[bool, Literal[0, 90, 180, 270]]] = {
-    (1, 0, 0, 1): (False, 0),
-    (0, -1, 1, 0): (False, 90),
-    (-1, 0, 0, -1): (False, 180),
-    (0, 1, -1, 0): (False, 270),
-    (-1, 0, 0, 1): (True, 0),
-    (0, 1, 1, 0): (True, 90),
-    (1, 0, 0, -1): (True, 180),
-    (0, -1, -1, 0): (True, 270),
-}
-"""Signs of a display matrix' a, b, c, d (ISO/IEC 14496-12, 6.2.2: x' = ax + cy, y' = bx + dy) as mirror and turn."""
 MOST_FPS = 1000.0
 """Above it a frame rate is a mistake of the muxer."""
 FAR_BEYOND_S = 10**6
@@ -68,8 +55,6 @@ SQUARE_WITHIN = 0.01
 """Pixels so nearly square are: encoders round 640:639 out of nothing."""
 BROADCAST = ("mpegts", "mpeg")
 """Containers that are cut and joined as they are, and whose times come without a break."""
-QUARTER = 8
-"""In a turn by quarters two of the matrix's four numbers are this many times the others at least."""
 
 
 @dataclass(frozen=True)
@@ -282,26 +267,6 @@ def only(container: InputContainer, stream: VideoStream) -> None:
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
-
-
-def display_turn(frame: VideoFrame) -> tuple[bool, Literal[0, 90, 180, 270]]:
-    """Whether a coded frame is mirrored left to right for display, and the degrees it is turned counter-clockwise then.
-
-    Turns that are no quarter turns are not shown by players either.
-    """
-    side_data = cast(Iterable[SideData], frame.side_data)
-    matrix = next((bytes(data) for data in side_data if data.type == SideDataType.DISPLAYMATRIX), b"")
-    if len(matrix) < 36:
-        rotation = frame.rotation % 360
-        return False, cast(Literal[0, 90, 180, 270], rotation if rotation % 90 == 0 else 0)
-    a, b, _, c, d = struct.unpack_from("=5i", matrix)
-    if min(abs(a), abs(d)) > QUARTER * max(abs(b), abs(c)):
-        signs = (a > 0) - (a < 0), 0, 0, (d > 0) - (d < 0)
-    elif min(abs(b), abs(c)) > QUARTER * max(abs(a), abs(d)):
-        signs = 0, (b > 0) - (b < 0), (c > 0) - (c < 0), 0
-    else:
-        signs = 1, 0, 0, 1
-    return TURNS[signs]
 
 
 def _check_pixels(width: int, height: int, limits: Limits, name: str) -> None:
