@@ -23,6 +23,7 @@ from lambdas.contracts import (
     PublishResponse,
     SelectedPerson,
     Selection,
+    SourceFacts,
     frames_key,
     plan_key,
     selection_key,
@@ -434,7 +435,7 @@ def _refs(selection: Selection) -> list[FrameRef]:
 
 
 def _notes(plan: Plan, selection: Selection) -> list[str]:
-    notes = [*plan.notes, *_losses(plan, selection)]
+    notes = [*plan.notes, *losses(plan.source, selection.duration_s, selection.frame_count)]
     frames = len(selection.representative)
     if frames < plan.settings.representative:
         has = "1 frame" if frames == 1 else f"{frames} frames"
@@ -453,14 +454,13 @@ def _notes(plan: Plan, selection: Selection) -> list[str]:
     return notes
 
 
-def _losses(plan: Plan, selection: Selection) -> list[str]:
-    """What the container promised and nobody met."""
-    source, notes = plan.source, []
-    promised_s, met_s = source.promised_s, selection.duration_s
-    if met_s < promised_s - max(ENDS_EARLY_S, ENDS_EARLY_SHARE * promised_s):
-        notes.append(f"The video ends early: {met_s:.1f} of {promised_s:.1f} s could be read.")
-    if selection.frame_count < source.packets:
-        notes.append(f"{source.packets - selection.frame_count} of the file's {source.packets} frames were not met.")
+def losses(source: SourceFacts, met_s: float, frame_count: int) -> list[str]:
+    """What the container promised and nobody met, in sentences."""
+    notes = []
+    if met_s < source.promised_s - max(ENDS_EARLY_S, ENDS_EARLY_SHARE * source.promised_s):
+        notes.append(f"The video ends early: {met_s:.1f} of {source.promised_s:.1f} s could be read.")
+    if frame_count < source.packets:
+        notes.append(f"{source.packets - frame_count} of the file's {source.packets} frames were not met.")
     return notes
 
 

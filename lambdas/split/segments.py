@@ -67,6 +67,7 @@ def copy_indexed(location: str, name: str, probe: Probe, target: Path) -> None:
         pts = [time + shift for time in pts]
         in_order = sorted(pts) if with_times else pts
         delay = max((early - time for early, time in zip(in_order, pts, strict=True)), default=0)
+        refused = 0
         with _writing(target, "matroska" if with_times else "avi", name) as copy:
             out = copy.add_stream_from_template(stream, opaque=True)
             if raw:
@@ -77,7 +78,9 @@ def copy_indexed(location: str, name: str, probe: Probe, target: Path) -> None:
                 packet.time_base = length
                 packet.pts, packet.dts, packet.duration = pts[number], in_order[number] - delay, durations[number]
                 packet.stream = out
-                _write(copy, packet, name)
+                refused += not _write(copy, packet, name)
+            if refused and refused >= len(pts):
+                raise UnreadableVideo(f"{name}: could not be copied, not one of its {refused} packets")
 
 
 def _places(location: str, name: str, probe: Probe) -> list[int]:
@@ -135,11 +138,15 @@ def _writing(target: Path, container: str, name: str) -> Iterator[OutputContaine
         raise _not_written(name, error) from None
 
 
-def _write(copy: OutputContainer, packet: Packet[VideoStream], name: str) -> None:
+def _write(copy: OutputContainer, packet: Packet[VideoStream], name: str) -> bool:
+    """Whether the packet was taken; one so damaged that FFmpeg can't write it would not have been decoded either."""
     try:
         copy.mux_one(packet)
+    except av.error.InvalidDataError:
+        return False
     except (av.error.FFmpegError, ValueError) as error:
         raise _not_written(name, error) from None
+    return True
 
 
 def _not_written(name: str, error: Exception) -> Exception:
