@@ -217,6 +217,8 @@ class SourceFacts(Contract):
     """On a player's clock, which starts with sound or picture, whichever is first: when the first picture is shown."""
     indexed: Annotated[int, Field(ge=0)] = 0
     """Frames in the container's index as it is opened."""
+    reordered: bool = False
+    """Whether frames are decoded in another order than they are shown."""
     packets: Annotated[int, Field(ge=0)] = 0
     """Video packets in the file, 0 where they were not all read."""
     start_pts: int

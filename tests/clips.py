@@ -27,6 +27,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "mpeg_ps": ("mpg", "-c:v mpeg2video -g 25 -bf 2 -b:v 500k"),
     "avi": ("avi", "-c:v mpeg4 -g 25 -bf 0"),
     "avi_with_b_frames": ("avi", f"{X264}"),
+    "avi_with_open_gops": ("avi", "-c:v mpeg4 -g 25 -bf 2"),
     "fragmented_with_sidx": ("mp4", f"{X264} {FRAGMENTS}+global_sidx"),
     "fragmented_with_mfra": ("mp4", f"{X264} {FRAGMENTS}"),
     "fragmented_without_index": ("mp4", f"{X264} {FRAGMENTS}+skip_trailer"),

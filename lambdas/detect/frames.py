@@ -316,11 +316,19 @@ class ChunkReader:
                 decoded = []
             if time is not None and door.reorders_without_pts:
                 heapq.heappush(waiting, time)
+            excess = len(waiting) - len(decoded) - door.decoder.reorder_depth
+            for _ in range(excess if packet is not None and door.reorders_without_pts else 0):
+                # Packets that gave no frame: those shown before the first keyframe, whose references were not read, or
+                # damaged ones. Their times come first.
+                heapq.heappop(waiting)
             for picture in decoded:
                 if door.reorders_without_pts:
                     pts = heapq.heappop(waiting) if waiting else None
-                else:
+                elif door.holds_pts:
                     pts = picture.pts if picture.pts is not None else picture.dts
+                else:
+                    # The time FFmpeg makes up for showing it may be another than that its packet was counted by.
+                    pts = picture.dts if picture.dts is not None else picture.pts
                 if pts is None:
                     pts = self.source.start_pts if last == -OPEN_END else last + step
                 elif pts > last > -OPEN_END:

@@ -33,7 +33,7 @@ from lambdas.errors import IncompleteRun, InvalidGallery
 from lambdas.split.claim import Ledger
 from lambdas.split.containers import missing_bytes
 from lambdas.split.identify import PIPELINE_VERSION, identify, identify_object, run_id
-from lambdas.split.plan import choose_borders, make_chunks, mid_gop_ticks
+from lambdas.split.plan import choose_borders, key_before, make_chunks, mid_gop_ticks
 from lambdas.split.probe import Probe, find_keyframes, probe_video, settle_borders, survey
 from lambdas.split.requests import DEFAULT_PREFIX, choose_settings, pin, published_prefix, read_sidecar
 from lambdas.split.segments import copy_chunk, copy_indexed, knows_when_shown
@@ -241,6 +241,10 @@ def plan(
         probe = replace(probe, end_pts=facts.start_pts + 1)
     borders = choose_borders(keyframes, facts.start_pts, probe.end_pts, chunk_ticks)
     borders = settle_borders(location, name, probe, borders, keyframes)
+    if facts.container == "avi" and facts.reordered:
+        # What AVI calls a keyframe's time is when it is decoded: frames behind it in the file may be shown before it,
+        # and refer to the GOP before.
+        borders = [border._replace(decode_from_pts=key_before(keyframes, border.decode_from_pts)) for border in borders]
     segments = segment_of or (partial(segment_key, run) if run is not None else None)
     return probe, make_chunks(borders, facts.start_pts, probe.end_pts, settings, segments)
 

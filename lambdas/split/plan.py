@@ -56,6 +56,12 @@ def choose_borders(keyframes: Sequence[int], first_pts: int, end_pts: int, chunk
     return borders
 
 
+def key_before(keyframes: Sequence[int], pts: int) -> int:
+    """The keyframe before one at `pts`, or all that is before where there is none."""
+    before = bisect_left(keyframes, pts) - 1
+    return keyframes[before] if before >= 0 else -OPEN_END
+
+
 def make_chunks(
     borders: Sequence[Border],
     first_pts: int,

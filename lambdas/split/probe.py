@@ -137,6 +137,7 @@ def probe_video(
             duration_s=float(max(0, end_pts - start_pts) * time_base),
             promised_s=_promised_s(container, stream),
             indexed=len(stream.index_entries),
+            reordered=codec.reorder_depth > 0,
             begins_s=round(max(0.0, begins_s), 3) if len(container.streams) > 1 and begins_s < 3600 else 0.0,
             start_pts=start_pts,
             time_base_num=time_base.numerator,

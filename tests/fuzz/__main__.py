@@ -25,7 +25,7 @@ from typing import Any
 from tests.fuzz.mutations import mutated, seeds
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 """Of one small file: hundred times what a sound one takes, on a machine that does other things as well."""
 MEMORY_BYTES = 900 * 2**20
 """Of one worker: three times what it holds after sound files."""
@@ -97,7 +97,8 @@ def wrong(name: str, told: dict[str, Any]) -> list[str]:
         return found
     if told["given"] < told["plain"] - 1 and not told["notes"]:
         found.append(f"{told['plain'] - told['given']} of {told['plain']} frames lost in silence")
-    if told["duration_s"] > LONG_S and not told["notes"]:
+    # AVI holds a rate alone, and a frame in five minutes is a time-lapse.
+    if told["duration_s"] > LONG_S and not name.endswith(".avi") and not told["notes"]:
         found.append(f"lasts {told['duration_s']:.0f} s")
     return found
 
