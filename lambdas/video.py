@@ -153,16 +153,15 @@ def packet_time(packet: Packet[VideoStream], *, holds_pts: bool) -> int | None:
     return packet.pts if holds_pts and packet.pts is not None else packet.dts
 
 
-def display_turn(frame: VideoFrame) -> tuple[bool, Literal[0, 90, 180, 270]]:
+def display_turn(frame: VideoFrame) -> tuple[bool, Literal[0, 90, 180, 270]] | None:
     """Whether a coded frame is mirrored left to right for display, and the degrees it is turned counter-clockwise then.
 
-    Turns that are no quarter turns are not shown by players either.
+    None where it does not say. Turns that are no quarter turns are not shown by players either.
     """
     side_data = cast(Iterable[SideData], frame.side_data)
     matrix = next((bytes(data) for data in side_data if data.type == SideDataType.DISPLAYMATRIX), b"")
     if len(matrix) < 36:
-        rotation = frame.rotation % 360
-        return False, cast(Literal[0, 90, 180, 270], rotation if rotation % 90 == 0 else 0)
+        return None
     a, b, _, c, d = struct.unpack_from("=5i", matrix)
     if min(abs(a), abs(d)) > QUARTER * max(abs(b), abs(c)):
         signs = (a > 0) - (a < 0), 0, 0, (d > 0) - (d < 0)

@@ -124,7 +124,7 @@ class Frame:
         source = self._reader.source
         width = source.width if width is None else width
         height = source.height if height is None else height
-        mirrored, rotation = display_turn(self._decoded)
+        mirrored, rotation = display_turn(self._decoded) or (source.mirrored, source.rotation)
         turns = rotation // 90
         into_width, into_height = self._reader.place(self._decoded, width, height, rotation)
         coded_width, coded_height = (into_height, into_width) if turns % 2 else (into_width, into_height)

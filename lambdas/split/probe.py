@@ -109,7 +109,7 @@ def probe_video(
         ratio = ratio if Fraction(1, 4) <= ratio <= 4 and abs(ratio - 1) > SQUARE_WITHIN else Fraction(1)
         width = max(1, round(first.width * ratio)) if ratio > 1 else first.width
         height = max(1, round(first.height / ratio)) if ratio < 1 else first.height
-        mirrored, turned = display_turn(first)
+        mirrored, turned = display_turn(first) or (False, 0)
         if turned in (90, 270):
             width, height = height, width
         raw = container.format.name in RAW_FORMATS

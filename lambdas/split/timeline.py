@@ -95,6 +95,7 @@ def mend(times: PacketTimes, tick_s: float, *, promised_s: float = 0.0, broadcas
     expected: int | None = None
     for index, raw in enumerate(decoded):
         here = raw + offset
+        odd = False
         if raw == NO_TIME:
             here = expected if expected is not None else 0
         elif expected is not None:
@@ -103,10 +104,10 @@ def mend(times: PacketTimes, tick_s: float, *, promised_s: float = 0.0, broadcas
             if (jumped or abs(step) > STRAY_STEPS * usual) and _comes_back(
                 decoded, index, offset, expected, usual, here if step > 0 else None
             ):
-                jumps += 1
+                odd = True
                 here = expected
             elif jumped:
-                jumps += 1
+                odd = True
                 offset = expected - raw
                 here = expected
         dts.append(here)
@@ -115,14 +116,13 @@ def mend(times: PacketTimes, tick_s: float, *, promised_s: float = 0.0, broadcas
         if shown != NO_TIME:
             shown += offset
             if abs(shown - here) > max(GAP_S / tick_s, delay):
-                jumps += 1
+                odd = True
                 shown = NO_TIME
         if shown == NO_TIME:
             astray.append(index)
         pts.append(shown)
         length = times.durations[index]
-        if length > most_forward:
-            jumps += 1
+        jumps += odd or length > most_forward
         durations.append(length if length <= most_forward else usual)
         expected = here + (length if 0 < length <= most_forward else usual)
     if not jumps:
@@ -174,7 +174,7 @@ def _usual_step(times: PacketTimes, tick_s: float, promised_s: float) -> int:
     steps = steps or [length for length in times.durations if 0 < length <= most]
     if steps:
         return median_low(steps)
-    if promised_s > 0 and len(times):
+    if len(times) and 0 < promised_s / len(times) <= GAP_S:
         return max(1, round(promised_s / len(times) / tick_s))
     return max(1, round(USUAL_FRAME_S / tick_s))
 

@@ -106,9 +106,7 @@ def test_chunks_hold_every_frame_exactly_once(kind: str, tmp_path: Path) -> None
     assert plan.source.start_pts == together[0][0]
     assert abs(plan.source.duration_s - 6) < 0.7
     mid_gop = [chunk for chunk in plan.chunks if chunk.decode_from_pts != chunk.start_pts]
-    assert bool(mid_gop) == (plan.mid_gop_decode_s > 0) == (
-        "long_gop" in kind or kind in AVI_WITH_B_FRAMES
-    )
+    assert bool(mid_gop) == (plan.mid_gop_decode_s > 0) == ("long_gop" in kind or kind in AVI_WITH_B_FRAMES)
     listed = json.loads(staging.get(chunks_key(plan.run_id)))
     assert [Chunk.model_validate_json(json.dumps(item)) for item in listed] == plan.chunks
     assert plan.chunks[0].start_pts == -OPEN_END
