@@ -20,6 +20,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "mov": ("mov", X264),
     "mkv": ("mkv", X264),
     "mkv_without_cues": ("mkv", f"{X264} -f matroska -live 1"),
+    "mkv_without_cues_late": ("mkv", f"{X264} -output_ts_offset 5 -f matroska -live 1"),
     "webm_vp9": ("webm", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 25"),
     "ts": ("ts", f"-f lavfi -i sine=duration=6 -map 0:v -map 1:a -c:a mp2 {X264}"),
     "ts_hevc": ("ts", X265),

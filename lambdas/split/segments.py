@@ -107,9 +107,10 @@ def _places(location: str, name: str, probe: Probe) -> list[int]:
 
 def copy_chunk(indexed: Path, name: str, chunk: Chunk, time_base: Fraction, target: Path) -> None:
     """Copies what decoding `chunk` takes out of `indexed`, which has a `time_base` of whole milliseconds."""
-    bounds = {}
+    bounds: dict[str, str] = {}
     if chunk.decode_from_pts > -OPEN_END:
-        bounds["ss"] = f"{float(chunk.decode_from_pts * time_base):.3f}"
+        # By the clock of the copy: ffmpeg would count from its first frame.
+        bounds |= {"ss": f"{float(chunk.decode_from_pts * time_base):.3f}", "seek_timestamp": "1"}
     if chunk.end_pts < OPEN_END:
         bounds["to"] = f"{float(chunk.end_pts * time_base) + MARGIN_S:.3f}"
     source = ffmpeg.input(f"file:{indexed}", format_whitelist="matroska", protocol_whitelist="file", **bounds)

@@ -38,6 +38,8 @@ LONG_S = 3600.0
 class Worker:
     """A process that reads one file after the other, started again where it had to be ended."""
 
+    people: bool = False
+    """Whether files are run whole, models and all."""
     process: subprocess.Popen[str] | None = None
     peak_bytes: int = 0
 
@@ -46,7 +48,7 @@ class Worker:
         if self.process is None or self.process.poll() is not None:
             environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "PYTHONPATH": str(ROOT)}
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.fuzz.worker"],
+                [sys.executable, "-m", "tests.fuzz.worker", *(["--people"] if self.people else [])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

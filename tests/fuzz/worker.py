@@ -1,6 +1,7 @@
 """Reads files as a run does, up to every picture of every chunk but without models, and says how that ended.
 
 A process of its own, since what it reads may take it down: one path a line on stdin, one line of JSON each on stdout.
+With `--people` each file is run whole, by the default pack.
 """
 
 from __future__ import annotations
@@ -38,16 +39,19 @@ MOST_PLAIN = 2000
 """Frames counted when a file is read the plain way."""
 
 
-def read(path: Path) -> dict[str, Any]:
-    """How reading `path` ended: `frames` met, `refused` or `unnamed`, and what there is to say of it."""
-    told: dict[str, Any] = {"plain": plain_frames(path)}
+def read(path: Path, *, people: bool = False) -> dict[str, Any]:
+    """How reading `path` ended: `frames` met, `refused`, `failed` or `unnamed`, and what there is to say of it."""
+    told: dict[str, Any] = {"plain": 0 if people else plain_frames(path)}
     began = time.perf_counter()
     try:
         with tempfile.TemporaryDirectory(prefix="talent-frames-fuzz-") as folder:
-            staging = DirectoryStaging(Path(folder))
-            settings = Settings(chunk_s=CHUNK_S)
-            answer = split.run(SplitRequest(uri=str(path), settings=settings, pack=PACK), staging)
-            told |= _met(get_document(staging, plan_key(answer.run_id), Plan), staging)
+            if people:
+                told |= _found(path, Path(folder) / "out")
+            else:
+                staging = DirectoryStaging(Path(folder))
+                settings = Settings(chunk_s=CHUNK_S)
+                answer = split.run(SplitRequest(uri=str(path), settings=settings, pack=PACK), staging)
+                told |= _met(get_document(staging, plan_key(answer.run_id), Plan), staging)
         told["end"] = "frames"
     except BadInput as error:
         told |= {"end": "refused", "error": type(error).__name__, "text": str(error)}
@@ -79,8 +83,23 @@ def _met(plan: Plan, staging: DirectoryStaging) -> dict[str, Any]:
         "given": given,
         "corrupt": corrupt,
         "chunks": len(plan.chunks),
+        "size": [plan.source.width, plan.source.height],
         "duration_s": round(duration_s, 3),
         "notes": [*plan.notes, *losses(plan.source, duration_s, frames)],
+    }
+
+
+def _found(path: Path, out: Path) -> dict[str, Any]:
+    import talent_frames
+
+    manifest = talent_frames.run(path, out=out, workers=1)
+    return {
+        "given": manifest.source.frame_count,
+        "duration_s": manifest.source.duration_s,
+        "size": [manifest.source.width, manifest.source.height],
+        "people": [person.screen_time_s for person in manifest.people],
+        "scenes": [scene.start_s for scene in manifest.scenes],
+        "notes": manifest.notes,
     }
 
 
@@ -108,8 +127,9 @@ def plain_frames(path: Path) -> int:
 def main() -> None:
     logging.disable(logging.CRITICAL)
     av.logging.set_level(None)
+    people = "--people" in sys.argv
     for line in sys.stdin:
-        print(json.dumps(read(Path(line.rstrip("\n")))), flush=True)
+        print(json.dumps(read(Path(line.rstrip("\n")), people=people)), flush=True)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ PACK = PackFacts(
 )
 SEGMENTED = {
     "mkv_without_cues",
+    "mkv_without_cues_late",
     "fragmented_without_index",
     "hevc_open_gop_without_cues",
     "long_gop_without_cues",

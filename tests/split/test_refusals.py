@@ -110,7 +110,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], type[BadInput], str]] = {
     "jpeg": (still("mjpeg", "mjpeg"), NoVideoStream, "still picture (JPEG)"),
     "png": (still("png", "image2pipe"), NoVideoStream, "still picture (PNG)"),
     "gif": (still("gif", "gif"), NoVideoStream, "still picture (GIF)"),
-    "webp": (written(b"RIFF\x24\0\0\0WEBPVP8 " + NOISE[:40]), NoVideoStream, "still picture (WebP)"),
+    "webp": (written(b"RIFF\x24\0\0\0WEBPVP8 " + NOISE[:40]), NoVideoStream, "still or moving picture (WebP)"),
     "moov_lost": (cut("mp4_moov_last", lambda data: len(data) // 2), UnreadableVideo, "cut off or damaged"),
     "cut_in_moov": (cut("mp4_moov_first", lambda data: 700), UnreadableVideo, "cut off before its first frame"),
     "cut_before_frames": (
