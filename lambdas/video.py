@@ -143,6 +143,12 @@ def packets_of(
         yield None
 
 
+def decoder_threads(codec: str) -> int:
+    """Threads a decoder gets: one, since chunks run side by side. dav1d with one gives nothing at all of a unit in
+    which one of several frames is damaged, a keyframe included, with two what was whole."""
+    return 2 if codec == "libdav1d" else 1
+
+
 def holds_pts(container: InputContainer) -> bool:
     """Whether packets tell when they are shown. AVI's only tell their place in the file; FFmpeg's guess is wrong."""
     return container.format.name != "avi"

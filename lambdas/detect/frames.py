@@ -33,7 +33,7 @@ from lambdas.contracts import OPEN_END, Chunk, Limits, SourceFacts
 from lambdas.detect import device
 from lambdas.detect.disposable import HEAD_BYTES, disposable_test
 from lambdas.errors import NoVideoStream
-from lambdas.video import DAMAGE, display_turn, holds_pts, open_video, packet_time, packets_of
+from lambdas.video import DAMAGE, decoder_threads, display_turn, holds_pts, open_video, packet_time, packets_of
 
 SEEKS_TO_START = ("mov", "matroska")
 """Demuxers whose index brings them back to the first frame; others are opened anew (MPEG-TS lands past it)."""
@@ -306,7 +306,7 @@ class ChunkReader:
             # Of what is shown before the span, only what others refer to is needed.
             early = time is not None and time < floor and not door.reorders_without_pts
             take_all = (all_frames or near or self._take_all) and not early
-            door.decoder.skip_frame = "DEFAULT" if take_all else "NONREF"
+            door.decoder.skip_frame = "DEFAULT" if take_all or door.skips_for_good else "NONREF"
             if not take_all and packet is not None and door.may_drop(packet):
                 continue
             try:
@@ -598,8 +598,10 @@ class _Door:
             if other.index != self._stream_index:
                 other.discard = Discard.all
         self.decoder = self.stream.codec_context
-        self.decoder.thread_count = 1
+        self.decoder.thread_count = decoder_threads(self.decoder.name)
         self.holds_pts = holds_pts(container)
+        self.skips_for_good = self.decoder.name == "libdav1d"
+        """Whether the decoder asks only once, when it begins, what it may leave out: then it must leave out nothing."""
         self._is_disposable = disposable_test(self.decoder.name, self.decoder.extradata)
         self.reorders_without_pts = not self.holds_pts and self.decoder.reorder_depth > 0
         self._fresh = True

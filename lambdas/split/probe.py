@@ -24,6 +24,7 @@ from lambdas.split.timeline import NO_TIME, PacketTimes, mend
 from lambdas.video import (
     DAMAGE,
     RAW_FORMATS,
+    decoder_threads,
     display_turn,
     holds_pts,
     named_errors,
@@ -365,7 +366,7 @@ def _first_frames(container: InputContainer, stream: VideoStream, name: str) -> 
     frames: list[VideoFrame] = []
     packets = 0
     begin = b""
-    stream.codec_context.thread_count = 1
+    stream.codec_context.thread_count = decoder_threads(stream.codec_context.name)
     for packet in packets_of(container, stream, flush=True):
         if packet is not None:
             packets += 1
