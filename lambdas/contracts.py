@@ -130,6 +130,8 @@ class Settings(Contract):
     """Further frames of each person, from other moments."""
     keys: KeyTemplates = KeyTemplates()
     limits: Limits = Limits()
+    publish_path: bool = False
+    """Whether the manifest holds the whole path of a file on this machine, which tells of its user; else its name."""
 
     def published_as_staged(self, width: int, height: int) -> bool:
         """Whether whole frames of a video of this size are published as they are staged, byte for byte."""

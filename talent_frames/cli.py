@@ -1,15 +1,17 @@
-"""The command `talent-frames`. Exit codes: 0 done, 1 failed, 2 bad input or usage, 130 and 143 interrupted."""
+"""The command `talent-frames`. Exit codes: 0 done, 1 failed, 2 bad input or usage, 129, 130 and 143 interrupted."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.metadata
+import re
 import signal
 import sys
 import traceback
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -189,19 +191,25 @@ AsJson = Annotated[bool, _option(MACHINE, "Print the manifest on stdout and noth
 Debug = Annotated[bool, _option(MACHINE, "Show where an error came from.", None, "--debug")]
 
 
+_URL = re.compile(r"https?://(?:[^\s/@]*@)?([^\s?#'\"<>]*)[^\s'\"<>]*", re.IGNORECASE)
+
+
 class Terminated(BaseException):
-    """SIGTERM arrived."""
+    """SIGTERM or SIGHUP arrived; holds its number."""
 
 
 def main() -> None:
     """Entry point; ends the process with the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        # A terminal that goes away ends us in order, unless nohup says to go on.
+        signal.signal(signal.SIGHUP, _terminate)
     try:
         app()
     except KeyboardInterrupt:
         sys.exit(130)
-    except Terminated:
-        sys.exit(143)
+    except Terminated as end:
+        sys.exit(128 + int(end.args[0]))
     except BrokenPipeError:
         # The reader of our stdout left; what is still buffered has nowhere to go.
         sys.stdout = None
@@ -247,7 +255,10 @@ def run_command(
     Writes people/, representative/, scenes/, names.txt, manifest.json and report.html.
     """
     from talent_frames.api import run
+    from talent_frames.machine import check_address_space
 
+    with _errors("memory", debug):
+        check_address_space()
     adaptive = (scene_detector or _settings(settings_file, debug).scene_detector) == "adaptive"
     settings = _settings(
         settings_file,
@@ -274,7 +285,7 @@ def run_command(
         if several:
             folder = (out or Path("out")) / source_names(video)[0]
         try:
-            with _errors(video, debug):
+            with _errors(_shown(video), debug):
                 with _progress() as progress:
                     manifest = run(
                         video,
@@ -416,14 +427,28 @@ def _errors(what: str, debug: bool) -> Iterator[None]:
         _fail(error, what, debug)
 
 
+def _shown(video: str) -> str:
+    """A video's name fit to be printed: of a URL, which may hold a password or a signature, its last part."""
+    name = PurePosixPath(_URL.sub(lambda found: found[1], video)).name or "the video"
+    return name.encode(errors="replace").decode()
+
+
 def _fail(error: Exception, what: str, debug: bool) -> None:
     if debug:
-        traceback.print_exception(error)
-    line = " ".join(str(error).split())
-    if not isinstance(error, TalentFramesError):
+        print(_without_urls("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+    line = _without_urls(" ".join(str(error).split()))
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # Whatever was being written; the video is not to blame.
+        line = f"no space left ({error.filename or 'on the disk'}); with room on it the run goes on where it was"
+    elif not isinstance(error, TalentFramesError):
         line = f"{what}: {type(error).__name__}: {line} (--debug shows where)"
     print(f"error: {line}", file=sys.stderr)
     raise typer.Exit(2 if isinstance(error, BadInput) else 1)
+
+
+def _without_urls(text: str) -> str:
+    """The text with every URL in it cut down to host and path: what is before and behind may be secret."""
+    return _URL.sub(lambda found: found[1], text).encode(errors="replace").decode()
 
 
 def _tell(manifest: Manifest, folder: Path, as_json: bool, *, compact: bool = False) -> None:
@@ -460,7 +485,7 @@ def _tell(manifest: Manifest, folder: Path, as_json: bool, *, compact: bool = Fa
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+    raise Terminated(number)
 
 
 if __name__ == "__main__":

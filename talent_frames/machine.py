@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import math
 import os
+import resource
 import tempfile
 from pathlib import Path
 
+from lambdas.errors import TalentFramesError
+
 WORKER_MEMORY_BYTES = 1_500_000_000
 """Upper bound of one detect worker's peak memory on 1080p."""
+
+
+LEAST_ADDRESS_SPACE_BYTES = 1000 * 2**20
+"""With 700 MiB the libraries end in a segmentation fault; with this much a run of two workers was fine."""
+
+
+class NotEnoughMemory(TalentFramesError):
+    """The machine lets this process use less memory than it needs."""
 
 
 def usable_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
@@ -49,6 +60,19 @@ def default_workers() -> int:
     memory = usable_memory_bytes()
     by_memory = usable_cpus() if memory is None else max(1, memory // WORKER_MEMORY_BYTES)
     return min(usable_cpus(), by_memory)
+
+
+def check_address_space() -> None:
+    """Passes where this process may address enough memory for its libraries. Raises NotEnoughMemory.
+
+    Below it they end in a segmentation fault while they load.
+    """
+    allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if allowed != resource.RLIM_INFINITY and allowed < LEAST_ADDRESS_SPACE_BYTES:
+        raise NotEnoughMemory(
+            f"{allowed // 2**20} MiB of address space are allowed here (ulimit -v), "
+            f"{LEAST_ADDRESS_SPACE_BYTES // 2**20} are needed"
+        )
 
 
 def cache_folder() -> Path:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import glob
 import json
 import os
 import shutil
 import signal
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from lambdas.errors import BadInput
-
-STALE_S = 86_400
-"""A half-written sibling folder older than this was left by a process that was killed."""
 
 
 class OutputFolderTaken(BadInput):
@@ -53,7 +51,10 @@ def replacing(out: Path) -> Iterator[Path]:
     if beside is not None:
         _drop_stale(out)
     written = Path(tempfile.mkdtemp(dir=beside, prefix=f".{out.name}.writing-"))
+    ours = os.open(written, os.O_RDONLY)
     try:
+        # Held for as long as this process lives: what nobody holds was left by one that was killed.
+        fcntl.flock(ours, fcntl.LOCK_EX)
         written.chmod(0o777 & ~_umask())
         yield written
         with _signals_held():
@@ -64,6 +65,8 @@ def replacing(out: Path) -> Iterator[Path]:
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
+    finally:
+        os.close(ours)
 
 
 def _take_place(written: Path, out: Path) -> None:
@@ -114,11 +117,32 @@ def _make_parents(folder: Path) -> list[Path]:
 
 
 def _drop_stale(out: Path) -> None:
-    for kind in ("writing", "replaced"):
-        for path in out.parent.glob(f".{out.name}.{kind}-*"):
-            with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime > STALE_S:
-                    shutil.rmtree(path, ignore_errors=True)
+    """Clears away what processes left that were killed while they wrote `out`, and puts back what one was replacing."""
+    name = glob.escape(out.name)
+    for path in sorted(out.parent.glob(f".{name}.replaced-*")):
+        if _is_nobodys(path.with_name(path.name.replace(".replaced-", ".writing-"))):
+            if out.exists():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.rename(out)
+    for path in out.parent.glob(f".{name}.writing-*"):
+        if _is_nobodys(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_nobodys(written: Path) -> bool:
+    """Whether no living process holds a half-written folder, or it is gone."""
+    try:
+        folder = os.open(written, os.O_RDONLY)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(folder)
+    return True
 
 
 def _umask() -> int:
@@ -129,8 +153,8 @@ def _umask() -> int:
 
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
-    """Keeps SIGINT and SIGTERM waiting, so that the swap is never cut in two."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    """Keeps SIGINT, SIGTERM and SIGHUP waiting, so that the swap is never cut in two."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
     finally:

@@ -29,8 +29,8 @@ from lambdas.contracts import (
     SplitRequest,
     plan_key,
 )
-from lambdas.errors import BadInput, TalentFramesError
-from lambdas.publish.keys import Keys
+from lambdas.errors import NoSpace, SourceMissing, SourceUnreachable, TalentFramesError
+from lambdas.publish.keys import Keys, source_names
 from lambdas.staging import DirectoryStaging, get_document, source_location
 from talent_frames.machine import cache_folder, default_workers
 from talent_frames.output import check_output, replacing
@@ -78,6 +78,7 @@ def run_video(
     settings = settings if settings is not None else Settings()
     progress = progress if progress is not None else Silent()
     uri = str(video)
+    check_name(uri)
     check_output(out, ("manifest.json", Keys.of(settings.keys, uri).manifest))
     most = workers or default_workers()
     duration_s = _duration_s(uri) if most > 1 else 0.0
@@ -128,6 +129,17 @@ def run_video(
             manifest = Manifest.model_validate_json((written / answer.manifest_key).read_bytes())
         progress.finished("publish", str(out))
     return manifest
+
+
+def check_name(uri: str) -> None:
+    """Passes where a video's name can be written down, as manifest and report do. Raises SourceMissing."""
+    if not uri.strip():
+        raise SourceMissing("no video was named")
+    try:
+        uri.encode()
+    except UnicodeEncodeError:
+        shown = Path(uri).name.encode(errors="replace").decode()
+        raise SourceMissing(f"{shown}: its name is not UTF-8; give it another one") from None
 
 
 def even_chunk_s(duration_s: float, workers: int, longest_s: float, *, people_only: bool = False) -> float:
@@ -202,10 +214,14 @@ def _detect(
         return
     with _ending(loading, wait_for=False) if loading is not None else _pool(workers) as pool:
         waiting: dict[Future[DetectResponse], int] = {}
-        with _interrupts_held():
-            # The longest first, so that no worker starts one when the others are done.
-            for chunk in sorted(plan.chunks, key=lambda chunk: -seconds[chunk.index]):
-                waiting[pool.submit(_detect_chunk, staging.root, plan.run_id, chunk.index, pack_dir)] = chunk.index
+        try:
+            with _interrupts_held():
+                # The longest first, so that no worker starts one when the others are done.
+                for chunk in sorted(plan.chunks, key=lambda chunk: -seconds[chunk.index]):
+                    waiting[pool.submit(_detect_chunk, staging.root, plan.run_id, chunk.index, pack_dir)] = chunk.index
+        except BrokenProcessPool:
+            # One that died while it loaded.
+            raise _worker_died(plan, len(plan.chunks), workers) from None
         # Meanwhile nothing else is to be done here. Not sooner: a video that is no good should not wait for it.
         from lambdas.cluster import handler as _cluster  # noqa: F401
         from lambdas.publish import handler as _publish  # noqa: F401
@@ -216,13 +232,16 @@ def _detect(
                 try:
                     chunk_done = future.result().chunk
                 except BrokenProcessPool:
-                    name = Path(plan.source.uri).name
-                    raise WorkerDied(
-                        f"{name}: a worker process died with {len(waiting)} of {len(plan.chunks)} chunks to go "
-                        f"(out of memory?); run it again with --workers {max(1, workers // 2)} to resume"
-                    ) from None
+                    raise _worker_died(plan, len(waiting), workers) from None
                 del waiting[future]
                 progress.advanced("detect", seconds[chunk_done])
+
+
+def _worker_died(plan: Plan, left: int, workers: int) -> WorkerDied:
+    return WorkerDied(
+        f"{source_names(plan.source.uri)[0]}: a worker process died with {left} of {len(plan.chunks)} chunks to go "
+        f"(out of memory?); run it again with --workers {max(1, workers // 2)} to resume"
+    )
 
 
 def _detect_chunk(staging_root: Path, run_id: str, chunk: int, pack_dir: Path) -> DetectResponse:
@@ -313,7 +332,8 @@ def _interrupts_held() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _work_folder(key: str) -> Iterator[Path]:
-    """A folder for staging. It goes when the block ends well or in BadInput; else it waits for the key's next run.
+    """A folder for staging. It goes when the block ends; interrupted, or ended by what may be over at the next try, it
+    waits for the key's next run.
 
     A second process with the same key meanwhile works in a folder of its own.
     """
@@ -331,10 +351,13 @@ def _work_folder(key: str) -> Iterator[Path]:
             with tempfile.TemporaryDirectory(prefix="talent-frames-") as folder:
                 yield Path(folder)
             return
-        work.mkdir(exist_ok=True)
+        # A plan holds the URL as it was given, signature included.
+        work.mkdir(exist_ok=True, mode=0o700)
         try:
             yield work
-        except BadInput:
+        except (WorkerDied, SourceUnreachable, NoSpace, OSError):
+            raise
+        except Exception:
             _drop(work)
             raise
         _drop(work)

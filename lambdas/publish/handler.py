@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from os import environ
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -281,7 +282,7 @@ def _manifest(
     return manifests.Manifest(
         run_id=plan.run_id,
         source=manifests.Source(
-            uri=without_secrets(source.uri),
+            uri=published_uri(source.uri, whole_path=plan.settings.publish_path),
             container=source.container,
             codec=source.codec,
             width=source.width,
@@ -470,9 +471,15 @@ def _stale(before: Sequence[str], now: Sequence[str]) -> list[str]:
     return [file for file in before if is_inside(file) and file.casefold() not in kept]
 
 
-def without_secrets(uri: str) -> str:
-    """A source's URI fit to be published: a URL loses user, password, query (signatures live there) and fragment."""
-    parts = urlsplit(uri)
-    if parts.scheme not in ("http", "https"):
+def published_uri(uri: str, *, whole_path: bool = False) -> str:
+    """A source's URI fit to be published: a URL loses user, password, query (signatures live there) and fragment, and a
+    path on this machine, which tells of its user and its layout, all but the file's name unless `whole_path`."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return PurePosixPath(uri).name
+    if parts.scheme == "s3":
         return uri
+    if parts.scheme.lower() not in ("http", "https"):
+        return uri if whole_path else PurePosixPath(uri).name
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -170,7 +170,11 @@ def source_names(uri: str) -> tuple[str, str]:
     The dirname of a URL is its whole folder (`s3://bucket/a/b/c.mp4` gives `a/b`, which is empty at the top); of a
     path on this machine only the folder's own name, so that no part of the machine's layout is published.
     """
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        # `http://[`, say; what reads it will name it.
+        return "video", ""
     if parts.scheme in ("http", "https", "s3"):
         # S3 keys hold whatever they hold; only in http are percent signs an encoding.
         decode = (lambda text: text) if parts.scheme == "s3" else unquote
@@ -179,9 +183,11 @@ def source_names(uri: str) -> tuple[str, str]:
             path = uri.split("://", 1)[1].partition("/")[2]
         *folders, last = [_safe(decode(part)) for part in path.split("/") if part] or ["video"]
     else:
-        *folders, last = [_safe(part) for part in (parts.path if parts.scheme == "file" else uri).split("/") if part]
+        path = parts.path if parts.scheme == "file" else uri
+        *folders, last = [_safe(part) for part in path.split("/") if part] or ["video"]
         folders = folders[-1:]
-    return PurePosixPath(last).stem, "/".join(folders)
+    # What is left without its suffix may be `..`, or nothing.
+    return _safe(PurePosixPath(last).stem), "/".join(folders)
 
 
 def safe_name(name: str | None) -> str:
@@ -192,7 +198,7 @@ def safe_name(name: str | None) -> str:
 def _safe(text: str) -> str:
     """Text as one path segment, or part of one: never empty, never `.` or `..`."""
     text = re.sub(r'[\x00-\x1f\x7f/\\:*?"<>|]', "_", unicodedata.normalize("NFC", text)).strip()
-    text = text.encode()[:_MAX_FILLED_BYTES].decode(errors="ignore")
+    text = text.encode(errors="replace")[:_MAX_FILLED_BYTES].decode(errors="ignore")
     return "_" if text in ("", ".", "..") else text
 
 

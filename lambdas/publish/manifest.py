@@ -30,7 +30,8 @@ class Source(Entry):
     """The video."""
 
     uri: str
-    """Where it was read from, without credentials, query and fragment."""
+    """Where it was read from, without credentials, query and fragment; of a file on this machine its name alone, unless
+    the settings ask for its path."""
     container: str
     codec: str
     width: Annotated[int, Field(gt=0)]

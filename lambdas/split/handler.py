@@ -203,7 +203,10 @@ def _stage_gallery(client: Any, place: tuple[str, str], staging: S3Staging) -> t
 
 def source_name(uri: str) -> str:
     """The file's name, for messages: the last part of a path or URL, without its query."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return "the URL"
     if parts.scheme == "s3":
         return PurePosixPath(split_s3_uri(uri)[1]).name
     if parts.scheme in ("http", "https", "file"):

@@ -4,7 +4,7 @@ import pytest
 
 from lambdas.contracts import KeyTemplates
 from lambdas.errors import InvalidSettings
-from lambdas.publish.keys import Keys, check_distinct, check_keys, check_prefix, source_names
+from lambdas.publish.keys import Keys, check_distinct, check_keys, check_prefix, is_inside, source_names
 
 
 def templates(**changes: str) -> KeyTemplates:
@@ -129,6 +129,35 @@ def test_a_name_never_leaves_its_part_of_the_key(name):
     assert (folder, file) == ("people", "0.jpg")
     assert safe not in ("", ".", "..")
     assert len(safe.encode()) <= 150
+
+
+HOSTILE = [
+    "...mp4", "....mp4", "..mp4", ".mp4", "..", ".", "", "/", "//", " .mp4", ". .mp4", "..\u200b.mp4", "\x00.mp4",
+    "a\nb.mp4", "%2e%2e.mp4",
+    "..\\..\\x.mp4", "~.mp4", "-rf.mp4", "$(id).mp4", "%2e%2e%2fx.mp4", "é" * 300 + ".mp4", "\udcff.mp4",
+    "{id}.mp4", "{stem}.mp4", "CON.mp4", "a:b.mp4", "..%00.mp4", "../../etc/passwd", "/..", "/../...mp4",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize(
+    "place", ["{}", "/films/{}", "https://host/a/{}", "s3://bucket/a/{}", "{}/{}", "https://host/{}/{}"]
+)
+def test_no_file_of_a_video_of_any_name_leaves_its_folder(place, name):
+    uri = place.format(*[name] * place.count("{}"))
+    for made in (
+        KeyTemplates(),
+        KeyTemplates(**{kind: f"{{dirname}}/{{stem}}/{form}" for kind, form in KeyTemplates().model_dump().items()}),
+        templates(person="{stem}/{id}.jpg", scene="{stem}{index}.jpg", names="{stem}.txt", report="{stem}.html"),
+    ):
+        keys = Keys(made, *source_names(uri))
+        for key in (keys.person(0, name), keys.alternative(0, name, 1), keys.thumbnail(0, None), keys.representative(0),
+                    keys.scene(0), keys.names, keys.report, keys.manifest):  # fmt: skip
+            assert is_inside(key), key
+            assert all(len(part.encode()) <= 255 for part in key.split("/"))
+    stem, dirname = source_names(uri)
+    assert is_inside(stem) and "/" not in stem
+    assert not dirname or is_inside(dirname)
 
 
 def test_shared_prefixes_need_the_video_in_every_template():

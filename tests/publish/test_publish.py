@@ -435,11 +435,20 @@ def test_a_frame_of_another_size_than_selected_is_an_incomplete_run(staging, pub
     [
         ("https://user:secret@host:8080/a/clip.mp4?X-Amz-Signature=1#t", "https://host:8080/a/clip.mp4"),
         ("s3://bucket/a?b.mp4", "s3://bucket/a?b.mp4"),
-        ("/videos/clip.mp4", "/videos/clip.mp4"),
+        ("HTTPS://user:secret@host/a/clip.mp4?X-Amz-Signature=1", "https://host/a/clip.mp4"),
+        ("/home/ada/videos/clip.mp4", "clip.mp4"),
+        ("videos/clip.mp4", "clip.mp4"),
+        ("http://[", "["),
     ],
 )
-def test_no_secret_of_a_url_is_published(uri, expected):
-    assert handler.without_secrets(uri) == expected
+def test_no_secret_of_a_url_and_no_path_of_this_machine_is_published(uri, expected):
+    assert handler.published_uri(uri) == expected
+
+
+def test_a_path_is_published_where_it_is_asked_for():
+    assert handler.published_uri("/home/ada/videos/clip.mp4", whole_path=True) == "/home/ada/videos/clip.mp4"
+    secret = handler.published_uri("https://user:secret@host/clip.mp4?X-Amz-Signature=1", whole_path=True)
+    assert secret == "https://host/clip.mp4"
 
 
 def test_costs_add_up_and_follow_seconds_and_memory(staging, published):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,3 +132,47 @@ def test_the_folder_is_as_readable_as_any_new_one(tmp_path: Path) -> None:
     with replacing(tmp_path / "run") as written:
         (written / "manifest.json").write_text(OURS)
     assert (tmp_path / "run").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from talent_frames import output
+def killed(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[2] == "while replacing":
+    output.shutil.move = killed
+with output.replacing(Path(sys.argv[1])) as written:
+    (written / "manifest.json").write_text('{"schema_version": "1.0", "run_id": "new"}')
+    if sys.argv[2] == "while writing":
+        killed()
+"""
+
+
+@pytest.mark.parametrize("when", ["while writing", "while replacing"])
+@pytest.mark.parametrize("stood", [False, True])
+def test_what_a_killed_process_left_is_cleared_away(when: str, stood: bool, tmp_path: Path) -> None:
+    out = tmp_path / "a[1]"
+    if stood:
+        with replacing(out) as written:
+            (written / "manifest.json").write_text('{"schema_version": "1.0", "run_id": "old"}')
+    house = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", KILLED, str(out), when], cwd=house, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) > 1 if stood else list(tmp_path.iterdir())
+    with pytest.raises(ZeroDivisionError), replacing(out):
+        raise ZeroDivisionError
+    assert [path.name for path in tmp_path.iterdir()] == (["a[1]"] if stood else [])
+    if stood:
+        assert '"old"' in (out / "manifest.json").read_text()
+
+
+def test_a_folder_that_is_being_written_is_let_alone(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with replacing(out) as first:
+        (first / "manifest.json").write_text('{"schema_version": "1.0", "run_id": "1"}')
+        with replacing(out) as second:
+            assert first.is_dir()
+            (second / "manifest.json").write_text('{"schema_version": "1.0", "run_id": "2"}')
+        assert first.is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
