@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROKEN := $(VENV)/.incomplete
 
-.PHONY: help setup run test accuracy bench lint format lock clean synth deploy-check deploy teardown source-events requirements images-check pack-facts
+.PHONY: help setup run test fuzz audit accuracy bench lint format lock clean synth deploy-check deploy teardown source-events requirements images-check pack-facts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -48,6 +48,12 @@ run: setup ## find the people of VIDEO=path (a demo clip without it); ARGS="..."
 
 test: lint ## ruff, mypy and the whole test suite
 	@$(BIN)/python -m pytest
+
+fuzz: setup ## read N damaged files (1000) under limits of time and memory; SEED=7 for others, KEEP=folder keeps those that end wrongly
+	@$(BIN)/python -m tests.fuzz --count $(or $(N),1000) --seed $(or $(SEED),1) $(if $(KEEP),--keep "$(KEEP)")
+
+audit: setup ## known vulnerabilities and licences of the pinned packages, and their bill of materials into out/sbom.json
+	@$(BIN)/python -m benchmarks.audit $(ARGS)
 
 accuracy: setup ## measure who is who, best frames, scenes and names; writes docs/accuracy.md. ARGS=identity does one part
 	@$(BIN)/python -m benchmarks.accuracy $(ARGS)

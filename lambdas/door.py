@@ -32,6 +32,8 @@ def decode(kind: type[C], event: Any) -> C:
     """The request in an event. Raises InvalidRequest naming the first field that is wrong; its value is not shown."""
     try:
         return kind.model_validate_json(json.dumps(event))
+    except RecursionError:
+        raise InvalidRequest(f"{kind.__name__}: nested too deeply") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "request"

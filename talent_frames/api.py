@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lambdas.contracts import Gallery, Settings
+from lambdas.contracts import MOST_GALLERY_BYTES, Gallery, Settings
 from lambdas.errors import GalleryPackMismatch, InvalidGallery, SourceMissing
 from lambdas.publish.keys import source_names
 from talent_frames.progress import Progress, Silent
@@ -61,6 +61,14 @@ def run(
     )
 
 
+def picture_kind(data: bytes) -> str:
+    """The kind of picture these bytes begin, or empty."""
+    for magic, kind in ((b"\xff\xd8\xff", "JPEG"), (b"\x89PNG", "PNG"), (b"GIF8", "GIF"), (b"BM", "BMP")):
+        if data.startswith(magic):
+            return kind
+    return "HEIC" if data[4:8] == b"ftyp" else "WebP" if data[:4] == b"RIFF" else ""
+
+
 def read_gallery(gallery: Path, pack_dir: Path, progress: Progress) -> bytes:
     """The bytes of a gallery.npz, enrolled here and now if `gallery` is a folder.
 
@@ -76,9 +84,13 @@ def read_gallery(gallery: Path, pack_dir: Path, progress: Progress) -> bytes:
         progress.finished("enroll", "; ".join([f"{len(known.names)} people", *warnings]))
         return known.to_bytes()
     try:
+        if gallery.stat().st_size > MOST_GALLERY_BYTES:
+            raise InvalidGallery(f"{gallery}: larger than any gallery.npz")
         data = gallery.read_bytes()
     except OSError as error:
         raise SourceMissing(f"{gallery}: {error.strerror}") from None
+    if kind := picture_kind(data):
+        raise InvalidGallery(f"{gallery}: a picture ({kind}); give the folder it is in, with a picture for each person")
     try:
         enrolled_with = Gallery.from_bytes(data).pack_sha256
     except InvalidGallery as error:

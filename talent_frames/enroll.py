@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from lambdas.contracts import Gallery
 from lambdas.detect.faces import FaceDetections, Image
@@ -14,6 +15,8 @@ from lambdas.detect.packs import Pack, load_pack
 from lambdas.errors import InvalidGallery
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+UNREAD = (".heic", ".heif", ".avif")
+"""Pictures as telephones make them, which OpenCV's wheels can't read."""
 MIN_CONFIDENCE = 0.5
 MIN_FACE_PX = 24
 """Faces whose shorter side is smaller tell too little."""
@@ -56,8 +59,25 @@ def enroll(directory: Path, pack: Path) -> tuple[Gallery, list[str]]:
             f"{directory}: nobody can be enrolled from {seen} pictures"
             + (f" ({warnings[0]})" if warnings else "; it takes one folder or one picture per person")
         )
+    warnings += [f"{path.relative_to(directory)}: {path.suffix[1:].upper()} can't be read; save it as JPEG"
+                 for path in sorted(directory.rglob("*")) if path.suffix.lower() in UNREAD]  # fmt: skip
+    warnings += _alike(names, [rows.mean(axis=0) for rows in _by_name(embeddings, identity, len(names))],
+                       models.facts.distances.strict)  # fmt: skip
     gallery = Gallery(names, np.concatenate(embeddings), np.array(identity, np.int32), models.facts.sha256)
     return gallery, warnings
+
+
+def _by_name(embeddings: list[NDArray[np.float32]], identity: list[int], count: int) -> list[NDArray[np.float32]]:
+    """The embeddings (n, d) of each name."""
+    rows, owner = np.concatenate(embeddings), np.array(identity)
+    return [rows[owner == number] for number in range(count)]
+
+
+def _alike(names: list[str], means: list[NDArray[np.float32]], strict: float) -> list[str]:
+    """A warning for each two names whose pictures show surely one person."""
+    normed = np.stack(means) / np.linalg.norm(np.stack(means), axis=1, keepdims=True)
+    close = np.argwhere(np.triu(1 - normed @ normed.T < strict, 1))
+    return [f"{names[one]} and {names[other]} look like one person under two names" for one, other in close.tolist()]
 
 
 def _people(directory: Path) -> Iterator[tuple[str, list[Path]]]:

@@ -82,11 +82,13 @@ def cache_folder() -> Path:
     The system's temporary folder takes its place where that can't be written.
     """
     home = os.environ.get("TALENT_FRAMES_HOME")
-    folder = Path(home).expanduser() if home else Path("~/.cache/talent-frames").expanduser()
+    folder = Path(tempfile.gettempdir()) / f"talent-frames-{os.getuid()}"
     try:
+        folder = Path(home).expanduser() if home else Path("~/.cache/talent-frames").expanduser()
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
+    except (OSError, RuntimeError):
+        # Nor has every user of a container a home folder at all.
         folder = Path(tempfile.gettempdir()) / f"talent-frames-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
     return folder

@@ -1,11 +1,12 @@
 """gallery.npz."""
 
 import io
+import zipfile
 
 import numpy as np
 import pytest
 
-from lambdas.contracts import Gallery
+from lambdas.contracts import MOST_GALLERY_BYTES, Gallery
 from lambdas.errors import InvalidGallery
 
 
@@ -66,3 +67,42 @@ def test_every_name_needs_an_embedding() -> None:
     whole = gallery()
     with pytest.raises(InvalidGallery):
         Gallery(whole.names, whole.embeddings, np.zeros(3, np.int32), whole.pack_sha256)
+
+
+def packed(**members: bytes) -> bytes:
+    """A zip of these members, each compressed."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(f"{name}.npy", data)
+    return buffer.getvalue()
+
+
+def test_a_gallery_that_unpacks_to_gigabytes_is_refused_before_it_does() -> None:
+    bomb = packed(embeddings=bytes(MOST_GALLERY_BYTES + 1))
+    assert len(bomb) < 2_000_000
+    with pytest.raises(InvalidGallery, match="more than the limit"):
+        Gallery.from_bytes(bomb)
+    with pytest.raises(InvalidGallery, match="17 parts"):
+        Gallery.from_bytes(packed(**{f"a{number}": b"" for number in range(17)}))
+
+
+def test_an_encrypted_gallery_is_refused_by_name() -> None:
+    data = bytearray(packed(names=b"x" * 100))
+    for head, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        data[data.index(head) + place] |= 1
+    with pytest.raises(InvalidGallery, match="encrypted"):
+        Gallery.from_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("name", ["a\nb", "", " ", "x" * 201, "\x1b[31m", "\u202e"])
+def test_a_name_that_can_not_be_printed_is_refused(name: str) -> None:
+    with pytest.raises(InvalidGallery, match="a name"):
+        Gallery([name], np.eye(1, 4, dtype=np.float32), np.zeros(1, np.int32), "0" * 64)
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\3\4", b"\x93NUMPY", packed(names=b"\x93NUMPY\1\0v\0{'descr': '|O'}")])
+def test_no_damage_of_a_gallery_is_answered_with_advice_to_load_it_unsafely(damage: bytes) -> None:
+    with pytest.raises(InvalidGallery) as caught:
+        Gallery.from_bytes(damage)
+    assert "safe" not in str(caught.value) and "pickle" not in str(caught.value)

@@ -55,6 +55,9 @@ _LARGE_PACKET = 2.5
 _FEWEST_PACKETS = 6
 _SPACING_S = 0.07
 """About how far apart frames are given unless all are asked for: as those that others refer to are in most streams."""
+FEWEST_BETWEEN = 4
+"""Frames that come along as `between`, at most, however large they are; usual rates need one to four."""
+BETWEEN_BYTES = 64 * 2**20
 _AROUND_LARGE = 6
 """Packets from a large one on that are all decoded: encoders put up to four that are shown before it behind it."""
 SAME_SHAPE = 0.02
@@ -186,6 +189,7 @@ class ChunkReader:
         """Of one frame; larger ones, which may come in mid-stream, count as damaged."""
         give_large_pictures_their_own_pages()
         self._coded_size = _coded_size(source)
+        self._most_between = max(FEWEST_BETWEEN, BETWEEN_BYTES // source.frame_bytes)
         self._open_door: _Door | None = None
         self._pass_over: int | None = None
         self._go_back: int | None = None
@@ -340,7 +344,8 @@ class ChunkReader:
                     given += 1
                     # Steps are those of the whole video, so that where chunks begin changes nothing.
                     step_number = math.floor(self.source.seconds(pts) / step_s + 1e-3) if step_s else given
-                    if step_number == latest_step and not picture.key_frame:
+                    # Frames that come in a burst stand in one step by the hundred, and decoded ones are large.
+                    if step_number == latest_step and not picture.key_frame and len(between) < self._most_between:
                         between.append(Frame(picture, pts, self))
                         continue
                     latest_step = step_number

@@ -67,7 +67,8 @@ def read_sidecar(client: Any, source: SourceObject) -> dict[str, JsonValue]:
         chosen = json.loads(text)
         if not isinstance(chosen, dict):
             raise ValueError("no JSON object")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
+        # A reason of ours, or that there are brackets within brackets by the thousand.
         raise InvalidSettings(f"{key}: {error}") from None
     return chosen
 
