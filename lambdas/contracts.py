@@ -702,7 +702,7 @@ class Gallery:
                 embeddings, identity = columns["embeddings"], columns["identity"]
                 pack_sha256 = str(columns["pack_sha256"])
         except Exception as error:
-            # numpy, zipfile and zlib each have their own; what they say (to load it unsafely, say) is no advice to give.
+            # numpy, zipfile and zlib each have their own; to load it unsafely, as some say, is no advice to give.
             raise InvalidGallery(
                 f"gallery: {len(data)} bytes that are no gallery.npz ({type(error).__name__})"
             ) from error
