@@ -43,8 +43,9 @@ _FLAG_OF_PART: dict[str, FaceFlag] = {
 _SPOILING = ("frontal", "sharpness", "exposure", "eyes_open", "inside", "unobstructed", "steady")
 """Parts that, weak, cost a picture more than any difference between good ones: faces with closed eyes or in motion blur
 lose to any clean one."""
-_COST_OF_A_FLAW = 0.6
-"""Share of the score that a part at 0 takes away beyond its weight."""
+_COST_OF_A_FLAW, _COST_OF_A_PROFILE = 0.6, 0.3
+"""Share of the score that a part at 0 takes away beyond its weight. A profile loses to any face from the front that
+nothing spoils, but one that is sharp and in light is fit for publishing."""
 _DARK = 0.45
 """A badly exposed face whose median brightness is below this is too dark, else too bright."""
 
@@ -65,9 +66,6 @@ _UNREAD_OPENING, _UNREAD_IN_VIEW = 0.22, 36.0
 _BASELINE = 85
 """Percentile of a person's detections. What spoils a face only lowers the numbers, so it is a high one: most of the
 detections may be spoilt."""
-
-_STRONG = {"size": 0.24, "frontal": 0.2, "sharpness": 0.1, "steady": 0.3}
-"""Least parts of a strong face; size 0.24 is 40 pixels."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +191,8 @@ def numbers_of(parts: NDArray[np.float32]) -> NDArray[np.float32]:
     weights = np.array([_WEIGHTS[name] for name in QUALITY_PARTS])
     mean = np.exp((np.log(np.maximum(parts, _FLOOR)) * weights).sum(axis=1) / weights.sum())
     spoiling = parts[:, [QUALITY_PARTS.index(name) for name in _SPOILING]]
-    cost = np.prod(1 - _COST_OF_A_FLAW * np.clip(1 - spoiling / WEAK, 0, 1), axis=1)
+    costs = np.array([_COST_OF_A_PROFILE if name == "frontal" else _COST_OF_A_FLAW for name in _SPOILING])
+    cost = np.prod(1 - costs * np.clip(1 - spoiling / WEAK, 0, 1), axis=1)
     return np.asarray(mean * cost, np.float32)
 
 
@@ -213,13 +212,6 @@ def flags_of(parts: NDArray[np.float32], brightness: NDArray[np.float32]) -> NDA
 def named_flags(bits: int) -> list[FaceFlag]:
     """Those of FACE_FLAGS that hold, in their order."""
     return [flag for place, flag in enumerate(FACE_FLAGS) if bits >> place & 1]
-
-
-def is_strong(parts: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(n,) whether each face is good enough for its embedding to tell people apart: not small, blurred, profile or at a
-    cut."""
-    columns = [QUALITY_PARTS.index(name) for name in _STRONG]
-    return np.asarray((parts[:, columns] >= np.array(list(_STRONG.values()), np.float32)).all(axis=1))
 
 
 def confidence_part(confidence: float) -> float:

@@ -137,9 +137,12 @@ def _level(levels: NDArray[np.uint8], share: float) -> float:
 
 
 def _exposure_part(levels: NDArray[np.uint8]) -> float:
-    """1 for a face of middling brightness with some contrast; falls when dark, bleached or flat."""
+    """1 for a face of middling brightness with some contrast; falls when dark, bleached or flat.
+
+    Its brightest parts tell how much light there is; the median tells dark skin from light skin as well.
+    """
     low, middle, high = (_level(levels, share) for share in (0.05, 0.5, 0.95))
-    bright = min(1.0, max(0.0, (middle - 0.08) / 0.22)) * min(1.0, max(0.0, (0.97 - middle) / 0.2))
+    bright = min(1.0, max(0.0, (high - 0.1) / 0.25)) * min(1.0, max(0.0, (0.97 - middle) / 0.2))
     clipped = 1 - int(np.searchsorted(levels, 252)) / len(levels)
     contrast = min(1.0, (high - low) / 0.25)
     return bright * contrast * max(0.0, 1 - 3 * clipped)

@@ -48,6 +48,8 @@ class Sighting:
     """Median of the face, 0 to 1."""
     confidence: float = 1.0
     """The detector's."""
+    confirmed: bool = True
+    """Whether a second look saw a face as well, see `Detections.confirmed`."""
     dense: bool = False
     embedding: NDArray[np.float32] | None = None
     """(d,) L2-normed, None until someone needed it."""
