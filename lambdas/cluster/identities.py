@@ -61,7 +61,7 @@ class _Units:
     @property
     def embedded(self) -> NDArray[np.bool_]:
         """(u,)"""
-        return self.vectors.any(axis=1)
+        return np.asarray(self.vectors.any(axis=1), np.bool_)
 
 
 def identify(
@@ -91,9 +91,8 @@ def identify(
     label[front] = _cluster(units, front, units.clear, limit, max(limit, attach), min(distances.strict, limit), least)
     side = np.flatnonzero(units.embedded & (label < 0) & (units.clear_side > 0))
     _attach(units, label, side, limit * MAYBE_SAME, clearly=True)
-    alone = np.array(
-        [unit for unit in side if label[unit] < 0 and _is_nobody_else(units, label, unit, limit)], np.int64
-    )
+    apart = [unit for unit in side.tolist() if label[unit] < 0 and _is_nobody_else(units, label, unit, limit)]
+    alone = np.array(apart, np.int64)
     found = _cluster(units, alone, units.clear + units.clear_side, limit, limit, limit, least)
     label[alone] = np.where(found < 0, -1, found + label.max(initial=-1) + 1)
     people = int(label.max(initial=-1)) + 1
@@ -146,7 +145,8 @@ def scikit_learn() -> ModuleType:
     """`sklearn.cluster`, which takes 2 CPU seconds to import: whoever can, asks for it while others work."""
     import sklearn.cluster
 
-    return sklearn.cluster
+    module: ModuleType = sklearn.cluster
+    return module
 
 
 def _units_of(tracks: Tracks, links: Sequence[tuple[int, int]]) -> tuple[NDArray[np.int64], _Units]:
@@ -180,7 +180,7 @@ def _cluster(
     reduced = _reduced(units, members, strict)
     groups = int(reduced.max()) + 1
     vectors = _means(units.vectors[members], reduced, groups)
-    samples = np.bincount(reduced, weights=weight[members], minlength=groups)
+    samples = np.bincount(reduced, weights=weight[members], minlength=groups).astype(np.float64)
     apart = _pairs_between(reduced, _within(members, units.conflicts, len(units.vectors)))
     component = _dbscan(vectors, samples, apart, same, least)
     label = np.full(groups, -1, np.int64)
@@ -285,9 +285,9 @@ def _attach(
 def _is_nobody_else(units: _Units, label: NDArray[np.int64], unit: int, same: float) -> bool:
     """Whether everybody near this profile was seen beside it, so that it is a person of its own."""
     centroids = _centroids(units, label)
-    near = np.flatnonzero(1 - centroids @ units.vectors[unit] < MAYBE_SAME * same) if len(centroids) else []
+    near: list[int] = np.flatnonzero(1 - centroids @ units.vectors[unit] < MAYBE_SAME * same).tolist()
     met = {int(label[other]) for other in _beside(units.conflicts).get(unit, [])}
-    return all(int(person) in met for person in near)
+    return met.issuperset(near)
 
 
 def _beside(conflicts: NDArray[np.int64]) -> dict[int, list[int]]:

@@ -182,7 +182,7 @@ class YuNetDetector:
     """
 
     sure = 0.8
-    """Of doubtful faces those fit for publishing got 0.83 at least, others 0.76 at most, but shapes in the dark 0.86."""
+    """Of doubtful faces those fit for publishing got 0.83 at least, others 0.76 at most, dark shapes 0.86."""
 
     _STRIDES = (8, 16, 32)
 
