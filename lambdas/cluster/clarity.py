@@ -18,7 +18,7 @@ FRONTAL = 0.2
 """Least frontal part of a face that is not turned away: below it one eye is seen and embeddings lose their way."""
 SIDE_PX = 45.0
 """Least shorter side of a clear profile: one of 60 pixels in height."""
-SIDE_CONFIDENCE = 0.9
+SIDE_CONFIDENCE = 0.75
 """Least confidence part of a clear profile: it has neither both eyes nor the mesh network to vouch for it."""
 _FRONTAL, _CONFIDENCE, _SHARPNESS, _EXPOSURE = (
     QUALITY_PARTS.index(part) for part in ("frontal", "confidence", "sharpness", "exposure")
