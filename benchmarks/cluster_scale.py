@@ -93,23 +93,22 @@ def identify_crowd(
 ) -> dict[str, Any]:
     """One call of cluster's `identify`; `direct` compares everybody with everybody at once."""
     from lambdas.cluster import identities
+    from lambdas.cluster.tracks import Tracks
 
     if direct:
         identities.LARGEST_TABLE = sys.maxsize
-        identities.SMALL_TABLE = sys.maxsize
     vectors, who = crowd(count, people, passers, distance, dimension)
     neighbours = np.arange(0, count - 1, 3)
     together = np.stack([neighbours, neighbours + 1], axis=1)[who[neighbours] != who[neighbours + 1]]
-    tracks = identities.Tracks(
+    tracks = Tracks(
         chunk=np.arange(count) * chunks // count,
         number=np.arange(count),
         rows=[],
         embedding=vectors,
-        weight=np.ones(count, np.float32),
         faces=np.full(count, 3),
         face_sum=vectors * 3,
-        weak=np.zeros(count, bool),
-        unclear=np.zeros(count, bool),
+        clear=np.full(count, 3),
+        clear_side=np.zeros(count, np.int64),
         conflicts=together,
     )
     spent = measured(lambda: identities.identify(tracks, [], MEASURED))

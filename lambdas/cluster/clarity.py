@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,8 +43,12 @@ class Clarity:
         return self.front | self.side
 
 
-def clarity_of(columns: Detections, scores: Scores) -> Clarity:
-    """Of all of a chunk's detections, judged by these scores."""
+def clarity_of(chunks: Sequence[Detections], scores: Sequence[Scores]) -> list[Clarity]:
+    """Of each chunk's detections, judged by these scores."""
+    return [_clarity(*seen) for seen in zip(chunks, scores, strict=True)]
+
+
+def _clarity(columns: Detections, scores: Scores) -> Clarity:
     boxes, parts = columns.boxes, scores.parts
     side_px = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
     clear = (scores.numbers >= CLEAR_SCORE) & (side_px >= CLEAR_PX) & columns.confirmed

@@ -148,8 +148,7 @@ def who_is_who(plan: Plan, footage: Footage, cuts: Sequence[float]) -> tuple[Tra
     """The tracks of all chunks and the identity of each."""
     settings, distances = plan.settings, plan.pack.distances
     period_s = settings.tier(plan.source.duration_s).period_s
-    clarity = [clarity_of(*seen) for seen in zip(footage.detections, footage.scores, strict=True)]
-    tracks = gather_tracks(footage.detections, clarity)
+    tracks = gather_tracks(footage.detections, clarity_of(footage.detections, footage.scores))
     links = link_across_borders(
         tracks,
         footage.detections,
@@ -171,7 +170,7 @@ def _people(
     period_s: float,
 ) -> tuple[list[SelectedPerson], list[UnclearAppearance], list[SuggestedMerge]]:
     settings, distances = plan.settings, plan.pack.distances
-    clarity = [clarity_of(*seen) for seen in zip(footage.detections, footage.scores, strict=True)]
+    clarity = clarity_of(footage.detections, footage.scores)
     people: list[tuple[Presence, ChosenFaces]] = []
     unclear: list[UnclearAppearance] = []
     for presence in presences(footage, tracks, identities, cuts, period_s):
