@@ -14,8 +14,8 @@ _REASON_OF_FLAG: dict[FaceFlag, UnclearReason] = {
     "blurry": "blurry",
     "covered": "covered",
     "side_face": "turned",
-    "too_small": "small",
     "eyes_closed": "eyes",
+    "too_small": "small",
 }
 """What weighs most comes first: in the dark a face also seems covered, blurred and turned."""
 
