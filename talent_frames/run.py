@@ -209,8 +209,10 @@ def _detect(
             for chunk in sorted(plan.chunks, key=lambda chunk: -seconds[chunk.index]):
                 waiting[pool.submit(_detect_chunk, staging.root, plan.run_id, chunk.index, pack_dir)] = chunk.index
         # Meanwhile nothing else is to be done here. Not sooner: a video that is no good should not wait for it.
-        from lambdas.cluster import handler as _cluster  # noqa: F401
+        from lambdas.cluster.identities import scikit_learn
         from lambdas.publish import handler as _publish  # noqa: F401
+
+        scikit_learn()
 
         while waiting:
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)

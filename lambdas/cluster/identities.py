@@ -196,6 +196,9 @@ def _dbscan(
     vectors: NDArray[np.float32], samples: NDArray[np.float64], apart: NDArray[np.int64], same: float, least: int
 ) -> NDArray[np.int64]:
     """(n,) DBSCAN's labels, -1 for noise; vectors `apart` are no neighbours."""
+    if len(vectors) == 1:
+        # A portrait needs no library of two seconds.
+        return np.where(samples >= least, 0, -1)
     from sklearn.neighbors import NearestNeighbors
 
     near = NearestNeighbors(radius=same, metric="cosine", algorithm="brute").fit(vectors)
