@@ -59,6 +59,7 @@ class KeyTemplates(Contract):
     thumbnail: str = "people/person_{id:03d}_face.jpg"
     representative: str = "representative/{number:02d}.jpg"
     scene: str = "scenes/{index:03d}.jpg"
+    unclear: str = "unclear/{index:03d}.jpg"
     names: str = "names.txt"
     report: str = "report.html"
     manifest: str = "manifest.json"

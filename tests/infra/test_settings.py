@@ -81,6 +81,7 @@ def test_fixed_names_at_the_top_of_the_bucket_are_fine_where_they_tell_videos_ap
         "thumbnail": "processed/{stem}/face_{id}.jpg",
         "representative": "{dirname}/frames/{index}.jpg",
         "scene": "{dirname}/scenes/{index}.jpg",
+        "unclear": "processed/{stem}/unclear_{index}.jpg",
         "names": "{stem}.txt",
         "report": "{stem}.html",
         "manifest": "{stem}.json",
