@@ -1,0 +1,382 @@
+"""Runs videos whose people are counted with every pack, beside the usual way, and draws everybody found on sheets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.accuracy.counting import LEAST_SCORE, Judgement, People, Span, Wrong, compare, judgement_of
+from benchmarks.accuracy.naive import people_by_dbscan
+from benchmarks.accuracy.runs import Watched, detected, grouped, packs
+from benchmarks.accuracy.table import Verdict
+from lambdas.cluster.footage import read_footage
+from lambdas.contracts import FaceInFrame, FrameRef, PersonTrack, Selection, frames_key
+from lambdas.publish import images
+from lambdas.staging import DirectoryStaging
+
+ROOT = Path(__file__).parent.parent.parent
+KEPT = ROOT / "out/accuracy/staging"
+"""What was detected, for the next time."""
+SHEETS = ROOT / "out/accuracy"
+WORKERS = 2
+"""Videos at a time; each takes a core and up to 1.5 GB."""
+MOST_TRACKS = 10
+"""Faces shown of one person beside the best."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video whose people are counted."""
+
+    name: str
+    path: Path
+    people: People
+    labelled: Mapping[str, Sequence[Span]] = field(default_factory=dict)
+    """When whom is seen, where it is known, for film that shows one person at a time; empty where it isn't."""
+    what: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A face in a staged frame."""
+
+    frame: FrameRef
+    box: images.Box
+    """xyxy, pixels of the staged frame."""
+    score: float
+    flags: tuple[str, ...] = ()
+
+    @property
+    def at(self) -> tuple[float, float, float]:
+        """Seconds, and the face's middle as shares of width and height: what a judgement is found by."""
+        x = (self.box[0] + self.box[2]) / 2 / self.frame.width
+        y = (self.box[1] + self.box[3]) / 2 / self.frame.height
+        return round(self.frame.t_s, 3), round(x, 3), round(y, 3)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A published person."""
+
+    best: Picture
+    tracks: tuple[Span, ...]
+    others: tuple[Picture, ...]
+    """Their best staged face in each of their tracks, by time."""
+
+
+@dataclass(frozen=True)
+class Unclear:
+    """Somebody seen who is not published."""
+
+    t_s: float
+    sightings: int
+    why: str
+    face: Picture | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One video with one pack."""
+
+    video: Video
+    pack: str
+    people: tuple[Found, ...]
+    unclear: tuple[Unclear, ...]
+    naive: int
+    staging: Path
+    run_id: str
+
+    @property
+    def off(self) -> int:
+        return self.video.people.off(len(self.people))
+
+    @property
+    def naive_is_better(self) -> bool:
+        return self.video.people.off(self.naive) < self.off
+
+    @property
+    def below(self) -> int:
+        """Published people whose best frame scores below LEAST_SCORE."""
+        return sum(one.best.score < LEAST_SCORE for one in self.people)
+
+    @property
+    def wrong(self) -> Wrong | None:
+        """None where nobody has labelled who is seen when."""
+        labelled = self.video.labelled
+        return compare([one.tracks for one in self.people], labelled) if labelled else None
+
+    def judgements(self, judged: Mapping[str, Sequence[Judgement]]) -> list[Judgement | None]:
+        """Of each published person's best frame."""
+        return [judgement_of(judged.get(self.video.name, ()), *one.best.at) for one in self.people]
+
+
+def measure(videos: Sequence[Video], *, regroup: bool = False) -> list[Outcome]:
+    """Every video with every pack at hand. `regroup` keeps what was detected, though detect's source has changed."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    tasks = [(video, pack, directory, regroup) for pack, directory in packs().items() for video in videos]
+    # Long ones first, so that no worker is left with one at the end.
+    tasks.sort(key=lambda task: -task[0].path.stat().st_size)
+    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
+        outcomes = list(pool.map(_measured, tasks))
+    place = {video.name: number for number, video in enumerate(videos)}
+    order = {pack: number for number, pack in enumerate(packs())}
+    return sorted(outcomes, key=lambda one: (place[one.video.name], order[one.pack]))
+
+
+def _measured(task: tuple[Video, str, Path, bool]) -> Outcome:
+    video, pack, directory, regroup = task
+    cv2.setNumThreads(1)
+    plan, staging = detected(video.path, directory, KEPT, any_source=regroup)
+    watched = grouped(plan, read_footage(plan, staging))
+    selection = watched.selection
+    people = tuple(
+        Found(
+            _picture(person.best),
+            tuple((track.start_s, track.end_s) for track in person.tracks),
+            _in_each_track(watched, identity, person.tracks),
+        )
+        for person, identity in zip(selection.people, watched.people, strict=True)
+    )
+    naive = people_by_dbscan(video.path, directory, KEPT)
+    return Outcome(video, pack, people, unclear_in(selection), naive, staging.root, plan.run_id)
+
+
+def unclear_in(selection: Selection) -> tuple[Unclear, ...]:
+    """Who was seen and is not published. The one place that knows what cluster calls them."""
+    return tuple(
+        Unclear(one.t_s, one.sightings, "brief", None if one.face is None else _picture(one.face))
+        for one in selection.brief_appearances
+    )
+
+
+def _picture(face: FaceInFrame) -> Picture:
+    return Picture(face.frame, face.box, face.score, tuple(face.flags))
+
+
+def _in_each_track(watched: Watched, identity: int, tracks: Sequence[PersonTrack]) -> tuple[Picture, ...]:
+    footage = watched.footage
+    best: dict[int, Picture] = {}
+    for index in np.flatnonzero(watched.found == identity).tolist():
+        chunk, row = int(watched.chunk[index]), int(watched.row[index])
+        columns = footage.detections[chunk]
+        if columns.staged[row] < 0:
+            continue
+        staged = int(footage.first_staged[chunk] + columns.staged[row])
+        t_s = footage.staged[staged].t_s
+        track = next((n for n, one in enumerate(tracks) if one.start_s - 1e-3 <= t_s <= one.end_s + 1e-3), -1)
+        face = Picture(footage.frame_ref(staged), footage.box(chunk, row, staged), float(columns.scores[row]))
+        if track not in best or face.score > best[track].score:
+            best[track] = face
+    return tuple(sorted(best.values(), key=lambda face: face.frame.t_s))
+
+
+def bars(
+    outcomes: Sequence[Outcome], judged: Mapping[str, Sequence[Judgement]], *, right: int, off: int
+) -> list[Verdict]:
+    """`right` runs of all must be counted right, and all together be at most `off` people off."""
+    exact = sum(one.off == 0 for one in outcomes)
+    people_off = sum(one.off for one in outcomes)
+    below = sum(one.below for one in outcomes)
+    published = sum(len(one.people) for one in outcomes)
+    looked = [one for outcome in outcomes for one in outcome.judgements(judged)]
+    bad = [one for one in looked if one is not None and one.why]
+    unseen = sum(one is None for one in looked)
+    wrong = [one.wrong for one in outcomes if one.wrong is not None]
+    merges = sum(one.merges for one in wrong)
+    better = [f"{one.video.name} with {one.pack}" for one in outcomes if one.naive_is_better]
+    verdicts = [
+        Verdict(f"counts right on {exact} of {len(outcomes)} (at least {right} wanted)", exact >= right),
+        Verdict(f"{people_off} people off in all (at most {off} wanted)", people_off <= off),
+        Verdict(
+            f"{below} of {published} people published with a best frame below {LEAST_SCORE}, none wanted", not below
+        ),
+    ]
+    if judged:
+        verdicts.append(
+            Verdict(
+                f"{len(bad)} of {published} best frames are such that one would not publish them, by eye, none wanted"
+                + (f"; {unseen} not looked at" if unseen else ""),
+                not bad and not unseen,
+            )
+        )
+    if wrong:
+        verdicts.append(Verdict(f"{merges} wrong merges where it is known who is seen when, none wanted", not merges))
+    verdicts.append(
+        Verdict(
+            f"the naive way is better on {len(better)} of {len(outcomes)}, none wanted"
+            + (f" ({', '.join(better)})" if better else ""),
+            not better,
+        )
+    )
+    return verdicts
+
+
+def table(outcomes: Sequence[Outcome], judged: Mapping[str, Sequence[Judgement]]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: a video a line, the packs side by side, sums last."""
+    names = list(dict.fromkeys(one.pack for one in outcomes))
+    header = ["video", "true"]
+    for pack in names:
+        header += [f"{pack}: ours", "naive", f"below {LEAST_SCORE}", "bad by eye", "wrong merges / splits", "unclear"]
+    by_video: dict[str, dict[str, Outcome]] = {}
+    for one in outcomes:
+        by_video.setdefault(one.video.name, {})[one.pack] = one
+    rows = []
+    for video, ones in by_video.items():
+        row = [video, str(next(iter(ones.values())).video.people)]
+        for pack in names:
+            row += _cells(ones[pack], judged)
+        rows.append(row)
+    sums = ["right / off", ""]
+    for pack in names:
+        mine = [one for one in outcomes if one.pack == pack]
+        naive = [one.video.people.off(one.naive) for one in mine]
+        sums += [
+            f"{sum(one.off == 0 for one in mine)} of {len(mine)} / {sum(one.off for one in mine)}",
+            f"{sum(off == 0 for off in naive)} of {len(mine)} / {sum(naive)}",
+            str(sum(one.below for one in mine)),
+            _by_eye([found for one in mine for found in one.judgements(judged)]),
+            _wrong([one.wrong for one in mine]),
+            str(sum(len(one.unclear) for one in mine)),
+        ]
+    return header, [*rows, sums]
+
+
+def _cells(one: Outcome, judged: Mapping[str, Sequence[Judgement]]) -> list[str]:
+    count, naive = str(len(one.people)), str(one.naive)
+    return [
+        count if one.off == 0 else f"**{count}**",
+        naive if one.video.people.off(one.naive) == 0 else f"**{naive}**",
+        str(one.below),
+        _by_eye(one.judgements(judged)),
+        _wrong([one.wrong]),
+        str(len(one.unclear)),
+    ]
+
+
+def _by_eye(found: Sequence[Judgement | None]) -> str:
+    bad = sum(one is not None and bool(one.why) for one in found)
+    unseen = sum(one is None for one in found)
+    if found and unseen == len(found):
+        return "not looked at"
+    return str(bad) + (f" ({unseen} not looked at)" if unseen else "")
+
+
+def _wrong(found: Sequence[Wrong | None]) -> str:
+    known = [one for one in found if one is not None]
+    return f"{sum(one.merges for one in known)} / {sum(one.splits for one in known)}" if known else "–"
+
+
+# the sheets
+
+
+_TILE, _FRAME, _SMALL, _TEXT = 220, 390, 110, 46
+_INK, _PAPER = (20, 20, 20), (245, 245, 245)
+
+
+def draw_sheets(outcomes: Sequence[Outcome], folder: Path, judged: Mapping[str, Sequence[Judgement]]) -> list[Path]:
+    """A picture of everybody published and one of everybody not, for each video and pack; and `pictures.json`, which
+    says which video, moment and place each number on them stands for. One picture has one number on all sheets.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.jpg"):
+        old.unlink()
+    numbers: dict[tuple[str, tuple[float, float, float]], int] = {}
+    for outcome in outcomes:
+        for person in outcome.people:
+            numbers.setdefault((outcome.video.name, person.best.at), len(numbers) + 1)
+    written = []
+    for outcome in outcomes:
+        store = DirectoryStaging(outcome.staging)
+        name = f"{outcome.video.name}-{outcome.pack.replace(' ', '-')}"
+        rows = [
+            _row(outcome, store, numbers[(outcome.video.name, one.best.at)], one, judged.get(outcome.video.name, ()))
+            for one in outcome.people
+        ]
+        title = (
+            f"{outcome.video.name}, {outcome.pack}: {len(outcome.people)} published, "
+            f"{outcome.video.people} there, {outcome.naive} the naive way"
+        )
+        written.append(_written(folder / f"{name}.jpg", title, rows))
+        tiles = [_unclear_tile(outcome, store, one) for one in outcome.unclear]
+        lines = [np.hstack(tiles[at : at + 6]) for at in range(0, len(tiles), 6)]
+        title = f"{outcome.video.name}, {outcome.pack}: seen, but not published ({len(tiles)})"
+        if lines:
+            written.append(_written(folder / f"{name}-unclear.jpg", title, lines))
+    pictures = [
+        {"number": number, "video": video, "t_s": t_s, "x": x, "y": y}
+        for (video, (t_s, x, y)), number in numbers.items()
+    ]
+    (folder / "pictures.json").write_text(json.dumps(pictures, indent=1))
+    return written
+
+
+def _row(
+    outcome: Outcome, store: DirectoryStaging, number: int, person: Found, judged: Sequence[Judgement]
+) -> NDArray[np.uint8]:
+    """One published person: the best face, its whole frame, and the best of every track."""
+    best, seen = person.best, judgement_of(judged, *person.best.at)
+    face, frame = _face_and_frame(outcome, store, best)
+    side = min(best.box[2] - best.box[0], best.box[3] - best.box[1])
+    told = f"{best.score:.2f} at {best.frame.t_s:.2f} s, {side:.0f} px"
+    verdict = "not looked at" if seen is None else seen.why or "fine"
+    tile = _captioned(face, f"#{number} {verdict}", told)
+    whole = _captioned(frame, " ".join(best.flags) or "no flags", f"{len(person.tracks)} tracks")
+    small = [
+        _captioned(_face_and_frame(outcome, store, one, _SMALL)[0], f"{one.frame.t_s:.1f}", f"{one.score:.2f}", 0.4)
+        for one in person.others[:MOST_TRACKS]
+    ]
+    parts = [tile, whole, *small]
+    height = max(part.shape[0] for part in parts)
+    return np.hstack([_padded(part, height, part.shape[1]) for part in parts])
+
+
+def _unclear_tile(outcome: Outcome, store: DirectoryStaging, one: Unclear) -> NDArray[np.uint8]:
+    told = f"{one.t_s:.2f} s, {one.sightings} seen"
+    if one.face is None:
+        return _captioned(np.full((_TILE, _TILE, 3), 200, np.uint8), f"{one.why}, no picture", told)
+    face, _ = _face_and_frame(outcome, store, one.face)
+    return _captioned(face, f"{one.why} {one.face.score:.2f}", told)
+
+
+def _face_and_frame(
+    outcome: Outcome, store: DirectoryStaging, face: Picture, side: int = _TILE
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The face with its surroundings, square, and the whole frame with a box around it."""
+    ref = face.frame
+    frame = images.decode(store.get_range(frames_key(outcome.run_id, ref.chunk), ref.offset, ref.length))
+    assert frame is not None
+    square = images.thumbnail(frame, face.box, side)
+    left, top, right, bottom = (round(v) for v in face.box)
+    marked = cv2.rectangle(frame.copy(), (left, top), (right, bottom), (0, 220, 255), max(2, frame.shape[1] // 300))
+    return square, _padded(images.shrink(marked, _FRAME), _TILE, _FRAME)
+
+
+def _captioned(picture: NDArray[np.uint8], first: str, second: str, size: float = 0.48) -> NDArray[np.uint8]:
+    label = np.full((_TEXT, picture.shape[1], 3), _PAPER, np.uint8)
+    for line, text in enumerate((first, second)):
+        cv2.putText(label, text, (3, 17 + 20 * line), cv2.FONT_HERSHEY_SIMPLEX, size, _INK, 1, cv2.LINE_AA)
+    return np.vstack([picture, label])
+
+
+def _padded(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Cut or filled to this size, at the top left."""
+    canvas = np.full((height, width, 3), _PAPER, np.uint8)
+    part = picture[:height, :width]
+    canvas[: part.shape[0], : part.shape[1]] = part
+    return canvas
+
+
+def _written(path: Path, title: str, rows: Sequence[NDArray[np.uint8]]) -> Path:
+    width = max([900, *(row.shape[1] for row in rows)])
+    head = np.full((34, width, 3), _PAPER, np.uint8)
+    cv2.putText(head, title, (6, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.65, _INK, 1, cv2.LINE_AA)
+    cv2.imwrite(str(path), np.vstack([head, *(_padded(row, row.shape[0], width) for row in rows)]))
+    return path

@@ -1,0 +1,117 @@
+"""Real film that nobody tuned on: people published against people there, the naive way beside it.
+
+`python -m benchmarks.accuracy.real 12=nape 15=hand` writes down what somebody saw who looked at all sheets of the last
+run: these numbers are such that one would not publish them, all others are fine.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from benchmarks.accuracy.clips import MissingData, data_folder
+from benchmarks.accuracy.counting import Judgement, People, judgement_of, read_judged, write_judged
+from benchmarks.accuracy.naive import HOW as NAIVE
+from benchmarks.accuracy.outcomes import SHEETS, Video, bars, draw_sheets, measure, table
+from benchmarks.accuracy.table import Part, Table
+
+JUDGED = Path(__file__).parent / "judged.json"
+FOLDER = SHEETS / "real"
+RIGHT_SHARE = 0.95
+"""Of the runs, to be counted right: 19 of 20."""
+OFF_SHARE = 0.1
+"""People off in all over the number of runs, at most: 2 in 20."""
+QUICK = ("speaker_and_drawings", "silent_film")
+
+
+def real_videos(data: Path) -> list[Video]:
+    """The videos of `real/truth.json`. Raises MissingData without them."""
+    folder = data / "real"
+    if not (folder / "truth.json").is_file():
+        raise MissingData(f"{folder}: no truth.json, so no real film to measure")
+    truth = json.loads((folder / "truth.json").read_text())
+    return [
+        Video(
+            name,
+            folder / f"{name}.mp4",
+            People(*facts["people"]),
+            {person: [(a, b) for a, b in spans] for person, spans in facts.get("spans", {}).items()},
+        )
+        for name, facts in truth["videos"].items()
+    ]
+
+
+def run(quick: bool, *, regroup: bool = False) -> Part:
+    """All videos with all packs; `quick` takes two. `regroup` keeps what was detected before."""
+    videos = [one for one in real_videos(data_folder()) if not quick or one.name in QUICK]
+    outcomes, judged = measure(videos, regroup=regroup), read_judged(JUDGED)
+    if not quick:
+        draw_sheets(outcomes, FOLDER, judged)
+        print(f"everybody published, and apart from them everybody not: {FOLDER}", file=sys.stderr)
+    header, rows = table(outcomes, judged)
+    runs = len(outcomes)
+    numbers: dict[str, float] = {}
+    for one in outcomes:
+        numbers[f"{one.pack}.{one.video.name}.people"] = len(one.people)
+        numbers[f"{one.pack}.{one.video.name}.off"] = one.off
+        numbers[f"{one.pack}.{one.video.name}.below"] = one.below
+        numbers[f"{one.pack}.{one.video.name}.naive"] = one.naive
+    return Part(
+        title="Real film",
+        header=header,
+        rows=rows,
+        verdicts=bars(outcomes, judged, right=-int(-RIGHT_SHARE * runs // 1), off=int(OFF_SHARE * runs)),
+        how=HOW,
+        tables=_bad(judged),
+        numbers=numbers,
+    )
+
+
+def _bad(judged: dict[str, list[Judgement]]) -> list[Table]:
+    rows = [(video, f"{one.t_s:.2f}", one.why) for video, ones in judged.items() for one in ones if one.why]
+    return (
+        [Table("Judged by eye, of these and earlier runs: not to be published.", ("video", "at", "why"), rows)]
+        if rows
+        else []
+    )
+
+
+HOW = f"""
+Ten videos as they are found, and cut together from such ones; none of the people or places are in the made clips below.
+True is how many people somebody counted who looked at the video: whoever shows a face of some 30 pixels or more for a
+second or more; who is doubtful makes a range. A count within the range is right, others are bold. A published person is
+one of the manifest's `people`; *unclear* is who was seen but is not published.
+
+A best frame below 0.25 is one that nobody would publish, by number. *Bad by eye* is what somebody said who looked at
+every sheet (`benchmarks/accuracy/judged.json`). Wrong merges and splits are counted where it is known who is seen when
+(–: not known): a labelled person too many in a published one, a published person too many for a labelled one.
+
+The naive way: {NAIVE[0].lower()}{NAIVE[1:]}
+
+Sheets of everybody published, with their whole frame and the best of each of their tracks, and of everybody seen but
+not published, are written to `out/accuracy/real/`, to be looked at.
+"""
+
+
+def judge(words: list[str]) -> int:
+    """Writes down what somebody saw on the last run's sheets; `words` are `number=why`."""
+    said = dict(word.split("=", 1) for word in words)
+    pictures = json.loads((FOLDER / "pictures.json").read_text())
+    unknown = set(said) - {str(one["number"]) for one in pictures}
+    if unknown:
+        print(f"no such picture: {', '.join(sorted(unknown))}", file=sys.stderr)
+        return 2
+    judged = read_judged(JUDGED)
+    for one in pictures:
+        ones = judged.setdefault(one["video"], [])
+        while (earlier := judgement_of(ones, one["t_s"], one["x"], one["y"])) is not None:
+            ones.remove(earlier)
+        ones.append(Judgement(one["t_s"], one["x"], one["y"], said.get(str(one["number"]), "")))
+    write_judged(JUDGED, judged)
+    print(f"{len(pictures)} pictures looked at, {len(said)} not to be published")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(judge(sys.argv[1:]))
