@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.accuracy.counting import LEAST_SCORE, Judgement, People, Span, Wrong, compare, judgement_of
 from benchmarks.accuracy.naive import people_by_dbscan
 from benchmarks.accuracy.runs import Watched, detected, grouped, packs
-from benchmarks.accuracy.table import Verdict
+from benchmarks.accuracy.table import Table, Verdict
 from lambdas.cluster.footage import read_footage
 from lambdas.contracts import FaceInFrame, FrameRef, PersonTrack, Selection, frames_key
 from lambdas.publish import images
@@ -219,46 +219,47 @@ def bars(
     return verdicts
 
 
-def table(outcomes: Sequence[Outcome], judged: Mapping[str, Sequence[Judgement]]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: a video a line, the packs side by side, sums last."""
-    names = list(dict.fromkeys(one.pack for one in outcomes))
-    header = ["video", "true"]
-    for pack in names:
-        header += [f"{pack}: ours", "naive", f"below {LEAST_SCORE}", "bad by eye", "wrong merges / splits", "unclear"]
-    by_video: dict[str, dict[str, Outcome]] = {}
-    for one in outcomes:
-        by_video.setdefault(one.video.name, {})[one.pack] = one
-    rows = []
-    for video, ones in by_video.items():
-        row = [video, str(next(iter(ones.values())).video.people)]
-        for pack in names:
-            row += _cells(ones[pack], judged)
-        rows.append(row)
-    sums = ["right / off", ""]
-    for pack in names:
+def table(outcomes: Sequence[Outcome], judged: Mapping[str, Sequence[Judgement]]) -> Table:
+    """A line for each video and pack, and one for each pack's sums; wrong counts are bold."""
+    header = ("video", "true", "pack", "ours", "naive", f"below {LEAST_SCORE}", "bad by eye", *WRONG, "unclear")
+    rows = [
+        (
+            one.video.name,
+            str(one.video.people),
+            one.pack,
+            _bold_if(one.off, len(one.people)),
+            _bold_if(one.video.people.off(one.naive), one.naive),
+            f"{one.below} of {len(one.people)}",
+            _by_eye(one.judgements(judged)),
+            *_wrong([one.wrong]),
+            str(len(one.unclear)),
+        )
+        for one in outcomes
+    ]
+    for pack in dict.fromkeys(one.pack for one in outcomes):
         mine = [one for one in outcomes if one.pack == pack]
         naive = [one.video.people.off(one.naive) for one in mine]
-        sums += [
-            f"{sum(one.off == 0 for one in mine)} of {len(mine)} / {sum(one.off for one in mine)}",
-            f"{sum(off == 0 for off in naive)} of {len(mine)} / {sum(naive)}",
-            str(sum(one.below for one in mine)),
-            _by_eye([found for one in mine for found in one.judgements(judged)]),
-            _wrong([one.wrong for one in mine]),
-            str(sum(len(one.unclear) for one in mine)),
-        ]
-    return header, [*rows, sums]
+        rows.append(
+            (
+                "right; people off",
+                "",
+                pack,
+                f"{sum(one.off == 0 for one in mine)} of {len(mine)}; {sum(one.off for one in mine)}",
+                f"{sum(off == 0 for off in naive)} of {len(mine)}; {sum(naive)}",
+                f"{sum(one.below for one in mine)} of {sum(len(one.people) for one in mine)}",
+                _by_eye([found for one in mine for found in one.judgements(judged)]),
+                *_wrong([one.wrong for one in mine]),
+                str(sum(len(one.unclear) for one in mine)),
+            )
+        )
+    return Table("", header, rows)
 
 
-def _cells(one: Outcome, judged: Mapping[str, Sequence[Judgement]]) -> list[str]:
-    count, naive = str(len(one.people)), str(one.naive)
-    return [
-        count if one.off == 0 else f"**{count}**",
-        naive if one.video.people.off(one.naive) == 0 else f"**{naive}**",
-        str(one.below),
-        _by_eye(one.judgements(judged)),
-        _wrong([one.wrong]),
-        str(len(one.unclear)),
-    ]
+WRONG = ("merges", "splits", "missing")
+
+
+def _bold_if(wrong: int, count: int) -> str:
+    return f"**{count}**" if wrong else str(count)
 
 
 def _by_eye(found: Sequence[Judgement | None]) -> str:
@@ -269,9 +270,11 @@ def _by_eye(found: Sequence[Judgement | None]) -> str:
     return str(bad) + (f" ({unseen} not looked at)" if unseen else "")
 
 
-def _wrong(found: Sequence[Wrong | None]) -> str:
+def _wrong(found: Sequence[Wrong | None]) -> tuple[str, str, str]:
     known = [one for one in found if one is not None]
-    return f"{sum(one.merges for one in known)} / {sum(one.splits for one in known)}" if known else "–"
+    if not known:
+        return "–", "–", "–"
+    return tuple(str(sum(getattr(one, name) for one in known)) for name in WRONG)  # type: ignore[return-value]
 
 
 # the sheets
@@ -286,7 +289,7 @@ def draw_sheets(outcomes: Sequence[Outcome], folder: Path, judged: Mapping[str, 
     says which video, moment and place each number on them stands for. One picture has one number on all sheets.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.jpg"):
+    for old in folder.glob("*.png"):
         old.unlink()
     numbers: dict[tuple[str, tuple[float, float, float]], int] = {}
     for outcome in outcomes:
@@ -304,12 +307,12 @@ def draw_sheets(outcomes: Sequence[Outcome], folder: Path, judged: Mapping[str, 
             f"{outcome.video.name}, {outcome.pack}: {len(outcome.people)} published, "
             f"{outcome.video.people} there, {outcome.naive} the naive way"
         )
-        written.append(_written(folder / f"{name}.jpg", title, rows))
+        written.append(_written(folder / f"{name}.png", title, rows))
         tiles = [_unclear_tile(outcome, store, one) for one in outcome.unclear]
         lines = [np.hstack(tiles[at : at + 6]) for at in range(0, len(tiles), 6)]
         title = f"{outcome.video.name}, {outcome.pack}: seen, but not published ({len(tiles)})"
         if lines:
-            written.append(_written(folder / f"{name}-unclear.jpg", title, lines))
+            written.append(_written(folder / f"{name}-unclear.png", title, lines))
     pictures = [
         {"number": number, "video": video, "t_s": t_s, "x": x, "y": y}
         for (video, (t_s, x, y)), number in numbers.items()

@@ -49,8 +49,7 @@ def run(quick: bool, *, regroup: bool = False) -> Part:
     if not quick:
         draw_sheets(outcomes, FOLDER, judged)
         print(f"everybody published, and apart from them everybody not: {FOLDER}", file=sys.stderr)
-    header, rows = table(outcomes, judged)
-    runs = len(outcomes)
+    main, runs = table(outcomes, judged), len(outcomes)
     numbers: dict[str, float] = {}
     for one in outcomes:
         numbers[f"{one.pack}.{one.video.name}.people"] = len(one.people)
@@ -59,8 +58,8 @@ def run(quick: bool, *, regroup: bool = False) -> Part:
         numbers[f"{one.pack}.{one.video.name}.naive"] = one.naive
     return Part(
         title="Real film",
-        header=header,
-        rows=rows,
+        header=main.header,
+        rows=main.rows,
         verdicts=bars(outcomes, judged, right=-int(-RIGHT_SHARE * runs // 1), off=int(OFF_SHARE * runs)),
         how=HOW,
         tables=_bad(judged),
