@@ -8,15 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-Span = tuple[float, float]
-"""Seconds, half-open."""
+from benchmarks.accuracy.clips import Seen
 
 LEAST_SCORE = 0.25
 """A best frame below this is one that nobody would publish, by number. Looking at 113 people published for other film,
 those below it were black pictures, hands, napes and halves of faces."""
 SEEN_S = 0.5
-"""A track that shows a labelled person for so long, or for half of itself, shows that person; less is a track's end
-that reaches across a cut."""
+"""A stay that has a labelled person for so long, or for half of itself, shows that person; less is the end of one that
+reaches across a cut."""
 SAME_MOMENT_S = 0.2
 SAME_PLACE = 0.08
 """A judgement is of a picture so near in time and place (share of the picture's width and height)."""
@@ -37,19 +36,33 @@ class People:
         return str(self.fewest) if self.fewest == self.most else f"{self.fewest} to {self.most}"
 
 
-def shared_s(one: Span, other: Span) -> float:
-    """Seconds that both spans hold."""
-    return max(0.0, min(one[1], other[1]) - max(one[0], other[0]))
+@dataclass(frozen=True)
+class Stay:
+    """Where somebody published is on screen without a break."""
+
+    start_s: float
+    end_s: float
+    x: float
+    y: float
+    """The middle of the face as shares of the picture's width and height, mostly."""
+
+    def shared_s(self, seen: Seen) -> float:
+        """For how long the labelled person is in the same place."""
+        left, top, right, bottom = seen.place
+        here = left <= self.x < right and top <= self.y < bottom
+        return max(0.0, min(self.end_s, seen.end_s) - max(self.start_s, seen.start_s)) if here else 0.0
 
 
-def people_seen(tracks: Sequence[Span], labelled: Mapping[str, Sequence[Span]]) -> set[str]:
-    """Which labelled people somebody's tracks show, for film that shows one person at a time."""
-    return {
-        person
-        for start_s, end_s in tracks
-        for person, spans in labelled.items()
-        if sum(shared_s((start_s, end_s), span) for span in spans) >= min(SEEN_S, max((end_s - start_s) / 2, 1e-6))
-    }
+def people_seen(stays: Sequence[Stay], labelled: Sequence[Seen]) -> set[str]:
+    """Which labelled people somebody's stays show."""
+    found = set()
+    for stay in stays:
+        shared: dict[str, float] = {}
+        for seen in labelled:
+            shared[seen.person] = shared.get(seen.person, 0.0) + stay.shared_s(seen)
+        least = min(SEEN_S, max((stay.end_s - stay.start_s) / 2, 1e-6))
+        found |= {person for person, seconds in shared.items() if seconds >= least}
+    return found
 
 
 @dataclass(frozen=True)
@@ -64,14 +77,14 @@ class Wrong:
     """Labelled people whom nobody published shows."""
 
 
-def compare(published: Sequence[Sequence[Span]], labelled: Mapping[str, Sequence[Span]]) -> Wrong:
-    """`published` holds each published person's tracks."""
-    shown = [people_seen(tracks, labelled) for tracks in published]
+def compare(published: Sequence[Sequence[Stay]], labelled: Sequence[Seen]) -> Wrong:
+    """`published` holds each published person's stays; the places in `labelled` are shares of width and height."""
+    shown = [people_seen(stays, labelled) for stays in published]
     times = Counter(person for people in shown for person in people)
     return Wrong(
         merges=sum(max(0, len(people) - 1) for people in shown),
         splits=sum(count - 1 for count in times.values()),
-        missing=sum(person not in times for person in labelled),
+        missing=len({seen.person for seen in labelled} - set(times)),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,12 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.accuracy.counting import LEAST_SCORE, Judgement, People, Span, Wrong, compare, judgement_of
+from benchmarks.accuracy.clips import Seen
+from benchmarks.accuracy.counting import LEAST_SCORE, Judgement, People, Stay, Wrong, compare, judgement_of
 from benchmarks.accuracy.naive import people_by_dbscan
 from benchmarks.accuracy.runs import Watched, detected, grouped, packs
 from benchmarks.accuracy.table import Table, Verdict
 from lambdas.cluster.footage import read_footage
-from lambdas.contracts import FaceInFrame, FrameRef, PersonTrack, Selection, frames_key
+from lambdas.contracts import FaceInFrame, FrameRef, SelectedPerson, Selection, frames_key
 from lambdas.publish import images
 from lambdas.staging import DirectoryStaging
 
@@ -28,6 +29,8 @@ KEPT = ROOT / "out/accuracy/staging"
 SHEETS = ROOT / "out/accuracy"
 WORKERS = 2
 """Videos at a time; each takes a core and up to 1.5 GB."""
+ROWS = 6
+"""People on one page of a sheet."""
 MOST_TRACKS = 10
 """Faces shown of one person beside the best."""
 
@@ -39,8 +42,8 @@ class Video:
     name: str
     path: Path
     people: People
-    labelled: Mapping[str, Sequence[Span]] = field(default_factory=dict)
-    """When whom is seen, where it is known, for film that shows one person at a time; empty where it isn't."""
+    labelled: Sequence[Seen] = ()
+    """Who is seen when and where (shares of width and height), where that is known; empty where it isn't."""
     what: str = ""
 
 
@@ -67,7 +70,7 @@ class Found:
     """A published person."""
 
     best: Picture
-    tracks: tuple[Span, ...]
+    stays: tuple[Stay, ...]
     others: tuple[Picture, ...]
     """Their best staged face in each of their tracks, by time."""
 
@@ -111,7 +114,7 @@ class Outcome:
     def wrong(self) -> Wrong | None:
         """None where nobody has labelled who is seen when."""
         labelled = self.video.labelled
-        return compare([one.tracks for one in self.people], labelled) if labelled else None
+        return compare([one.stays for one in self.people], labelled) if labelled else None
 
     def judgements(self, judged: Mapping[str, Sequence[Judgement]]) -> list[Judgement | None]:
         """Of each published person's best frame."""
@@ -138,12 +141,7 @@ def _measured(task: tuple[Video, str, Path, bool]) -> Outcome:
     watched = grouped(plan, read_footage(plan, staging))
     selection = watched.selection
     people = tuple(
-        Found(
-            _picture(person.best),
-            tuple((track.start_s, track.end_s) for track in person.tracks),
-            _in_each_track(watched, identity, person.tracks),
-        )
-        for person, identity in zip(selection.people, watched.people, strict=True)
+        _found(watched, identity, person) for person, identity in zip(selection.people, watched.people, strict=True)
     )
     naive = people_by_dbscan(video.path, directory, KEPT)
     return Outcome(video, pack, people, unclear_in(selection), naive, staging.root, plan.run_id)
@@ -161,21 +159,30 @@ def _picture(face: FaceInFrame) -> Picture:
     return Picture(face.frame, face.box, face.score, tuple(face.flags))
 
 
-def _in_each_track(watched: Watched, identity: int, tracks: Sequence[PersonTrack]) -> tuple[Picture, ...]:
+def _found(watched: Watched, identity: int, person: SelectedPerson) -> Found:
     footage = watched.footage
+    size = np.array([footage.source.width, footage.source.height])
+    middles: list[list[NDArray[np.float64]]] = [[] for _ in person.tracks]
     best: dict[int, Picture] = {}
     for index in np.flatnonzero(watched.found == identity).tolist():
         chunk, row = int(watched.chunk[index]), int(watched.row[index])
         columns = footage.detections[chunk]
-        if columns.staged[row] < 0:
+        t_s = footage.source.seconds(int(columns.pts[row]))
+        stay = next((n for n, one in enumerate(person.tracks) if one.start_s - 1e-3 <= t_s <= one.end_s + 1e-3), -1)
+        if stay < 0:
             continue
-        staged = int(footage.first_staged[chunk] + columns.staged[row])
-        t_s = footage.staged[staged].t_s
-        track = next((n for n, one in enumerate(tracks) if one.start_s - 1e-3 <= t_s <= one.end_s + 1e-3), -1)
-        face = Picture(footage.frame_ref(staged), footage.box(chunk, row, staged), float(columns.scores[row]))
-        if track not in best or face.score > best[track].score:
-            best[track] = face
-    return tuple(sorted(best.values(), key=lambda face: face.frame.t_s))
+        middles[stay].append(columns.boxes[row].reshape(2, 2).mean(axis=0) / size)
+        if columns.staged[row] >= 0:
+            staged = int(footage.first_staged[chunk] + columns.staged[row])
+            face = Picture(footage.frame_ref(staged), footage.box(chunk, row, staged), float(columns.scores[row]))
+            if stay not in best or face.score > best[stay].score:
+                best[stay] = face
+    stays = [
+        Stay(track.start_s, track.end_s, *(float(v) for v in np.median(ones, axis=0)))
+        for track, ones in zip(person.tracks, middles, strict=True)
+        if ones
+    ]
+    return Found(_picture(person.best), tuple(stays), tuple(best[stay] for stay in sorted(best)))
 
 
 def bars(
@@ -307,12 +314,12 @@ def draw_sheets(outcomes: Sequence[Outcome], folder: Path, judged: Mapping[str, 
             f"{outcome.video.name}, {outcome.pack}: {len(outcome.people)} published, "
             f"{outcome.video.people} there, {outcome.naive} the naive way"
         )
-        written.append(_written(folder / f"{name}.png", title, rows))
+        written += _written(folder, name, title, rows)
         tiles = [_unclear_tile(outcome, store, one) for one in outcome.unclear]
         lines = [np.hstack(tiles[at : at + 6]) for at in range(0, len(tiles), 6)]
         title = f"{outcome.video.name}, {outcome.pack}: seen, but not published ({len(tiles)})"
         if lines:
-            written.append(_written(folder / f"{name}-unclear.png", title, lines))
+            written += _written(folder, f"{name}-unclear", title, lines)
     pictures = [
         {"number": number, "video": video, "t_s": t_s, "x": x, "y": y}
         for (video, (t_s, x, y)), number in numbers.items()
@@ -331,7 +338,7 @@ def _row(
     told = f"{best.score:.2f} at {best.frame.t_s:.2f} s, {side:.0f} px"
     verdict = "not looked at" if seen is None else seen.why or "fine"
     tile = _captioned(face, f"#{number} {verdict}", told)
-    whole = _captioned(frame, " ".join(best.flags) or "no flags", f"{len(person.tracks)} tracks")
+    whole = _captioned(frame, " ".join(best.flags) or "no flags", f"{len(person.stays)} stays")
     small = [
         _captioned(_face_and_frame(outcome, store, one, _SMALL)[0], f"{one.frame.t_s:.1f}", f"{one.score:.2f}", 0.4)
         for one in person.others[:MOST_TRACKS]
@@ -377,9 +384,15 @@ def _padded(picture: NDArray[np.uint8], height: int, width: int) -> NDArray[np.u
     return canvas
 
 
-def _written(path: Path, title: str, rows: Sequence[NDArray[np.uint8]]) -> Path:
-    width = max([900, *(row.shape[1] for row in rows)])
-    head = np.full((34, width, 3), _PAPER, np.uint8)
-    cv2.putText(head, title, (6, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.65, _INK, 1, cv2.LINE_AA)
-    cv2.imwrite(str(path), np.vstack([head, *(_padded(row, row.shape[0], width) for row in rows)]))
-    return path
+def _written(folder: Path, name: str, title: str, rows: Sequence[NDArray[np.uint8]]) -> list[Path]:
+    """Pages of at most ROWS rows, one even without any."""
+    pages = [rows[at : at + ROWS] for at in range(0, len(rows), ROWS)] or [[]]
+    paths = []
+    for number, page in enumerate(pages, 1):
+        path = folder / (f"{name}.png" if len(pages) == 1 else f"{name}-{number}.png")
+        width = max([900, *(row.shape[1] for row in page)])
+        head = np.full((34, width, 3), _PAPER, np.uint8)
+        cv2.putText(head, title, (6, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.65, _INK, 1, cv2.LINE_AA)
+        cv2.imwrite(str(path), np.vstack([head, *(_padded(row, row.shape[0], width) for row in page)]))
+        paths.append(path)
+    return paths
