@@ -16,8 +16,8 @@ from pathlib import Path
 from benchmarks.accuracy.clips import DATA, MODELS, MissingData, data_folder, models_folder
 from benchmarks.accuracy.table import Part, markdown, plain
 
-PARTS = ("real", "identity", "recognition", "best_frame", "scenes", "representatives", "people_only")
-REGROUPED = ("real",)
+PARTS = ("real", "hard", "identity", "recognition", "best_frame", "scenes", "representatives", "people_only")
+REGROUPED = ("real", "hard")
 """Parts that keep what was detected from run to run."""
 DOCUMENT = Path(__file__).parent.parent.parent / "docs/accuracy.md"
 HEAD = f"""# Accuracy

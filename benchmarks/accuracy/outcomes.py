@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from benchmarks.accuracy.clips import Seen
 from benchmarks.accuracy.counting import LEAST_SCORE, Judgement, People, Stay, Wrong, compare, judgement_of
 from benchmarks.accuracy.naive import people_by_dbscan
 from benchmarks.accuracy.runs import Watched, detected, grouped, packs
-from benchmarks.accuracy.table import Table, Verdict
+from benchmarks.accuracy.table import Part, Table, Verdict
 from lambdas.cluster.footage import read_footage
 from lambdas.contracts import FaceInFrame, FrameRef, SelectedPerson, Selection, frames_key
 from lambdas.publish import images
@@ -27,6 +28,8 @@ ROOT = Path(__file__).parent.parent.parent
 KEPT = ROOT / "out/accuracy/staging"
 """What was detected, for the next time."""
 SHEETS = ROOT / "out/accuracy"
+JUDGED = Path(__file__).parent / "judged.json"
+"""What somebody said who looked at the sheets."""
 WORKERS = 2
 """Videos at a time; each takes a core and up to 1.5 GB."""
 ROWS = 6
@@ -185,6 +188,29 @@ def _found(watched: Watched, identity: int, person: SelectedPerson) -> Found:
     return Found(_picture(person.best), tuple(stays), tuple(best[stay] for stay in sorted(best)))
 
 
+RIGHT_SHARE = 0.95
+"""Of the runs, to be counted right: 19 of 20."""
+OFF_SHARE = 0.1
+"""People off in all over the number of runs, at most: 2 in 20."""
+
+
+def part(
+    title: str,
+    outcomes: Sequence[Outcome],
+    judged: Mapping[str, Sequence[Judgement]],
+    how: str,
+    tables: Sequence[Table] = (),
+) -> Part:
+    """The section of the document, and the numbers by pack and video."""
+    main, runs = table(outcomes, judged), len(outcomes)
+    numbers: dict[str, float] = {}
+    for one in outcomes:
+        facts = {"people": len(one.people), "off": one.off, "below": one.below, "naive": one.naive}
+        numbers |= {f"{one.pack}.{one.video.name}.{name}": float(value) for name, value in facts.items()}
+    verdicts = bars(outcomes, judged, right=math.ceil(RIGHT_SHARE * runs), off=math.floor(OFF_SHARE * runs))
+    return Part(title, main.header, main.rows, verdicts, how, tables, numbers)
+
+
 def bars(
     outcomes: Sequence[Outcome], judged: Mapping[str, Sequence[Judgement]], *, right: int, off: int
 ) -> list[Verdict]:
@@ -206,7 +232,7 @@ def bars(
             f"{below} of {published} people published with a best frame below {LEAST_SCORE}, none wanted", not below
         ),
     ]
-    if judged:
+    if any(outcome.video.name in judged for outcome in outcomes):
         verdicts.append(
             Verdict(
                 f"{len(bad)} of {published} best frames are such that one would not publish them, by eye, none wanted"

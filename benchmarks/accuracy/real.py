@@ -16,15 +16,10 @@ from benchmarks.accuracy.clips import Box, MissingData, Seen, data_folder
 from benchmarks.accuracy.counting import Judgement, People, judgement_of, read_judged, write_judged
 from benchmarks.accuracy.identity_clips import EVERYWHERE
 from benchmarks.accuracy.naive import HOW as NAIVE
-from benchmarks.accuracy.outcomes import SHEETS, Video, bars, draw_sheets, measure, table
+from benchmarks.accuracy.outcomes import JUDGED, SHEETS, Video, draw_sheets, measure, part
 from benchmarks.accuracy.table import Part, Table
 
-JUDGED = Path(__file__).parent / "judged.json"
 FOLDER = SHEETS / "real"
-RIGHT_SHARE = 0.95
-"""Of the runs, to be counted right: 19 of 20."""
-OFF_SHARE = 0.1
-"""People off in all over the number of runs, at most: 2 in 20."""
 QUICK = ("speaker_and_drawings", "silent_film")
 
 
@@ -75,31 +70,13 @@ def run(quick: bool, *, regroup: bool = False) -> Part:
     if not quick:
         draw_sheets(outcomes, FOLDER, judged)
         print(f"everybody published, and apart from them everybody not: {FOLDER}", file=sys.stderr)
-    main, runs = table(outcomes, judged), len(outcomes)
-    numbers: dict[str, float] = {}
-    for one in outcomes:
-        numbers[f"{one.pack}.{one.video.name}.people"] = len(one.people)
-        numbers[f"{one.pack}.{one.video.name}.off"] = one.off
-        numbers[f"{one.pack}.{one.video.name}.below"] = one.below
-        numbers[f"{one.pack}.{one.video.name}.naive"] = one.naive
-    return Part(
-        title="Real film",
-        header=main.header,
-        rows=main.rows,
-        verdicts=bars(outcomes, judged, right=-int(-RIGHT_SHARE * runs // 1), off=int(OFF_SHARE * runs)),
-        how=HOW,
-        tables=_bad(judged),
-        numbers=numbers,
-    )
+    return part("Real film", outcomes, judged, HOW, _bad(judged, videos))
 
 
-def _bad(judged: dict[str, list[Judgement]]) -> list[Table]:
-    rows = [(video, f"{one.t_s:.2f}", one.why) for video, ones in judged.items() for one in ones if one.why]
-    return (
-        [Table("Judged by eye, of these and earlier runs: not to be published.", ("video", "at", "why"), rows)]
-        if rows
-        else []
-    )
+def _bad(judged: dict[str, list[Judgement]], videos: list[Video]) -> list[Table]:
+    rows = [(one.name, f"{bad.t_s:.2f}", bad.why) for one in videos for bad in judged.get(one.name, ()) if bad.why]
+    caption = "What somebody who looked would not have published, of these and of earlier runs."
+    return [Table(caption, ("video", "at", "why"), rows)] if rows else []
 
 
 HOW = f"""
