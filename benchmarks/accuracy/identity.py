@@ -19,7 +19,10 @@ from benchmarks.accuracy.identity_clips import Labelled, labelled_videos, made_c
 from benchmarks.accuracy.runs import Watched, grouped, pack_at, packs, watch, work_folder
 from benchmarks.accuracy.scoring import Score, relabelled, score
 from benchmarks.accuracy.table import Part, Table, Verdict
-from lambdas.cluster.identities import Tracks, gather_tracks, identify, overlap
+from lambdas.cluster.clarity import clarity_of
+from lambdas.cluster.footage import Footage
+from lambdas.cluster.identities import identify
+from lambdas.cluster.tracks import Tracks, gather_tracks, overlap
 from lambdas.contracts import Settings
 from talent_frames.machine import default_workers
 
@@ -43,7 +46,7 @@ class Row:
     pack: str
     score: Score
     suggested: int
-    brief: int
+    unclear: int
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ def _measure(task: _Task) -> Row:
         task.pack,
         watched.score(task.clip.truth),
         len(selection.suggested_merges),
-        len(selection.brief_appearances),
+        len(selection.unclear),
     )
 
 
@@ -168,7 +171,14 @@ def _material(task: _Task) -> _Material:
         for t_s, box in zip(times, boxes, strict=True)
     ]
     watched = _watched(task)
-    return _Material(truth.people, faces, who, gather_tracks(watched.footage.detections), watched.who(truth))
+    return _Material(truth.people, faces, who, _gathered([watched.footage]), watched.who(truth))
+
+
+def _gathered(footages: Sequence[Footage]) -> Tracks:
+    """The tracks of all chunks of these, one after the other."""
+    chunks = [columns for one in footages for columns in one.detections]
+    scores = [scores for one in footages for scores in one.scores]
+    return gather_tracks(chunks, [clarity_of(*seen) for seen in zip(chunks, scores, strict=True)])
 
 
 def _watched(task: _Task, same: float | None = None) -> Watched:
@@ -230,16 +240,15 @@ def _everything(tasks: Sequence[_Task]) -> tuple[list[Score], list[Rival]]:
     materials = [_material(task) for task in tasks]
     first = tasks[0]
     distances, minimum = pack_at(first.pack_dir).facts.distances, Settings().min_sightings
-    tracks = gather_tracks([columns for task in tasks for columns in _watched(task).footage.detections])
+    tracks = _gathered([_watched(task).footage for task in tasks])
     who = [person for one in materials for person in one.who]
     people = len({person for one in materials for person in one.people})
     sightings = [len(rows) for rows in tracks.rows]
     scores = []
     for scale in SCALES:
-        identities = identify(tracks, [], distances, scale * distances.same)
+        identities = identify(tracks, [], distances, same=scale * distances.same, least=minimum)
         found = np.repeat(identities.of_track, sightings)
-        lasting = np.bincount(found, minlength=len(identities.sure)) >= minimum
-        scores.append(score(who, found.tolist(), set(np.flatnonzero(identities.sure & lasting).tolist()), people))
+        scores.append(score(who, found.tolist(), set(np.flatnonzero(identities.is_person).tolist()), people))
     return scores, _tried(EVERYTHING, first.pack, distances.same, materials)
 
 
@@ -351,7 +360,7 @@ def _clip_table(rows: list[Row]) -> Table:
         by_clip.setdefault(row.clip, {})[row.pack] = row
     header = ["clip", "people"]
     for pack in packs_there:
-        header += [f"{pack}: found", "P / R / F", "wrong merges / splits", "brief / merges suggested"]
+        header += [f"{pack}: found", "P / R / F", "wrong merges / splits", "unclear / merges suggested"]
     cells = []
     for clip, ones in by_clip.items():
         cell = [clip, str(next(iter(ones.values())).score.true_people)]
@@ -367,7 +376,7 @@ def _cells(row: Row) -> list[str]:
         str(one.people),
         f"{one.precision:.3f} / {one.recall:.3f} / {one.f:.3f}",
         f"{one.wrong_merges} / {one.wrong_splits}",
-        f"{row.brief} / {row.suggested}",
+        f"{row.unclear} / {row.suggested}",
     ]
 
 

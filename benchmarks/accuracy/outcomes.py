@@ -153,8 +153,13 @@ def _measured(task: tuple[Video, str, Path, bool]) -> Outcome:
 def unclear_in(selection: Selection) -> tuple[Unclear, ...]:
     """Who was seen and is not published. The one place that knows what cluster calls them."""
     return tuple(
-        Unclear(one.t_s, one.sightings, "brief", None if one.face is None else _picture(one.face))
-        for one in selection.brief_appearances
+        Unclear(
+            one.face.frame.t_s if one.face else one.tracks[0].start_s,
+            one.sightings,
+            one.reason,
+            _picture(one.face) if one.face else None,
+        )
+        for one in selection.unclear
     )
 
 
@@ -177,7 +182,9 @@ def _found(watched: Watched, identity: int, person: SelectedPerson) -> Found:
         middles[stay].append(columns.boxes[row].reshape(2, 2).mean(axis=0) / size)
         if columns.staged[row] >= 0:
             staged = int(footage.first_staged[chunk] + columns.staged[row])
-            face = Picture(footage.frame_ref(staged), footage.box(chunk, row, staged), float(columns.scores[row]))
+            face = Picture(
+                footage.frame_ref(staged), footage.box(chunk, row, staged), float(footage.scores[chunk].numbers[row])
+            )
             if stay not in best or face.score > best[stay].score:
                 best[stay] = face
     stays = [
