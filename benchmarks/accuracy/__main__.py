@@ -16,7 +16,9 @@ from pathlib import Path
 from benchmarks.accuracy.clips import DATA, MODELS, MissingData, data_folder, models_folder
 from benchmarks.accuracy.table import Part, markdown, plain
 
-PARTS = ("identity", "recognition", "best_frame", "scenes", "representatives", "people_only")
+PARTS = ("real", "hard", "identity", "recognition", "best_frame", "scenes", "representatives", "people_only")
+REGROUPED = ("real", "hard")
+"""Parts that keep what was detected from run to run."""
 DOCUMENT = Path(__file__).parent.parent.parent / "docs/accuracy.md"
 HEAD = f"""# Accuracy
 
@@ -29,10 +31,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="the subset that make test runs; writes nothing")
+    parser.add_argument(
+        "--regroup",
+        action="store_true",
+        help=f"keep what was detected, whatever has changed since, and group and choose anew: {', '.join(REGROUPED)}",
+    )
     chosen = parser.parse_args()
     unknown = set(chosen.parts) - set(PARTS)
     if unknown:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    if chosen.regroup and not set(chosen.parts) <= set(REGROUPED):
+        parser.error(f"--regroup is for {', '.join(REGROUPED)} alone")
     try:
         data_folder()
     except MissingData as missing:
@@ -43,7 +52,12 @@ def main() -> int:
     missed = 0
     for name in chosen.parts or PARTS:
         started = time.monotonic()
-        part: Part = importlib.import_module(f"benchmarks.accuracy.{name}").run(chosen.quick)
+        run = importlib.import_module(f"benchmarks.accuracy.{name}").run
+        try:
+            part: Part = run(chosen.quick, regroup=chosen.regroup) if name in REGROUPED else run(chosen.quick)
+        except MissingData as missing:
+            print(f"benchmarks.accuracy: {name}: {missing}", file=sys.stderr)
+            continue
         print(plain(part))
         print(f"({time.monotonic() - started:.0f} s)\n", flush=True)
         missed += sum(not verdict.met for verdict in part.verdicts)
