@@ -30,8 +30,8 @@ def run(quick: bool, *, regroup: bool = False) -> Part:
 
 HOW = """
 What real film has and the clean clips below have not, made at bench time from the same filmed people, stills and drawn
-shapes (`benchmarks/accuracy/hard_clips.py`); columns as above. Thresholds were chosen on these, so they show what was
-thought of, not what film will bring. Napes, hands and drawn faces are drawn, and rougher than real ones; real
-heads from behind can't be made from what we have. Nobody is asked for within a transition or a double exposure.
+shapes (`benchmarks/accuracy/hard_clips.py`); columns as above. They are there to be tuned on. Heads from behind, hands
+and drawn faces are drawn, and rougher than real ones, for no video here shows enough of them. Who is seen when and
+where is known, but nobody is asked for within a transition or a double exposure.
 Sheets are written to `out/accuracy/hard/`.
 """

@@ -19,15 +19,15 @@ WHO = "the 26 clips of *Who is who*"
 BEST = "the trials of *Best frame* and the film they are cut from"
 SCENES = "the clips of *Scenes*, but for `unseen`"
 TEN = "the videos of *Representative frames*"
-HARD = "the hard clips"
 REAL = "the ten videos of *Real film*"
 STILLS = "pictures of the gallery (LFW) and of a series (`data/stills`)"
 SPEED = "the clips of [performance.md](performance.md), for speed"
 GIVEN = "no clips: it follows from how video, detectors or eyes are"
+PYSCENEDETECT = "no clips: PySceneDetect's own"
 
 MODULES = {
     "lambdas/cluster/best_frames.py": BEST,
-    "lambdas/cluster/clarity.py": f"{REAL}, {HARD}",
+    "lambdas/cluster/clarity.py": REAL,
     "lambdas/cluster/identities.py": f"{WHO}, {REAL}",
     "lambdas/cluster/tracks.py": WHO,
     "lambdas/cluster/representatives.py": TEN,
@@ -39,13 +39,14 @@ MODULES = {
     "lambdas/detect/faces.py": WHO,
     "lambdas/detect/looks.py": BEST,
     "lambdas/detect/packs.py": STILLS,
+    "lambdas/detect/provisional.py": BEST,
     "lambdas/detect/quality.py": BEST,
     "lambdas/detect/quiet.py": f"{WHO}; {SPEED}",
     "lambdas/detect/recent.py": f"{BEST}; {SPEED}",
     "lambdas/detect/scan.py": f"{WHO}; {SPEED}",
     "lambdas/detect/scenes.py": SCENES,
     "lambdas/detect/schedule.py": f"{WHO}; {SPEED}",
-    "lambdas/detect/second_opinion.py": f"{REAL}, {HARD}",
+    "lambdas/detect/second_opinion.py": REAL,
     "lambdas/detect/tracks.py": WHO,
     "lambdas/scoring.py": BEST,
     "lambdas/shots.py": SCENES,
@@ -55,13 +56,19 @@ MODULES = {
 OTHERWISE = {
     "lambdas/cluster/tracks.py:BORDER_PERIODS": GIVEN,
     "lambdas/detect/candidates.py:STAGED_PER_MINUTE": GIVEN,
+    "lambdas/detect/expression.py:_EYE_MARGIN": GIVEN,
+    "lambdas/detect/expression.py:_EYE_WIDTH": GIVEN,
+    "lambdas/shots.py:ADAPTIVE_MIN_CONTENT": PYSCENEDETECT,
+    "lambdas/shots.py:ADAPTIVE_WINDOW": PYSCENEDETECT,
 }
 """On what single ones were, by module and name."""
 
 NO_THRESHOLDS = {
     "lambdas/cluster/identities.py": {"APART", "LARGEST_TABLE"},
-    "lambdas/detect/expression.py": {"_EYES", "_EYES_SIDE", "_FACE", "_LOWER", "_MESH_SIDE", "_UPPER"},
+    "lambdas/detect/blends.py": {"_HEIGHT", "_WIDTH"},
+    "lambdas/detect/expression.py": {"_EYES", "_EYES_SIDE", "_EYE_SIDE", "_FACE", "_LOWER", "_MESH_SIDE", "_UPPER"},
     "lambdas/detect/faces.py": {"ARCFACE_SIDE", "ARCFACE_TEMPLATE", "FINEST", "STRIDE", "_PART_SIDE", "_PART_TEMPLATE"},
+    "lambdas/detect/quality.py": {"_SIZE"},
     "lambdas/detect/recent.py": {"_AT_HAND_BYTES"},
     "lambdas/shots.py": {"_BLOCK"},
 }
