@@ -49,7 +49,7 @@ run: setup ## find the people of VIDEO=path (a demo clip without it); ARGS="..."
 test: lint ## ruff, mypy and the whole test suite
 	@$(BIN)/python -m pytest
 
-accuracy: setup ## measure who is who, best frames, scenes and names; writes docs/accuracy.md. ARGS=identity does one part
+accuracy: setup ## measure people in real film, then who is who, best frames, scenes and names; writes docs/accuracy.md. ARGS=real does one part
 	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
 
 bench: setup ## measure beside the usual way and the limits; writes docs/performance.md. ARGS="--kinds gop250 --seconds 180" does one clip

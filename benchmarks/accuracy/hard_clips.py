@@ -1,6 +1,6 @@
 """Clips of what real film has and clean clips have not: copies, blends, pictures of faces, halves of them, no faces.
 
-Made from the test videos' people, the gallery's and the series' stills, and drawn shapes; nothing random that isn't
+Made from the test videos' people, the gallery's pictures and drawn shapes; nothing random that isn't
 seeded. Heads from behind and hands are drawn, for no video here shows them: they are rougher than real ones.
 """
 
@@ -78,22 +78,12 @@ class Props:
         self.reel = Reel(data)
         self._filmed = takes(data)
         self._pictured = stills(data)
-        folders = sorted((data / "stills/people").glob("p*"))
-        self.posters = [
-            Take(folder.name, sorted(folder.glob("*.png"))[0].relative_to(data).as_posix(), 0, 0, (0, 0, 150, 150), ALL)
-            for folder in folders
-        ] or [ones[0] for ones in self._pictured.values()]
-        """A still of each of the series' people; of the gallery's where those aren't there."""
+        self.posters = [ones[0] for ones in self._pictured.values()]
+        """A picture of each of the gallery's people."""
 
     def filmed(self, person: str, number: int = 0) -> Take:
         ones = self._filmed[person]
         return ones[number % len(ones)]
-
-    def pictured(self, person: str, number: int = 0) -> Take:
-        return self._pictured[person][number]
-
-
-ALL: Box = (0, 0, 150, 150)
 
 
 def make_hard(folder: Path, data: Path, names: Sequence[str] | None = None) -> list[Made]:
@@ -445,10 +435,10 @@ def _posters(props: Props) -> list[Part]:
     """A pan along a wall of pictures, and one man before it."""
     wall = np.full((HEIGHT, 2 * WIDTH, 3), (120, 130, 140), np.uint8)
     for number, take in enumerate(props.posters[:4]):
-        picture = props.reel.frame(take, 0.0, (190, 190))
+        picture = props.reel.frame(take, 0.0, (166, 190))
         left, top = 120 + 450 * number, 150
-        wall[top - 12 : top + 202, left - 12 : left + 202] = (40, 50, 60)
-        wall[top : top + 190, left : left + 190] = picture
+        wall[top - 12 : top + 202, left - 12 : left + 178] = (40, 50, 60)
+        wall[top : top + 190, left : left + 166] = picture
 
     def pan(t_s: float) -> Image:
         left = round(WIDTH * min(1.0, t_s / 7.0))

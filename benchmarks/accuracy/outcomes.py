@@ -207,6 +207,7 @@ def part(
     judged: Mapping[str, Sequence[Judgement]],
     how: str,
     tables: Sequence[Table] = (),
+    summary: str = "",
 ) -> Part:
     """The section of the document, and the numbers by pack and video."""
     main, runs = table(outcomes, judged), len(outcomes)
@@ -215,7 +216,7 @@ def part(
         facts = {"people": len(one.people), "off": one.off, "below": one.below, "naive": one.naive}
         numbers |= {f"{one.pack}.{one.video.name}.{name}": float(value) for name, value in facts.items()}
     verdicts = bars(outcomes, judged, right=math.ceil(RIGHT_SHARE * runs), off=math.floor(OFF_SHARE * runs))
-    return Part(title, main.header, main.rows, verdicts, how, tables, numbers)
+    return Part(title, main.header, main.rows, verdicts, how, tables, numbers, summary)
 
 
 def bars(
@@ -257,6 +258,25 @@ def bars(
         )
     )
     return verdicts
+
+
+def claim(outcomes: Sequence[Outcome], judged: Mapping[str, Sequence[Judgement]], what: str) -> str:
+    """What may be claimed of these `what`, for people who read nothing else."""
+    videos, packs_there = len({one.video.name for one in outcomes}), len({one.pack for one in outcomes})
+    right, off = sum(one.off == 0 for one in outcomes), sum(one.off for one in outcomes)
+    naive = [one.video.people.off(one.naive) for one in outcomes]
+    published = sum(len(one.people) for one in outcomes)
+    looked = [one for outcome in outcomes for one in outcome.judgements(judged)]
+    bad = sum(one is not None and bool(one.why) for one in looked)
+    by_eye = (
+        f"; somebody who looked at them all would not have published {bad}" if looked and None not in looked else ""
+    )
+    return (
+        f"On {videos} {what} with {packs_there} {'pack' if packs_there == 1 else 'packs'} people are counted right in "
+        f"{right} of {len(outcomes)} runs and are {off} off in all (a frame a second and DBSCAN over every face: "
+        f"{sum(one == 0 for one in naive)} and {sum(naive)}). Of {published} best frames "
+        f"{sum(one.below for one in outcomes)} score below {LEAST_SCORE}{by_eye}."
+    )
 
 
 def table(outcomes: Sequence[Outcome], judged: Mapping[str, Sequence[Judgement]]) -> Table:
