@@ -198,6 +198,10 @@ def _detect(
     then, or in one made now, or with no more than one worker in this process."""
     seconds = _chunk_seconds(plan)
     if loading is None and workers == 1:
+        from lambdas.cluster.identities import scikit_learn
+
+        # Cluster's two seconds of imports go by while the networks, which hold no lock of Python's, are at work.
+        threading.Thread(target=scikit_learn, daemon=True).start()
         for chunk in plan.chunks:
             _detect_chunk(staging.root, plan.run_id, chunk.index, pack_dir)
             progress.advanced("detect", seconds[chunk.index])
