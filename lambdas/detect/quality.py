@@ -12,7 +12,7 @@ from lambdas.contracts import QUALITY_PARTS
 from lambdas.detect.expression import Expression
 from lambdas.detect.faces import ARCFACE_TEMPLATE, FacePart, aligned_crop
 from lambdas.detect.scenes import sharpness
-from lambdas.scoring import confidence_part, eyes_open_part, in_view_part
+from lambdas.scoring import confidence_part, eyes_open_part, eyes_seen, in_view_part
 
 _SIZE = 112
 
@@ -46,13 +46,14 @@ def quality_parts(
     middle = _level(levels, 0.5)
     height, width = image.shape[:2]
     openings, in_view = np.array([expression.openings], np.float32), np.array([expression.in_view], np.float32)
+    eyes_open = eyes_open_part(openings, eyes_seen(landmarks[None]))
     parts = {
         "confidence": confidence_part(confidence),
         "frontal": frontal_part(landmarks),
         "size": size_part(box),
         "sharpness": sharpness_part(gray) * unbroken_part(gray, _tilt(landmarks)),
         "exposure": _exposure_part(levels),
-        "eyes_open": float(eyes_open_part(openings)[0]),
+        "eyes_open": float(eyes_open[0]),
         "inside": inside_part(box, width, height),
         "unobstructed": min(unobstructed_part(box, others), float(in_view_part(in_view)[0])),
         "steady": 1.0,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lambdas.contracts import QUALITY_PARTS, Distances
 from lambdas.detect.expression import UNREAD, Expression
-from lambdas.scoring import Measures, Score, score
+from lambdas.scoring import Measures, Score, eyes_seen, score
 
 Crops = Sequence[NDArray[np.uint8]]
 Embed = Callable[[Crops], NDArray[np.float32]]
@@ -103,6 +103,7 @@ def measures_of(sightings: Sequence[Sighting]) -> Measures:
     return Measures(
         np.array([one.quality for one in sightings], np.float32).reshape(-1, len(QUALITY_PARTS)),
         np.array([one.expression.openings for one in sightings], np.float32).reshape(-1, 2),
+        eyes_seen(np.array([one.landmarks for one in sightings], np.float32).reshape(-1, 5, 2)),
         np.array([one.expression.in_view for one in sightings], np.float32),
         np.array([one.confidence for one in sightings], np.float32),
         np.array([one.brightness for one in sightings], np.float32),
