@@ -16,7 +16,7 @@ QUICK = ("drawings", "dissolves")
 
 def run(quick: bool, *, regroup: bool = False) -> Part:
     """All clips with all packs; `quick` takes two. `regroup` keeps what was detected before."""
-    made = make_hard(KEPT / "clips", data_folder(), QUICK if quick else None)
+    made = make_hard(KEPT / "clips", data_folder(), [one for one in CLIPS if not quick or one.name in QUICK])
     videos = [Video(one.clip.name, one.video, one.clip.people, one.seen) for one in made]
     outcomes, judged = measure(videos, regroup=regroup), read_judged(JUDGED)
     if not quick:
