@@ -8,6 +8,7 @@ from benchmarks.accuracy.clips import data_folder
 from benchmarks.accuracy.counting import read_judged
 from benchmarks.accuracy.hard_clips import CLIPS, make_hard
 from benchmarks.accuracy.outcomes import JUDGED, KEPT, SHEETS, Video, draw_sheets, measure, part
+from benchmarks.accuracy.runs import work_folder
 from benchmarks.accuracy.table import Part, Table
 
 FOLDER = SHEETS / "hard"
@@ -16,9 +17,13 @@ QUICK = ("drawings", "dissolves")
 
 def run(quick: bool, *, regroup: bool = False) -> Part:
     """All clips with all packs; `quick` takes two. `regroup` keeps what was detected before."""
-    made = make_hard(KEPT / "clips", data_folder(), QUICK if quick else None)
+    made = make_hard(
+        (work_folder() if quick else KEPT) / "clips",
+        data_folder(),
+        [one for one in CLIPS if not quick or one.name in QUICK],
+    )
     videos = [Video(one.clip.name, one.video, one.clip.people, one.seen) for one in made]
-    outcomes, judged = measure(videos, regroup=regroup), read_judged(JUDGED)
+    outcomes, judged = measure(videos, work_folder() if quick else KEPT, regroup=regroup), read_judged(JUDGED)
     if not quick:
         draw_sheets(outcomes, FOLDER, judged)
         print(f"everybody published, and apart from them everybody not: {FOLDER}", file=sys.stderr)

@@ -124,10 +124,12 @@ class Outcome:
         return [judgement_of(judged.get(self.video.name, ()), *one.best.at) for one in self.people]
 
 
-def measure(videos: Sequence[Video], *, regroup: bool = False) -> list[Outcome]:
-    """Every video with every pack at hand. `regroup` keeps what was detected, though detect's source has changed."""
-    KEPT.mkdir(parents=True, exist_ok=True)
-    tasks = [(video, pack, directory, regroup) for pack, directory in packs().items() for video in videos]
+def measure(videos: Sequence[Video], kept: Path, *, regroup: bool = False) -> list[Outcome]:
+    """Every video with every pack at hand. What was detected is kept in the folder `kept`; `regroup` takes what is
+    there though detect's source has changed.
+    """
+    kept.mkdir(parents=True, exist_ok=True)
+    tasks = [(video, pack, directory, kept, regroup) for pack, directory in packs().items() for video in videos]
     # Long ones first, so that no worker is left with one at the end.
     tasks.sort(key=lambda task: -task[0].path.stat().st_size)
     with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
@@ -137,16 +139,16 @@ def measure(videos: Sequence[Video], *, regroup: bool = False) -> list[Outcome]:
     return sorted(outcomes, key=lambda one: (place[one.video.name], order[one.pack]))
 
 
-def _measured(task: tuple[Video, str, Path, bool]) -> Outcome:
-    video, pack, directory, regroup = task
+def _measured(task: tuple[Video, str, Path, Path, bool]) -> Outcome:
+    video, pack, directory, kept, regroup = task
     cv2.setNumThreads(1)
-    plan, staging = detected(video.path, directory, KEPT, any_source=regroup)
+    plan, staging = detected(video.path, directory, kept, any_source=regroup)
     watched = grouped(plan, read_footage(plan, staging))
     selection = watched.selection
     people = tuple(
         _found(watched, identity, person) for person, identity in zip(selection.people, watched.people, strict=True)
     )
-    naive = people_by_dbscan(video.path, directory, KEPT)
+    naive = people_by_dbscan(video.path, directory, kept)
     return Outcome(video, pack, people, unclear_in(selection), naive, staging.root, plan.run_id)
 
 

@@ -17,7 +17,8 @@ from benchmarks.accuracy.clips import Box, MissingData, Seen, data_folder
 from benchmarks.accuracy.counting import Judgement, People, judgement_of, read_judged, write_judged
 from benchmarks.accuracy.identity_clips import EVERYWHERE
 from benchmarks.accuracy.naive import HOW as NAIVE
-from benchmarks.accuracy.outcomes import JUDGED, SHEETS, Video, claim, draw_sheets, measure, part
+from benchmarks.accuracy.outcomes import JUDGED, KEPT, SHEETS, Video, claim, draw_sheets, measure, part
+from benchmarks.accuracy.runs import work_folder
 from benchmarks.accuracy.table import Part, Table
 
 FOLDER = SHEETS / "real"
@@ -69,7 +70,7 @@ SHOWN = {
 def run(quick: bool, *, regroup: bool = False) -> Part:
     """All videos with all packs; `quick` takes two. `regroup` keeps what was detected before."""
     videos = [one for one in real_videos(data_folder()) if not quick or one.name in QUICK]
-    outcomes, judged = measure(videos, regroup=regroup), read_judged(JUDGED)
+    outcomes, judged = measure(videos, work_folder() if quick else KEPT, regroup=regroup), read_judged(JUDGED)
     if not quick:
         draw_sheets(outcomes, FOLDER, judged)
         print(f"everybody published, and apart from them everybody not: {FOLDER}", file=sys.stderr)
