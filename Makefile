@@ -103,8 +103,8 @@ requirements: setup ## write lambdas/*/requirements*.txt anew, pinned for Python
 images-check: setup ## try the images' install steps without Docker (minutes)
 	@$(BIN)/python -m infra.requirements check
 
-pack-facts: setup ## write infra/pack_facts.json anew; ARGS=directories that hold files not in PyPI packages
-	@$(BIN)/python -m infra.pack_facts $(ARGS)
+pack-facts: setup ## write infra/pack_facts.json anew
+	@$(BIN)/python -m infra.pack_facts
 
 clean: ## remove .venv, caches and out/
 	rm -rf $(VENV) node_modules cdk.out out build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

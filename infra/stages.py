@@ -26,7 +26,7 @@ VIDEO_READERS = ("split", "detect")
 """These read the video itself, by lambdas/video.py."""
 SHOT_STAGES = ("detect", "cluster")
 """These look for scene changes and score faces, by lambdas/shots.py and lambdas/scoring.py."""
-PACK_MAKERS = ("talent_frames/packs.py", "talent_frames/dlib_resnet.py")
+PACK_MAKERS = ("talent_frames/packs.py", "talent_frames/onnx_files.py")
 """What the detect image's build puts a pack together with, without the package's own imports; not in the image."""
 
 PACK_DIR = "/opt/pack"

@@ -21,7 +21,7 @@ MODULES = sorted(
     path.relative_to(HOUSE) for folder in ("lambdas", "talent_frames") for path in (HOUSE / folder).rglob("*.py")
 )
 READ_THE_ENVIRONMENT = re.compile(r"lambdas/\w+/(handler|__main__)\.py|talent_frames/(packs|machine)\.py")
-HEAVY = ("av", "boto3", "cv2", "dlib", "insightface", "onnxruntime", "scenedetect", "skimage", "sklearn")
+HEAVY = ("av", "boto3", "cv2", "insightface", "onnxruntime", "scenedetect", "skimage", "sklearn")
 MEDIA_AND_WEIGHTS = re.compile(r"\.(mp4|mov|mkv|webm|ts|avi|onnx|dat|npz|npy|pt|pth|zip|tar|gz|whl|wav|mp3)$")
 PICTURES = re.compile(r"\.(jpe?g|png|gif|webp|bmp|tiff?)$")
 
@@ -87,7 +87,7 @@ def test_the_environment_is_read_only_where_a_door_is() -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_importing_a_handler_loads_no_model_library(room: str) -> None:
-    heavy = {"insightface", "dlib", "onnx", "onnxruntime", "skimage"} | ({"scenedetect"} if room == "detect" else set())
+    heavy = {"insightface", "onnx", "onnxruntime", "skimage"} | ({"scenedetect"} if room == "detect" else set())
     program = f"import sys, lambdas.{room}.handler; print(*sorted({heavy!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", program], cwd=HOUSE, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr

@@ -104,8 +104,13 @@ def test_every_setting_is_described_in_the_docs() -> None:
 
 
 def test_an_unknown_pack_is_one_sentence() -> None:
-    with pytest.raises(UnknownModelPack, match=r"pack 'nobody': neither a directory nor one of open, opencv"):
+    with pytest.raises(UnknownModelPack, match=r"pack 'nobody': neither a directory nor one of open, buffalo_l"):
         choose_pack("nobody")
+
+
+def test_a_former_packs_name_says_what_it_is_now() -> None:
+    with pytest.raises(UnknownModelPack, match="pack 'opencv': its models are those of open now"):
+        choose_pack("opencv")
 
 
 def test_a_directory_without_a_pack_is_one_sentence(tmp_path: Path) -> None:
