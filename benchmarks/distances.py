@@ -2,8 +2,8 @@
 
 On people who are in no video that anything is measured on: eight people of a television series with five pictures each
 and pairs of pictures (`stills/` of the folder that TALENT_FRAMES_TEST_DATA names), and six people of LFW with ten each
-(`gallery/`). As they are, and as film shows faces: small, dark, out of focus. Prints tables for docs/models.md; choosing
-is done by a person.
+(`gallery/`). As they are, and as film shows faces: small, dark, out of focus. Prints tables for docs/models.md;
+who reads them chooses.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.clips import data_folder, models_folder
-from lambdas.detect.faces import Floats, Image
+from lambdas.detect.faces import Floats, Image, normed
 from lambdas.detect.packs import Pack, load_pack
 from talent_frames.packs import resolve_pack
 
@@ -36,6 +36,10 @@ FILMED: dict[str, Callable[[Image, float], Image]] = {
     "out of focus": lambda image, side: np.asarray(cv2.GaussianBlur(image, (0, 0), BLUR * side), np.uint8),
 }
 """What is done to a picture whose face has this shorter side, pixels."""
+PLAIN = next(iter(FILMED))
+ENROLLED = 5
+"""Pictures of a person that a gallery's mean is made of."""
+LIMITS = (0.40, 0.44, 0.48, 0.50, 0.52, 0.54, 0.56, 0.58, 0.60, 0.64)
 
 
 @dataclass(frozen=True)
@@ -162,35 +166,86 @@ def equal_error(same: NDArray[np.float32], different: NDArray[np.float32]) -> fl
     return float(np.maximum(missed, taken).min())
 
 
+def to_means(found: list[Face]) -> Distances:
+    """Of every picture to the mean of five others of a person: the names a gallery gives. People with fewer are left
+    out."""
+    same, different, names = [], [], []
+    for person in sorted({face.person for face in found}):
+        enrolled = [face for face in found if face.person == person and PLAIN in face.embeddings]
+        for probe in (face for face in found if PLAIN in face.embeddings):
+            others = [face.embeddings[PLAIN] for face in enrolled if face is not probe][:ENROLLED]
+            if len(others) < ENROLLED or (person.startswith("pairs") and probe.person.startswith("pairs")):
+                continue
+            distance = 1 - float(probe.embeddings[PLAIN] @ normed(np.mean(others, axis=0)[None])[0])
+            (same if probe.person == person else different).append(distance)
+            if probe.person != person:
+                names.append(f"{probe.picture}, {person}")
+    return Distances(np.array(same, np.float32), np.array(different, np.float32), names)
+
+
+def joined_at(found: list[Face]) -> list[float]:
+    """For each person with five pictures and more the distance at which they are one by single linkage."""
+    limits = []
+    for person in sorted({face.person for face in found}):
+        rows = [face.embeddings[PLAIN] for face in found if face.person == person and PLAIN in face.embeddings]
+        if len(rows) < ENROLLED:
+            continue
+        between = 1 - np.stack(rows) @ np.stack(rows).T
+        inside, limit = [0], 0.0
+        while len(inside) < len(rows):
+            nearest = between[inside].min(axis=0)
+            nearest[inside] = np.inf
+            inside.append(int(nearest.argmin()))
+            limit = max(limit, float(nearest.min()))
+        limits.append(limit)
+    return sorted(limits)
+
+
+def shares(name: str, one: Distances) -> str:
+    """A line of the table of chosen distances."""
+    cells = [f"{float((one.same < at).mean()):.3f}, {int((one.different < at).sum())}" for at in LIMITS]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
 def report(pack: Pack, data: Path) -> str:
     found = faces(pack, data)
-    plain = [way for way in FILMED if way == "as it is"][0]
-    lines = [
-        f"{pack.facts.name}: {sum(bool(face.embeddings) for face in found)} faces in {len(found)} pictures of "
-        f"{len({face.person for face in found})} people",
-        "",
-        "| pairs | of one person, of two | EER | TAR at FAR 1e-3 (at) | one: median, 95%, 99%, most | two: least, 0.1%, 1% |",
-        "|---|---|---|---|---|---|",
-    ]
+    measured = {}
     for way in FILMED:
-        lines.append(row(way if way == plain else f"{way}, against as it is", distances(found, data, (plain, way))))
-        if way != plain:
-            lines.append(row(f"both {way}", distances(found, data, (way, way))))
-    clear = distances(found, data, (plain, plain))
-    order = np.argsort(clear.different)[:5]
-    lines += ["", "Nearest strangers:", *(f"- {clear.different[place]:.3f} {clear.names[place]}" for place in order)]
-    return "\n".join(lines)
+        measured[way if way == PLAIN else f"{way}, against {PLAIN}"] = distances(found, data, (PLAIN, way))
+        if way != PLAIN:
+            measured[f"both {way}"] = distances(found, data, (way, way))
+    measured[f"{PLAIN}, against the mean of {ENROLLED}"] = to_means(found)
+    clear = measured[PLAIN]
+    seen, count = sum(bool(face.embeddings) for face in found), len({face.person for face in found})
+    return "\n".join(
+        [
+            f"{pack.facts.name}: {seen} faces in {len(found)} pictures of {count} people",
+            "",
+            "| pairs | of one person, of two | EER | TAR at FAR 1e-3 (at) | one: median, 95%, 99%, most "
+            "| two: least, 0.1%, 1% |",
+            "|---|---|---|---|---|---|",
+            *(row(name, one) for name, one in measured.items()),
+            "",
+            "Share of one person's pairs, number of two people's below a distance:",
+            "",
+            f"| pairs | {' | '.join(f'{at:.2f}' for at in LIMITS)} |",
+            f"|---|{'---|' * len(LIMITS)}",
+            *(shares(name, one) for name, one in measured.items()),
+            "",
+            f"People are one by single linkage at {', '.join(f'{limit:.2f}' for limit in joined_at(found))}.",
+            "",
+            "Nearest strangers:",
+            *(f"- {clear.different[place]:.3f} {clear.names[place]}" for place in np.argsort(clear.different)[:5]),
+        ]
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.distances", description=__doc__)
-    parser.add_argument(
-        "packs", nargs="*", metavar="PACK", help="by name or directory; open and the test pack by default"
-    )
+    parser.add_argument("packs", nargs="*", metavar="PACK", help="name or directory; by default open and the test pack")
     chosen = parser.parse_args().packs
     models = models_folder()
-    tested = [] if models is None else [str(models / "insightface/models/test_pack")]
-    for name in chosen or ["open", *tested]:
+    for name in chosen or ["open", *([] if models is None else [str(models)])]:
         print(report(load_pack(resolve_pack(name)), data_folder()), end="\n\n")
 
 

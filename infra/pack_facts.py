@@ -1,7 +1,7 @@
 """`make pack-facts`: writes pack_facts.json, what plans say of the packs known by name.
 
-Run again when a pack's files or distances change. A pack whose files are made of others is put together to be looked at;
-one that would have to be downloaded as it is is described by the checksums it must have.
+Run again when a pack's files or distances change. A pack whose files are made of others is put together to be looked
+at; one that is downloaded as it is is described by the checksums it must have.
 """
 
 from __future__ import annotations

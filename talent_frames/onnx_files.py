@@ -76,8 +76,8 @@ def _fold(graph: Any) -> None:
     folded: dict[str, NDArray[Any]] = {}
     left = []
     for node in graph.node:
-        given = [known.get(name) for name in node.input]
-        if node.op_type not in ("DequantizeLinear", "Reshape") or any(array is None for array in given):
+        given = [known[name] for name in node.input if name in known]
+        if node.op_type not in ("DequantizeLinear", "Reshape") or len(given) < len(node.input):
             left.append(node)
             continue
         if node.op_type == "DequantizeLinear":

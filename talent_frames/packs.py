@@ -133,7 +133,7 @@ PACKS: dict[str, KnownPack] = {
             detector="yunet",
             embedder="sface",
             embedding_size=128,
-            distances=Distances(same=0.53, strict=0.40, attach=0.57, suggest=0.637, name=0.55),
+            distances=Distances(same=0.50, strict=0.40, attach=0.54, suggest=0.60, name=0.55),
             detector_source=Source(
                 "face_detection_yunet_2023mar_int8bq.onnx",
                 "49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",

@@ -60,7 +60,7 @@ def test_an_empty_directory_is_no_pack(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_named(copy: Path) -> None:
     (copy / "face_detection_yunet_2023mar.onnx").unlink()
-    with pytest.raises(DamagedPack, match=r"centerface_dynamic\.onnx is missing"):
+    with pytest.raises(DamagedPack, match=r"face_detection_yunet_2023mar\.onnx is missing"):
         load_pack(copy)
 
 
@@ -71,7 +71,7 @@ def test_a_damaged_file_is_named(copy: Path, damage: str) -> None:
     if damage == "one bit":
         data[len(data) // 2] ^= 1
     path.write_bytes(data if damage == "one bit" else data[:1000])
-    with pytest.raises(DamagedPack, match=r"centerface_dynamic\.onnx has"):
+    with pytest.raises(DamagedPack, match=r"face_detection_yunet_2023mar\.onnx has"):
         load_pack(copy)
 
 
