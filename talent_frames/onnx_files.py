@@ -42,9 +42,8 @@ def make_embedder(source: Path, target: Path) -> None:
 def _plain(source: Path) -> Any:
     """The model with its quantized weights made float32 and nothing but its picture among the inputs.
 
-    Weights listed as inputs keep onnxruntime from folding batch norms into convolutions, which halves CenterFace's time
-    (63 to 33 ms at 640x384); weights listed that are no longer there (SFace's, since it was quantized) keep it from
-    loading the model at all.
+    Weights listed as inputs keep onnxruntime from folding batch norms into convolutions; weights listed that are no
+    longer there (SFace's, since it was quantized) keep it from running the model at all.
 
     Raises DamagedPack if the file is no model, or one of another shape.
     """
@@ -56,7 +55,6 @@ def _plain(source: Path) -> Any:
         raise DamagedPack(f"{source.name}: not an ONNX model") from error
     graph = model.graph
     _fold(graph)
-    # A picture has four dimensions and three channels, and the first node that is no weight's takes it.
     weights = {tensor.name for tensor in graph.initializer}
     used = {name for node in graph.node for name in node.input}
     for value in list(graph.input):

@@ -14,10 +14,11 @@ from lambdas.detect.faces import ARCFACE_SIDE, ARCFACE_TEMPLATE, Floats, Image, 
 from lambdas.detect.onnx_graph import read_graph
 
 USUAL_LIGHT = 0.3
-"""Median brightness, 0 to 1, that darker faces are brought to: of 0.2 to 0.45 the best on 553 faces. Of frames of six
-people shown with 0.18 of their light, the nearest strangers are then 0.40 apart instead of 0.35 with dlib and 0.76
-instead of 0.62 with MobileFaceNet; a person's dark and well lit faces at most 0.23 instead of 0.33, and 0.32 instead
-of 0.43."""
+"""Median brightness, 0 to 1, that darker faces are brought to: of 0.2 to 0.45 the best on 553 faces.
+
+Of 125 faces of 23 people shown with 0.18 of their light, the nearest strangers are then 0.61 apart instead of 0.55 with
+SFace and 0.57 instead of 0.54 with MobileFaceNet; 99 of 100 pairs of one person lie within 0.60 instead of 0.66, and
+within 0.60 instead of 0.67."""
 
 
 def in_usual_light(crop: Image) -> Image:
