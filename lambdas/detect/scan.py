@@ -19,7 +19,7 @@ from lambdas.detect.looks import Looker, Stopwatch, settle
 from lambdas.detect.pictures import Picture
 from lambdas.detect.quiet import Quiet, Verdict
 from lambdas.detect.recent import Recent
-from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, Shots, glance, glance_height
+from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, Shots, fair_value, glance, glance_height
 from lambdas.detect.schedule import Schedule
 from lambdas.detect.tracks import Sighting, Track, Tracker, goes_on
 
@@ -147,7 +147,10 @@ def scan(
         frame.between = ()
         if frame.keyframe:
             quiet.key(frame.pts)
-        cut = value >= settings.scene_threshold
+        fair = value
+        if ends and (passed is not None or _MOVING_SHARE <= value / settings.scene_threshold < 1):
+            fair = fair_value(value, ends[1], small, settings.scene_threshold)
+        cut = fair >= settings.scene_threshold
         resumed = passed is not None
         verdict: Verdict | None = None
         seen: list[Sighting] | None = None
@@ -156,7 +159,7 @@ def scan(
                 frame,
                 t_s,
                 small,
-                value,
+                fair,
                 passed.verdict,
                 t_s - passed.t_s,
                 partial(looker.look, frame, dense=False),
