@@ -70,6 +70,10 @@ DISSOLVE_STANDS_OUT = 1.2
 WIPE_WINDOWS_S = (0.45, 0.7, 1.0, 1.4, 2.0)
 WIPE_ROUGH = 6.0
 """Grey levels by which the ends of a wipe differ at least."""
+WIPE_STEP = 0.75
+"""Share of that by which frames that follow one another may differ."""
+WIPE_SIDES = 0.3
+"""Share of a wipe's change of layout that there may be in as much time before and after it."""
 CLEARER_THAN_CUTS = 3.0
 SIDE_S = 0.4
 """At most so much time is looked at on either side; the next transition may be near."""
@@ -218,6 +222,15 @@ class Pictures:
             shared = self.shared(one, two)
             change[low : low + _BLOCK] = _unlikeness(*centred(shared, self.cells[one], self.cells[two]), shared)
         return change
+
+    def levels(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n,) mean difference of pictures number `a` and `b`, grey levels."""
+        levels = np.empty(len(a))
+        for low in range(0, len(a), _BLOCK):
+            one, two = self.cells[a[low : low + _BLOCK]], self.cells[b[low : low + _BLOCK]]
+            apart = np.maximum(one, two) - np.minimum(one, two)
+            levels[low : low + _BLOCK] = apart.reshape(len(one), -1) @ np.full(one[0].size, 1 / one[0].size, np.float32)
+        return levels
 
 
 def _bar_cells(grid: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -454,6 +467,8 @@ def _wipes(
 ) -> list[tuple[float, Change]]:
     """Wipes and slides and how clear each is: clearer than any cut that was found within."""
     t_s = columns.t_s
+    number = np.arange(1, len(t_s))
+    steps = np.concatenate([[0.0], pictures.levels(number - 1, number)])
     found = []
     for window_s in WIPE_WINDOWS_S:
         half = window_s / 2
@@ -463,19 +478,17 @@ def _wipes(
         usable &= np.searchsorted(barriers, t_s[low], "right") == np.searchsorted(barriers, t_s[high], "right")
         usable &= np.diff(np.floor(t_s / max(0.04, window_s / 8) + 1e-6), prepend=-1.0) > 0
         here = np.flatnonzero(usable)
-        rough = np.concatenate(
-            [
-                np.abs(pictures.cells[low[some]].astype(np.int16) - pictures.cells[high[some]]).mean(axis=(1, 2))
-                for some in np.split(here, range(_BLOCK, len(here), _BLOCK))
-            ]
-        )
-        here = here[rough >= WIPE_ROUGH]
-        here = here[pictures.change(low[here], high[here]) >= DISSOLVE_CHANGE]
-        for at in here.tolist():
+        rough = pictures.levels(low[here], high[here])
+        here, rough = here[rough >= WIPE_ROUGH], rough[rough >= WIPE_ROUGH]
+        unlike = pictures.change(low[here], high[here]) >= DISSOLVE_CHANGE
+        here, rough = here[unlike], rough[unlike]
+        for at, apart in zip(here.tolist(), rough.tolist(), strict=True):
             first, last = int(low[at]), int(high[at])
-            clear = _wipe(t_s, pictures, first, last)
-            if clear is not None and _steady_around(t_s, pictures, first, last, barriers):
-                found.append(clear)
+            if steps[first + 1 : last + 1].max() > WIPE_STEP * apart:
+                continue  # a cut
+            if _still_around(t_s, pictures, first, last, barriers):
+                clear = _wipe(t_s, pictures, first, last)
+                found += [] if clear is None else [clear]
     return _clearest(found, 0.0)
 
 
@@ -498,6 +511,22 @@ def _steady_around(
     t_s: NDArray[np.float64], pictures: Pictures, low: int, high: int, barriers: NDArray[np.float64]
 ) -> bool:
     """Whether the layout changes less in about as much time before frame `low` and after `high` than between them."""
+    earlier, within, later = _around_and_within(t_s, pictures, low, high, barriers)
+    return within >= DISSOLVE_STANDS_OUT * max(earlier, later)
+
+
+def _still_around(
+    t_s: NDArray[np.float64], pictures: Pictures, low: int, high: int, barriers: NDArray[np.float64]
+) -> bool:
+    """Whether the layout hardly changes before frame `low` and after `high`: all of a wipe is between them."""
+    earlier, within, later = _around_and_within(t_s, pictures, low, high, barriers)
+    return max(earlier, later) <= WIPE_SIDES * within
+
+
+def _around_and_within(
+    t_s: NDArray[np.float64], pictures: Pictures, low: int, high: int, barriers: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Changes of layout in about as much time before frame `low`, from there to `high`, and after it."""
     length_s = min(SIDE_S, t_s[high] - t_s[low])
     before, after = _nearest(t_s, np.array([t_s[low] - length_s, t_s[high] + length_s]))
     # Not beyond the shots at either side.
@@ -507,7 +536,7 @@ def _steady_around(
     if first < len(barriers):
         after = min(after, np.searchsorted(t_s, barriers[first]) - 1)
     earlier, within, later = pictures.change(np.array([before, low, high]), np.array([low, high, after]))
-    return bool(within >= DISSOLVE_STANDS_OUT * max(earlier, later))
+    return float(earlier), float(within), float(later)
 
 
 def _nearest(t_s: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -18,18 +18,20 @@ BETWEEN = 0.25
 """By so much of its change a cell may lie before its first or beyond its last picture: what moves meanwhile."""
 BESIDE = 0.4
 """The same to the side: a colour that neither of them has."""
-FITTING = 0.8
+FITTING = 0.88
 """Share of the cells, over all frames, that show one picture or the other."""
 AT_ONCE = 0.5
 """A wipe's cells change one after the other, a dissolve's all together: their variance over the largest there can be."""
 BACK = 0.08
 """Share that cells go back on average, from one frame to the next."""
-STEP = 0.5
+STEP = 0.4
 """Share of the picture that changes from one frame to the next at most; more is a cut."""
 AMID = (0.1, 0.9)
+EVEN = 0.2
+"""Share of its mean speed that a transition keeps up all the time: what walks in stops."""
 FRAMES_AMID = 2
 """Frames between these shares of the way, at least."""
-SLIDE_REST = 0.22
+SLIDE_REST = 0.15
 """What of a sliding picture is not the two pictures, moved: its variance over theirs."""
 SLIDE_BANDS = 4
 """Bands across the direction of a slide, each of which is averaged: edges need no more."""
@@ -99,7 +101,14 @@ def slid(grid: NDArray[np.uint8]) -> tuple[float, NDArray[np.float64]] | None:
 def _goes_over(over: NDArray[np.float64]) -> bool:
     """Whether frames lead from the first picture to the last little by little."""
     low, high = AMID
-    return bool(np.diff(over).max() <= STEP and ((over > low) & (over < high)).sum() >= FRAMES_AMID)
+    steps = np.diff(over)
+    amid = np.flatnonzero((over > low) & (over < high))
+    if len(amid) < FRAMES_AMID or steps.max() > STEP:
+        return False
+    # Two steps at a time, from the first frame that shows both pictures to the last.
+    within = over[amid[0] - 1 : amid[-1] + 2]
+    pairs = within[2:] - within[:-2]
+    return bool(pairs.min() >= EVEN * pairs.mean())
 
 
 def _bands(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
