@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ CUT_CHANGE = 0.45
 """Change of layout (0 same, 1 unrelated) that makes a cut, however small the content value is."""
 CLEAR_CUT_CHANGE = 0.1
 """The same where the content value reaches the threshold; between that and half of it what is asked rises."""
+CALM_TIMES, CALM_CHANGE, CALM_SHARE = 12.0, 0.25, 0.2
+"""The same where it changes so many times more than in all frames around, and the content value is at least this share
+of the threshold: black and white and pale pictures have no more to differ in."""
 FAINT_SHARE = 0.07
 """Share of the content threshold below which nothing is a cut: noise between near-uniform pictures."""
 DARK_LUMA = 0.12
@@ -74,7 +77,12 @@ WIPE_STEP = 0.75
 """Share of that by which frames that follow one another may differ."""
 WIPE_SIDES = 0.3
 """Share of a wipe's change of layout that there may be in as much time before and after it."""
+SHORTEST_WIPE_S, SHORTEST_SLIDE_S = 0.28, 0.46
+"""What is quicker is a thrown camera."""
 CLEARER_THAN_CUTS = 3.0
+FADE_EDGE_S, DISSOLVE_EDGE_S, WIPE_EDGE_S = 0.1, 0.3, 0.05
+"""By so much each may begin sooner or end later than found: a dissolve's first and last tenths hardly show, and its ends
+are those of the window that fits; a fade's and a wipe's are measured."""
 SIDE_S = 0.4
 """At most so much time is looked at on either side; the next transition may be near."""
 DISSOLVE_CELLS = 0.6
@@ -115,6 +123,8 @@ class Change:
     """First frame of the new scene, or of the transition."""
     end_s: float
     """The same as `start_s` for a cut; first frame after a transition."""
+    edge_s: float = field(default=0.0, compare=False)
+    """By so much a transition may begin sooner or end later than it was found to: what hardly shows."""
 
     @property
     def at_s(self) -> float:
@@ -336,7 +346,7 @@ def _fades(
             # Its middle is that of the blank stretch, wherever the ramps begin.
             middle = (columns.t_s[first] + columns.t_s[after]) / 2
             reach = min(middle - columns.t_s[start], columns.t_s[end] - middle)
-            found.append(Change(float(middle - reach), float(middle + reach)))
+            found.append(Change(float(middle - reach), float(middle + reach), FADE_EDGE_S))
     return found, faded
 
 
@@ -355,7 +365,7 @@ def _ramp(relief: NDArray[np.float64], t_s: NDArray[np.float64], blank: int, ste
     here = blank + step
     best = here
     while 0 <= here < len(relief) and abs(t_s[here] - t_s[blank]) <= 2.0 and relief[here] >= 0.85 * relief[best]:
-        if relief[here] > 1.02 * relief[best]:
+        if relief[here] > 1.03 * relief[best]:
             best = here
         elif abs(t_s[here] - t_s[best]) > 0.15:
             break
@@ -402,6 +412,8 @@ def _cuts(
     asked = np.interp(scores, [0.5 * threshold, threshold], [CUT_CHANGE, CLEAR_CUT_CHANGE])
     # In the dark hue is noise, and content values with it.
     asked[columns.luma < DARK_LUMA] = CUT_CHANGE
+    calm = stands_out(t_s, change, CALM_TIMES, CALM_TIMES) & (scores >= CALM_SHARE * threshold)
+    asked = np.where(calm, np.minimum(asked, CALM_CHANGE), asked)
     around = _around(t_s, scores)
     accompanied = np.isfinite(around).any(axis=1)
     typical = np.full(len(t_s), np.nan)
@@ -455,7 +467,8 @@ def _dissolves(
                 at = here[row]
                 if not _steady_around(t_s, pictures, int(low[at]), int(high[at]), barriers):
                     continue
-                found.append((float(clear[row]), Change(float(t_s[low[at]]), float(t_s[high[at]]))))
+                span = Change(float(t_s[low[at]]), float(t_s[high[at]]), DISSOLVE_EDGE_S)
+                found.append((float(clear[row]), span))
     return _clearest(found, 0.0)
 
 
@@ -497,6 +510,7 @@ def _wipe(t_s: NDArray[np.float64], pictures: Pictures, first: int, last: int) -
     number = np.unique(np.linspace(first, last, min(FRAMES, last - first + 1)).astype(np.int64))
     cells = pictures.cells[number]
     found = wiped(cells, pictures.shared(number[:1], number[-1:])[0])
+    slides = found is None
     if found is None:
         found = slid(cells.reshape(-1, LAYOUT_CELLS, LAYOUT_CELLS, 3))
     if found is None:
@@ -504,7 +518,9 @@ def _wipe(t_s: NDArray[np.float64], pictures: Pictures, first: int, last: int) -
     clear, over = found
     start = number[np.flatnonzero(over <= EDGE)[-1]]
     end = number[np.flatnonzero(over >= 1 - EDGE)[0]]
-    return CLEARER_THAN_CUTS + clear, Change(float(t_s[start]), float(t_s[end]))
+    if t_s[end] - t_s[start] < (SHORTEST_SLIDE_S if slides else SHORTEST_WIPE_S):
+        return None
+    return CLEARER_THAN_CUTS + clear, Change(float(t_s[start]), float(t_s[end]), WIPE_EDGE_S)
 
 
 def _steady_around(

@@ -18,7 +18,7 @@ BETWEEN = 0.25
 """By so much of its change a cell may lie before its first or beyond its last picture: what moves meanwhile."""
 BESIDE = 0.4
 """The same to the side: a colour that neither of them has."""
-FITTING = 0.88
+FITTING = 0.9
 """Share of the cells, over all frames, that show one picture or the other."""
 AT_ONCE = 0.5
 """A wipe's cells change one after the other, a dissolve's all together: their variance over the largest there can be."""

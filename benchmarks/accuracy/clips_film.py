@@ -5,7 +5,7 @@ Made as those of `clips_scenes` are, of the same footage, every change known to 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,12 +136,23 @@ def slide(reel: Reel, shot: Frames, seconds: float, way: str, side: str) -> None
 # the clips
 
 
+def unlike(videos: Path, seed: int, seconds: float) -> Iterator[Frames]:
+    """Shots without end, two of three of them of people, none of what the one before it shows."""
+    others, number, before = mixture(videos, seed, seconds), seed, None
+    while True:
+        number += 1
+        shot = next(others) if number % 3 == 0 else people(videos, number * 3, seconds)
+        if before is None or np.abs(shot[0].astype(int) - before).mean() > 12:
+            before = shot[0].astype(int)
+            yield shot
+
+
 def looks(look: Callable[[Frames], Frames], videos: Path, path: Path, seed: int) -> Clip:
     """Hard cuts of footage that looks like that, people after people among it."""
     reel, rng = Reel(path), np.random.default_rng(seed)
-    shots = mixture(videos, seed, 2.4)
-    for number in range(20):
-        shot = next(shots) if number % 3 == 0 else people(videos, number * 3 + seed, 2.4)
+    shots = unlike(videos, seed, 2.4)
+    for _ in range(20):
+        shot = next(shots)
         reel.cut(look(shot[: int(rng.integers(25, 60))]))
     return reel.close()
 
@@ -169,10 +180,10 @@ def gray_in_bars(videos: Path, path: Path) -> Clip:
 def square_in_bars(videos: Path, path: Path) -> Clip:
     """Cuts and dissolves of square pictures between black bars."""
     reel, rng = Reel(path), np.random.default_rng(35)
-    shots = mixture(videos, 35, 2.8)
+    shots = unlike(videos, 35, 2.8)
     reel.cut(barred(next(shots), HEIGHT))
     for number in range(14):
-        shot = barred(people(videos, number * 3, 2.8) if number % 2 else next(shots), HEIGHT)
+        shot = barred(next(shots), HEIGHT)
         if number % 3 == 2:
             reel.cut(shot)
         else:
@@ -183,7 +194,7 @@ def square_in_bars(videos: Path, path: Path) -> Clip:
 def window_boxes(videos: Path, path: Path) -> Clip:
     """Pictures with bars on all sides, black or grey ones, joined by cuts, dissolves and fades."""
     reel, rng = Reel(path), np.random.default_rng(36)
-    shots = mixture(videos, 36, 2.8)
+    shots = unlike(videos, 36, 2.8)
     sizes = [(240, 120, 0), (200, 112, 0), (180, 140, 16), (320, 120, 0), (102, 180, 0)]
     for number in range(15):
         shot = barred(next(shots), *sizes[number // 3])
@@ -199,9 +210,9 @@ def window_boxes(videos: Path, path: Path) -> Clip:
 def blurred_copies(videos: Path, path: Path) -> Clip:
     """Upright and square pictures over a blurred copy of themselves, joined by cuts and dissolves."""
     reel, rng = Reel(path), np.random.default_rng(37)
-    shots = mixture(videos, 37, 2.8)
+    shots = unlike(videos, 37, 2.8)
     for number in range(13):
-        shot = on_blur(next(shots) if number % 2 else people(videos, number * 3, 2.8), (100, 180)[number % 2])
+        shot = on_blur(next(shots), (100, 180)[number % 2])
         if number % 2 == 0:
             reel.cut(shot)
         else:
@@ -212,7 +223,7 @@ def blurred_copies(videos: Path, path: Path) -> Clip:
 def title_cards(videos: Path, path: Path) -> Clip:
     """Cuts to and from white writing on black, one of them at the end; shots that are dark."""
     reel = Reel(path)
-    shots = mixture(videos, 38, 2.4)
+    shots = unlike(videos, 38, 2.4)
     words = [("A FILM", "BY NOBODY"), ("STARRING", "A BOTTLE"), ("THE END",)]
     for number in range(9):
         shot = next(shots)
@@ -223,7 +234,7 @@ def title_cards(videos: Path, path: Path) -> Clip:
 def many_wipes(videos: Path, path: Path) -> Clip:
     """Wipes from all sides, irises and clock's hands, hard and soft, 0.4 to 1.6 s, some of them in bars."""
     reel, rng = Reel(path), np.random.default_rng(39)
-    shots = mixture(videos, 39, 3.4)
+    shots = unlike(videos, 39, 3.4)
     reel.cut(next(shots))
     for number, cover in enumerate(wipes()):
         shot = next(shots)
@@ -235,7 +246,7 @@ def many_wipes(videos: Path, path: Path) -> Clip:
 def slides(videos: Path, path: Path) -> Clip:
     """New pictures that push the old ones out, cover them or come out from behind them, 0.3 to 1.2 s."""
     reel, rng = Reel(path), np.random.default_rng(40)
-    shots = mixture(videos, 40, 2.8)
+    shots = unlike(videos, 40, 2.8)
     reel.cut(next(shots))
     for way in ("push", "cover", "reveal"):
         for side in ("left", "top", "right", "bottom"):
@@ -248,7 +259,7 @@ def slides(videos: Path, path: Path) -> Clip:
 def fades_in_bars(videos: Path, path: Path) -> Clip:
     """Fades to black, white and grey of pictures in bars, the bars fading with them or staying black."""
     reel = Reel(path)
-    shots = mixture(videos, 41, 3.0)
+    shots = unlike(videos, 41, 3.0)
     plan = [(0.4, 0.0, 0.4, 255), (0.3, 0.2, 0.6, 255), (0.8, 0.1, 0.3, 0), (0.5, 0.0, 0.5, 120), (0.2, 0.1, 0.7, 255)]
     reel.cut(barred(next(shots), HEIGHT))
     for out_s, hold_s, in_s, level in plan:
@@ -275,7 +286,7 @@ def one_handheld_shot(videos: Path, path: Path) -> Clip:
 def damaged(videos: Path, path: Path) -> Clip:
     """Cuts at keyframes, and packets that are missing or spoilt within shots: what is smeared there is no change."""
     reel, rng = Reel(path, keyframes=50), np.random.default_rng(43)
-    for _, shot in zip(range(10), mixture(videos, 43, 3.0), strict=False):
+    for _, shot in zip(range(10), unlike(videos, 43, 3.0), strict=False):
         reel.cut(np.concatenate([shot, shot[::-1]])[:100])
     clip = reel.close()
     whole = path.with_suffix(".whole.mp4")
@@ -303,7 +314,7 @@ def damaged(videos: Path, path: Path) -> Clip:
 def another_throw(videos: Path, path: Path) -> Clip:
     """All of it by chance; made after every threshold was settled."""
     reel, rng = Reel(path, keyframes=60), np.random.default_rng(1044)
-    shots = mixture(videos, 1044, 3.6)
+    shots = unlike(videos, 1044, 3.6)
     dress = [lambda shot: shot, gray, sepia, faded, lambda shot: barred(shot, HEIGHT), lambda shot: on_blur(shot, 100)]
     dress += [lambda shot: barred(gray(shot), HEIGHT * 4 // 3), lambda shot: shaken(shot, 1044, 14)]
     fronts = wipes()

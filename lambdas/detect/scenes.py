@@ -14,10 +14,6 @@ from lambdas.shots import LAYOUT_CELLS, Change, SceneColumns, find_changes, layo
 
 GLANCE_WIDTH = 256
 """Width in pixels at which frames are compared; PySceneDetect's own downscaling aims at the same."""
-
-_EDGE_S = 0.3
-"""By so much a transition may begin sooner or end later than it was found to: its first and last tenths hardly show."""
-
 _OTHER_LAYOUT = 0.35
 """Change of layout that counts as much as a content value at the threshold, whatever the content value says. People who
 move change theirs by 0.05 to 0.15, cuts between portraits in black and white by 0.3 to 1.1 (`clips_film`)."""
@@ -64,10 +60,7 @@ class Shots:
     def cut_distance_s(self, t_s: float) -> float:
         """Seconds to the nearest provisional cut or transition, 0 within one, infinite without any."""
         away = [
-            max(
-                0.0, max(change.start_s - t_s, t_s - change.end_s) - (_EDGE_S if change.end_s > change.start_s else 0.0)
-            )
-            for change in self.changes
+            max(0.0, max(change.start_s - t_s, t_s - change.end_s) - change.edge_s) for change in self.changes
         ]
         return min(away, default=float("inf"))
 
