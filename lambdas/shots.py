@@ -19,8 +19,9 @@ from lambdas.wipes import EDGE, FRAMES, slid, wiped
 
 LAYOUT_CELLS = 16
 """A layout is the picture averaged down to this many cells across and down."""
-BAR_LEVELS = 5
-"""Grey levels by which cells of one bar may differ: what compression leaves of it."""
+BAR_LEVELS, LIGHT_BAR_LEVELS, DARK_BAR = 5, 2, 24
+"""Grey levels by which cells of one bar may differ: what compression leaves of it; less in a bar lighter than the last,
+which may be a wall or the sky."""
 BLACK_LEVEL = 8
 """Grey level up to which a cell is black, and says nothing where it is so in both pictures."""
 _FEWEST_CELLS = 12
@@ -45,6 +46,10 @@ CONTENT_STANDS_OUT = 1.8
 AROUND_FRAMES = 3
 AROUND_S = 0.3
 """Frames on either side that a cut is compared with, and how far away they may be."""
+SURE_TIMES, MOVED, MOVED_CELLS = 10.0, 0.5, 3
+"""Where a cut stands out less than by so many times, a camera that is thrown about is thought of: moved by so many cells
+the picture before is the one after, all but this share of the change. (0.16 and 0.2 of two such jerks, 0.8 and more of
+cuts amid motion.)"""
 COMES_BACK = 0.4
 """Share of the change that remains, within the shortest scene, if it was a flash, a strobe or a passer-by."""
 
@@ -64,13 +69,15 @@ DROPOUT_S = 0.1
 
 DISSOLVE_WINDOWS_S = (0.3, 0.5, 0.8, 1.2, 1.8, 2.6)
 """Lengths tried; a longer dissolve is found by its middle part."""
-DISSOLVE_CHANGE = 0.35
+DISSOLVE_CHANGE = 0.4
 """Change of layout between a dissolve's ends."""
 DISSOLVE_RESIDUE = 0.3
 """Share of a frame within a dissolve that may be no mixture of its ends: what moved meanwhile."""
 DISSOLVE_STANDS_OUT = 1.2
 """A dissolve changes the layout so many times more than as much time before and after it; going motion does not."""
 WIPE_WINDOWS_S = (0.45, 0.7, 1.0, 1.4, 2.0)
+WIPE_CHANGE = 0.4
+"""Change of layout between a wipe's ends."""
 WIPE_ROUGH = 6.0
 """Grey levels by which the ends of a wipe differ at least."""
 WIPE_STEP = 0.75
@@ -205,7 +212,9 @@ class Pictures:
         """(k,) standard deviation over the cells within the bars, grey levels."""
         relief = np.empty(len(self))
         for low in range(0, len(self), _BLOCK):
-            shown = _inside(self._bounds[low : low + _BLOCK])
+            # A light bar is as good as a blank picture's.
+            dark = (self._corners[low : low + _BLOCK] <= DARK_BAR).all(axis=(1, 2))
+            shown = _inside(np.where(dark[:, None], self._bounds[low : low + _BLOCK], _ALL))
             light = self.cells[low : low + _BLOCK] @ np.full(3, 1 / 3, np.float32)
             count = shown.sum(axis=1)
             off = np.where(shown, light - ((light * shown).sum(axis=1) / count)[:, None], 0)
@@ -233,6 +242,25 @@ class Pictures:
             change[low : low + _BLOCK] = _unlikeness(*centred(shared, self.cells[one], self.cells[two]), shared)
         return change
 
+    def moved(self, a: int, b: int) -> float:
+        """How differently pictures number `a` and `b` are laid out where one of them is moved by a few cells to fit."""
+        shared = self.shared(np.array([a]), np.array([b])).reshape(LAYOUT_CELLS, LAYOUT_CELLS)
+        rows, columns = np.flatnonzero(shared.any(axis=1)), np.flatnonzero(shared.any(axis=0))
+        picture = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        one, two = (self.cells[at].reshape(LAYOUT_CELLS, LAYOUT_CELLS, 3)[picture] for at in (a, b))
+        height, width = one.shape[:2]
+        least = 2.0
+        for down in range(-MOVED_CELLS, MOVED_CELLS + 1):
+            for right in range(-MOVED_CELLS, MOVED_CELLS + 1):
+                if abs(down) > height // 3 or abs(right) > width // 3:
+                    continue
+                of_one = one[max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)]
+                of_two = two[max(0, -down) : height + min(0, -down), max(0, -right) : width + min(0, -right)]
+                every = np.ones((1, of_one.shape[0] * of_one.shape[1]), bool)
+                pair = centred(every, of_one.reshape(1, -1, 3), of_two.reshape(1, -1, 3))
+                least = min(least, float(_unlikeness(*pair, every)[0]))
+        return least
+
     def levels(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n,) mean difference of pictures number `a` and `b`, grey levels."""
         levels = np.empty(len(a))
@@ -246,12 +274,14 @@ class Pictures:
 def _bar_cells(grid: NDArray[np.uint8]) -> NDArray[np.int64]:
     """(k, 2) rows, and columns, from the first on that are all like the first cell of pictures (k, rows, columns, 3)."""
     alike = np.ones(grid.shape[:3], bool)
+    dark = grid[:, :1, :1].max(axis=3) <= DARK_BAR
+    reach = np.where(dark, BAR_LEVELS, LIGHT_BAR_LEVELS).astype(np.uint8)
     for channel in range(3):
         values = grid[..., channel]
         corner = values[:, :1, :1]
-        low = np.maximum(corner, BAR_LEVELS) - np.uint8(BAR_LEVELS)
+        low = np.maximum(corner, reach) - reach
         # What is below wraps around to far above.
-        alike &= values - low <= np.minimum(corner, 255 - BAR_LEVELS) + np.uint8(BAR_LEVELS) - low
+        alike &= values - low <= np.minimum(corner, 255 - reach) + reach - low
     bits = np.packbits(alike, axis=2).astype(np.uint16)
     rows = bits[:, :, 0] << 8 | bits[:, :, 1]
     every = np.bitwise_and.reduce(rows, axis=1)
@@ -261,6 +291,9 @@ def _bar_cells(grid: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 _LEADING = 16 - np.frexp(np.arange(0xFFFF, -1, -1))[1].astype(np.int64)
 """How many of the upper of 16 bits are set before the first that is not."""
+
+
+_ALL = np.array([0, 0, LAYOUT_CELLS, LAYOUT_CELLS])
 
 
 def _inside(bounds: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -414,6 +447,7 @@ def _cuts(
     asked[columns.luma < DARK_LUMA] = CUT_CHANGE
     calm = stands_out(t_s, change, CALM_TIMES, CALM_TIMES) & (scores >= CALM_SHARE * threshold)
     asked = np.where(calm, np.minimum(asked, CALM_CHANGE), asked)
+    moving = ~stands_out(t_s, change, SURE_TIMES, 0.0)
     around = _around(t_s, scores)
     accompanied = np.isfinite(around).any(axis=1)
     typical = np.full(len(t_s), np.nan)
@@ -422,7 +456,10 @@ def _cuts(
     likely = (change >= asked) & (scores >= FAINT_SHARE * threshold) & stands_out(t_s, change) & lone & ~faded
     found = []
     for at in np.flatnonzero(likely).tolist():
-        if not _comes_back(t_s, pictures, at, change[at], settings.min_scene_s):
+        if not (
+            _comes_back(t_s, pictures, at, change[at], settings.min_scene_s)
+            or (moving[at] and pictures.moved(at - 1, at) < MOVED * change[at])
+        ):
             clear = min(1.5, change[at]) + min(1.0, scores[at] / 100)
             found.append((float(clear), Change(float(t_s[at]), float(t_s[at]))))
     return found
@@ -493,7 +530,7 @@ def _wipes(
         here = np.flatnonzero(usable)
         rough = pictures.levels(low[here], high[here])
         here, rough = here[rough >= WIPE_ROUGH], rough[rough >= WIPE_ROUGH]
-        unlike = pictures.change(low[here], high[here]) >= DISSOLVE_CHANGE
+        unlike = pictures.change(low[here], high[here]) >= WIPE_CHANGE
         here, rough = here[unlike], rough[unlike]
         for at, apart in zip(here.tolist(), rough.tolist(), strict=True):
             first, last = int(low[at]), int(high[at])

@@ -14,6 +14,8 @@ TELLING_SHARE = 0.4
 """Grey levels, and share of what is usual, by which a cell differs between the ends if it is to tell which it shows."""
 TELLING_CELLS = 0.5
 """Share of the cells that do so in a wipe; a person who walks in changes fewer."""
+FEWEST_CELLS = 70
+"""Cells within bars from which a front that moves is told from somebody who does."""
 BETWEEN = 0.25
 """By so much of its change a cell may lie before its first or beyond its last picture: what moves meanwhile."""
 BESIDE = 0.4
@@ -50,7 +52,7 @@ def wiped(cells: NDArray[np.uint8], shared: NDArray[np.bool_]) -> tuple[float, N
     way = values[-1] - values[0]
     squared = (way * way).sum(axis=1)
     telling = squared >= max(TELLING_LEVELS**2, TELLING_SHARE**2 * float(squared.mean()))
-    if telling.mean() < TELLING_CELLS:
+    if len(telling) < FEWEST_CELLS or telling.mean() < TELLING_CELLS:
         return None
     off = values[:, telling] - values[0, telling]
     way, squared = way[telling], squared[telling]
