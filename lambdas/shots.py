@@ -69,8 +69,10 @@ DROPOUT_S = 0.1
 
 DISSOLVE_WINDOWS_S = (0.3, 0.5, 0.8, 1.2, 1.8, 2.6)
 """Lengths tried; a longer dissolve is found by its middle part."""
-DISSOLVE_CHANGE = 0.4
+DISSOLVE_CHANGE = 0.35
 """Change of layout between a dissolve's ends."""
+COARSE_FROM_CELLS = 150
+"""Cells within bars from which half as many across and down are enough to tell a mixture by."""
 DISSOLVE_RESIDUE = 0.3
 """Share of a frame within a dissolve that may be no mixture of its ends: what moved meanwhile."""
 DISSOLVE_STANDS_OUT = 1.2
@@ -330,6 +332,15 @@ def layout_change(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.floa
     return Pictures(np.concatenate([a, b])).change(number, number + len(a))
 
 
+def _halved(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Pictures (n, channels, cells) with half as many cells across and down."""
+    half = LAYOUT_CELLS // 2
+    blocks = pictures.reshape(*pictures.shape[:2], half, 2, half, 2)
+    quarter = np.float32(0.25)
+    both = (blocks[:, :, :, 0] + blocks[:, :, :, 1]) * quarter
+    return np.asarray(both[..., 0] + both[..., 1], np.float32).reshape(*pictures.shape[:2], half * half)
+
+
 def _unlikeness(
     one: NDArray[np.float32], two: NDArray[np.float32], shared: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
@@ -499,11 +510,17 @@ def _dissolves(
             rough = np.abs(cells[low[here]].astype(np.int16) - cells[high[here]]).mean(axis=(1, 2), dtype=np.float32)
             here = here[rough >= BLANK_RELIEF]
             here = here[pictures.change(low[here], high[here]) >= DISSOLVE_CHANGE]
-            clear = _mixed(pictures, *(rows[here] for rows in (low, first, number, third, high)))
+            clear = np.zeros(len(here))
+            wide = pictures.shared(low[here], high[here]).sum(axis=1) >= COARSE_FROM_CELLS
+            for some in (wide, ~wide):
+                rows_of = [rows[here[some]] for rows in (low, first, number, third, high)]
+                clear[some] = _mixed(pictures, *rows_of, coarse=some is wide)
             for row in np.flatnonzero(clear > 0):
                 at = here[row]
                 if not _steady_around(t_s, pictures, int(low[at]), int(high[at]), barriers):
                     continue
+                if pictures.moved(int(low[at]), int(high[at])) < MOVED * DISSOLVE_CHANGE:
+                    continue  # the camera's doing
                 span = Change(float(t_s[low[at]]), float(t_s[high[at]]), DISSOLVE_EDGE_S)
                 found.append((float(clear[row]), span))
     return _clearest(found, 0.0)
@@ -597,11 +614,17 @@ def _nearest(t_s: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[n
     return np.asarray(np.where(wanted - t_s[right - 1] <= t_s[right] - wanted, right - 1, right))
 
 
-def _mixed(pictures: Pictures, *numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n,) how clearly the three inner ones of five pictures lead from the first to the last, 0 not."""
+def _mixed(pictures: Pictures, *numbers: NDArray[np.int64], coarse: bool) -> NDArray[np.float64]:
+    """(n,) how clearly the three inner ones of five pictures lead from the first to the last, 0 not.
+
+    Looked at with half as many cells if `coarse`, for the sake of what moves meanwhile.
+    """
     shared = pictures.shared(numbers[0], numbers[-1])
-    count = shared.sum(axis=1)
     a, *inner, b = centred(shared, *(pictures.cells[rows] for rows in numbers))
+    if coarse:
+        a, *inner, b = (_halved(one) for one in (a, *inner, b))
+        shared = _halved(shared[:, None].astype(np.float32))[:, 0] > 0
+    count = shared.sum(axis=1)
     change = _unlikeness(a, b, shared)
     aa, bb, ab = (_dot(x, y).sum(axis=1) for x, y in ((a, a), (b, b), (a, b)))
     room = np.maximum(aa * bb - ab * ab, 1e-3 * aa * bb + 1e-6)
