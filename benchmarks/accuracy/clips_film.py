@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.clips_scenes import (
@@ -284,31 +285,39 @@ def one_handheld_shot(videos: Path, path: Path) -> Clip:
 
 
 def damaged(videos: Path, path: Path) -> Clip:
-    """Cuts at keyframes, and packets that are missing or spoilt within shots: what is smeared there is no change."""
-    reel, rng = Reel(path, keyframes=50), np.random.default_rng(43)
-    for _, shot in zip(range(10), unlike(videos, 43, 3.0), strict=False):
-        reel.cut(np.concatenate([shot, shot[::-1]])[:100])
+    """Cuts at keyframes, and keyframes spoilt in the middle of shots: what is smeared for two seconds is no change."""
+    reel = Reel(path, keyframes=50)
+    for _, shot in zip(range(8), unlike(videos, 43, 2.0), strict=False):
+        reel.cut(np.concatenate([shot, shot[::-1], shot])[:150])
     clip = reel.close()
     whole = path.with_suffix(".whole.mp4")
     path.rename(whole)
     with av.open(str(whole)) as source, av.open(str(path), "w") as copy:
         stream = copy.add_stream_from_template(source.streams.video[0])
-        for number, packet in enumerate(source.demux(video=0)):
+        keyframe = 0
+        for packet in source.demux(video=0):
             if packet.dts is None:
                 continue
-            packet.stream = stream
-            # In the middle of a GOP, so that half a second is smeared and more.
-            if not packet.is_keyframe and number % 50 in (12, 13) and number % 100 > 50:
-                data = bytearray(bytes(packet))
-                spoilt = rng.integers(0, 256, max(1, len(data) - 12)).astype(np.uint8)
-                data[12:] = bytes(spoilt)[: len(data) - 12]
-                spoiled = av.Packet(bytes(data))
-                spoiled.pts, spoiled.dts, spoiled.time_base = packet.pts, packet.dts, packet.time_base
-                spoiled.duration, spoiled.stream = packet.duration, stream
-                packet = spoiled
-            copy.mux(packet)
+            keyframe += packet.is_keyframe
+            copy.mux(spoilt(packet, stream) if packet.is_keyframe and keyframe % 3 == 2 else _moved(packet, stream))
     whole.unlink()
     return clip
+
+
+def spoilt(packet: av.Packet, stream: VideoStream) -> av.Packet:
+    """The packet with its last two thirds overwritten, as by a bad sector."""
+    data = bytearray(bytes(packet))
+    noise = np.random.default_rng(len(data)).integers(0, 256, len(data), dtype=np.uint8)
+    data[len(data) // 3 :] = noise[len(data) // 3 :].tobytes()
+    copy = av.Packet(bytes(data))
+    copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
+    copy.is_keyframe = packet.is_keyframe
+    return _moved(copy, stream)
+
+
+def _moved(packet: av.Packet, stream: VideoStream) -> av.Packet:
+    packet.stream = stream
+    return packet
 
 
 def another_throw(videos: Path, path: Path) -> Clip:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,6 +30,9 @@ _UNSURE_CUTS = 2
 """So often a cut may lie in frames that were left out, which takes decoding its GOP once more; then all are taken."""
 _MOVING_SHARE = 0.25
 """Share of the threshold from which frames that were not given are looked into."""
+_SMEARED_S = 5.0
+"""What follows a damaged frame is smeared up to the next keyframe, but for at most so long: encoders refresh pictures
+bit by bit as well."""
 _TINY_S = 2.0
 """Of so short a video every frame may be wanted."""
 
@@ -121,6 +125,7 @@ def scan(
     exact: set[int] = set()
     passed: _Passed | None = None
     wary_until = -OPEN_END
+    smeared_until_s = -math.inf
     frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S, exact_cuts=settings.scenes)
     waiting: list[Frame] = []
     while True:
@@ -132,8 +137,12 @@ def scan(
             if frame.keyframe:
                 keyframes.append(frame.pts)
             corrupt += 1
+            smeared_until_s = source.seconds(frame.pts) + _SMEARED_S
             continue
         t_s = source.seconds(frame.pts)
+        if frame.keyframe:
+            smeared_until_s = -math.inf
+        smeared = t_s < smeared_until_s and bool(glances)
         with watch.step("glance"):
             small = frame.bgr(GLANCE_WIDTH, height)
             value = scorer.score(small)
@@ -150,7 +159,7 @@ def scan(
         fair = value
         if ends and (passed is not None or _MOVING_SHARE <= value / settings.scene_threshold < 1):
             fair = fair_value(value, ends[1], small, settings.scene_threshold)
-        cut = fair >= settings.scene_threshold
+        cut = fair >= settings.scene_threshold and not smeared
         resumed = passed is not None
         verdict: Verdict | None = None
         seen: list[Sighting] | None = None
@@ -190,8 +199,10 @@ def scan(
         if frame.keyframe:
             keyframes.append(frame.pts)
         with watch.step("glance"):
-            glances.append(glance(frame.pts, t_s, small, value))
-            slivers.append(sliver(small))
+            seen_now = glance(frame.pts, t_s, small, value)
+            # Damage makes no scenes: what it smears counts as the last picture without.
+            glances.append(dataclasses.replace(seen_now, score=0.0, layout=glances[-1].layout) if smeared else seen_now)
+            slivers.append(slivers[-1] if smeared else sliver(small))
         if cut:
             recent.cut(t_s)
             held.cut(t_s)
