@@ -95,6 +95,29 @@ class Scan:
         return sorted([*self.glances, *likely], key=lambda one: one.pts)
 
 
+class _Damage:
+    """Which frames refer to damaged ones, however often the pass goes back."""
+
+    def __init__(self) -> None:
+        self._met_s: list[float] = []
+        self._mended_s: list[float] = []
+
+    def met(self, t_s: float) -> None:
+        """A frame here is damaged."""
+        self._met_s.append(t_s)
+
+    def mended(self, t_s: float) -> None:
+        """A keyframe here is whole."""
+        if self._met_s:
+            self._mended_s.append(t_s)
+
+    def smears(self, t_s: float) -> bool:
+        """Whether a frame here may show what damage has left."""
+        latest_s = max((at for at in self._met_s if at <= t_s), default=-math.inf)
+        mended = any(latest_s < at <= t_s for at in self._mended_s)
+        return t_s < latest_s + _SMEARED_S and not mended
+
+
 def scan(
     reader: ChunkReader,
     source: SourceFacts,
@@ -125,7 +148,7 @@ def scan(
     exact: set[int] = set()
     passed: _Passed | None = None
     wary_until = -OPEN_END
-    smeared_until_s = -math.inf
+    damage = _Damage()
     frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S, exact_cuts=settings.scenes)
     waiting: list[Frame] = []
     while True:
@@ -137,12 +160,12 @@ def scan(
             if frame.keyframe:
                 keyframes.append(frame.pts)
             corrupt += 1
-            smeared_until_s = source.seconds(frame.pts) + _SMEARED_S
+            damage.met(source.seconds(frame.pts))
             continue
         t_s = source.seconds(frame.pts)
         if frame.keyframe:
-            smeared_until_s = -math.inf
-        smeared = t_s < smeared_until_s and bool(glances)
+            damage.mended(t_s)
+        smeared = damage.smears(t_s) and bool(glances)
         with watch.step("glance"):
             small = frame.bgr(GLANCE_WIDTH, height)
             value = scorer.score(small)
