@@ -179,7 +179,7 @@ def write_film(staging: DirectoryStaging, hours: float, tracks_per_chunk: int, p
     first_tar = staging.path(frames_key(RUN, 0))
     faces, _ = crowd(chunks * tracks_per_chunk, people, 0.01, 0.3, dimension)
     glance_s = np.arange(CHUNK_S * GLANCES_PER_S) / GLANCES_PER_S
-    scenes = rng.integers(0, 255, (97, 8, 8, 3)).astype(np.uint8)
+    scenes = rng.integers(0, 255, (97, 16, 16, 3)).astype(np.uint8)
     pattern = rng.integers(40, 215, (1, 16, 16, 3))
     for index in range(chunks):
         start = np.sort(rng.integers(0, CHUNK_S - 4, tracks_per_chunk))

@@ -94,7 +94,8 @@ class Settings(Contract):
     chunk_s: Annotated[float, Field(ge=2, le=3600)] = 60.0
     """Chunks start at keyframes about this many seconds apart."""
     scene_detector: Literal["layout", "content", "adaptive"] = "layout"
-    """`layout` finds cuts, fades and dissolves by what the picture shows where; the others are PySceneDetect's."""
+    """`layout` finds cuts, fades, dissolves, wipes and slides by what the picture shows where; the others are
+    PySceneDetect's."""
     scene_threshold: Annotated[float, Field(gt=0, le=255)] = 27.0
     """PySceneDetect's ContentDetector threshold on the mean HSV difference; `layout` asks for a tenth of it at least,
     and for a lesser change of layout where it is reached."""
@@ -577,7 +578,8 @@ class Detections:
     scene_luma: NDArray[np.float32]
     """(k,) mean brightness, 0 to 1."""
     scene_layout: NDArray[np.uint8]
-    """(k, 8, 8, 3) BGR, the picture averaged down: tells cuts from flashes and finds dissolves, across chunks too."""
+    """(k, 16, 16, 3) BGR, the picture averaged down: tells cuts from flashes, finds dissolves, wipes and slides, across
+    chunks too."""
     staged_small: NDArray[np.uint8]
     """(number of staged frames, 16, 16, 3) BGR thumbnails to tell near-duplicates."""
     first_frame: NDArray[np.uint8]

@@ -231,9 +231,7 @@ class Video:
             scene_pts=np.array([self.pts(t) for t in times], np.int64),
             scene_scores=np.array([self.content(times, i) for i in range(len(times))], np.float32),
             scene_luma=np.array(luma, np.float32),
-            scene_layout=np.array(
-                [self.picture(t).reshape(8, 2, 8, 2, 3).mean(axis=(1, 3)) for t in times], np.uint8
-            ).reshape(-1, 8, 8, 3),
+            scene_layout=np.array([self.picture(t) for t in times], np.uint8).reshape(-1, 16, 16, 3),
             staged_small=np.array([self.picture(t) for t in staged_times], np.uint8).reshape(-1, 16, 16, 3),
             first_frame=big[0] if big else nothing,
             last_frame=big[1] if big else nothing,
