@@ -262,23 +262,26 @@ def bars(
     return verdicts
 
 
-def claim(outcomes: Sequence[Outcome], judged: Mapping[str, Sequence[Judgement]], what: str) -> str:
-    """What may be claimed of these `what`, for people who read nothing else."""
+def claim(outcomes: Sequence[Outcome], judged: Mapping[str, Sequence[Judgement]]) -> str:
+    """What may be said of these videos to people who read nothing else."""
     videos, packs_there = len({one.video.name for one in outcomes}), len({one.pack for one in outcomes})
-    right, off = sum(one.off == 0 for one in outcomes), sum(one.off for one in outcomes)
+    runs, right, off = len(outcomes), sum(one.off == 0 for one in outcomes), sum(one.off for one in outcomes)
     naive = [one.video.people.off(one.naive) for one in outcomes]
     published = sum(len(one.people) for one in outcomes)
     looked = [one for outcome in outcomes for one in outcome.judgements(judged)]
     bad = sum(one is not None and bool(one.why) for one in looked)
-    by_eye = (
-        f"; somebody who looked at them all would not have published {bad}" if looked and None not in looked else ""
-    )
-    return (
-        f"On {videos} {what} with {packs_there} {'pack' if packs_there == 1 else 'packs'} people are counted right in "
-        f"{right} of {len(outcomes)} runs and are {off} off in all (a frame a second and DBSCAN over every face: "
-        f"{sum(one == 0 for one in naive)} and {sum(naive)}). Of {published} best frames "
-        f"{sum(one.below for one in outcomes)} score below {LEAST_SCORE}{by_eye}."
-    )
+    told = [
+        f"On {videos} videos that we did not film, with {packs_there} model {'pack' if packs_there == 1 else 'packs'}, "
+        f"people are counted right in {right} of {runs} runs, {off} off in all; by a frame a second and DBSCAN over "
+        f"every face in {sum(one == 0 for one in naive)}, {sum(naive)} off.",
+        f"Of {published} best frames {sum(one.below for one in outcomes)} score below {LEAST_SCORE}"
+        + (f", and somebody who looked at them all would not have published {bad}" if None not in looked else "")
+        + ".",
+    ]
+    wrong = [one.wrong.merges for one in outcomes if one.wrong is not None]
+    if wrong:
+        told.append(f"In {len(wrong)} of these runs it is known who is seen when: {sum(wrong)} wrong merges.")
+    return " ".join(told)
 
 
 def table(outcomes: Sequence[Outcome], judged: Mapping[str, Sequence[Judgement]]) -> Table:

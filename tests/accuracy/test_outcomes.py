@@ -72,12 +72,17 @@ def test_wrong_counts_are_bold_and_sums_stand_last() -> None:
 
 
 def test_a_claim_gives_both_ways_and_the_eye_only_where_it_looked_at_all() -> None:
-    told = claim([RIGHT, WRONG], {}, "videos")
-    assert "right in 1 of 2 runs and are 1 off in all" in told
-    assert "(a frame a second and DBSCAN over every face: 2 and 0)" in told
+    told = claim([RIGHT, WRONG], {})
+    assert "right in 1 of 2 runs, 1 off in all; by a frame a second and DBSCAN over every face in 2, 0 off." in told
     assert told.endswith("Of 5 best frames 1 score below 0.25.")
     fine = [Judgement(t_s, 0.5, 0.5, "hand" if t_s == 4 else "") for t_s in (0, 2, 4)]
-    assert claim([RIGHT, WRONG], {"clip": fine}, "videos").endswith("would not have published 1.")
+    assert claim([RIGHT, WRONG], {"clip": fine}).endswith("would not have published 1.")
+
+
+def test_a_claim_owns_up_to_wrong_merges() -> None:
+    labelled = (Seen(0, 2, EVERYWHERE, "a"), Seen(2, 4, EVERYWHERE, "b"))
+    merged = replace(RIGHT, video=replace(RIGHT.video, labelled=labelled), people=(person(0, seconds=4),))
+    assert claim([RIGHT, merged], {}).endswith("In 1 of these runs it is known who is seen when: 1 wrong merges.")
 
 
 @pytest.mark.parametrize("count", [0, 1, 7])
