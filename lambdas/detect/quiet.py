@@ -394,8 +394,10 @@ class Quiet:
         if len(peaks) and not self._harmless(peaks, outlook, now_s):
             return "busy"
         sizes = np.minimum(outlook.sizes, large)
-        before = np.median(_windows(seconds[usual], sizes[usual]))
-        if _windows(seconds[ahead], sizes[ahead]).max() > max(nothing, _BUSY_WINDOW * before):
+        following = _windows(seconds[ahead], sizes[ahead])
+        # After a dissolve what came before is no measure: the next one would seem usual.
+        before = min(np.median(_windows(seconds[usual], sizes[usual])), np.median(following))
+        if following.max() > max(nothing, _BUSY_WINDOW * before):
             return "busy"
         return "uneven" if len(peaks) else "even"
 
