@@ -55,7 +55,7 @@ fuzz: setup ## read N damaged files (1000) under limits of time and memory; SEED
 audit: setup ## known vulnerabilities and licences of the pinned packages, and their bill of materials into out/sbom.json
 	@$(BIN)/python -m benchmarks.audit $(ARGS)
 
-accuracy: setup ## measure who is who, best frames, scenes and names; writes docs/accuracy.md. ARGS=identity does one part
+accuracy: setup ## measure people in real film, then who is who, best frames, scenes and names; writes docs/accuracy.md. ARGS=real does one part
 	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
 
 bench: setup ## measure beside the usual way and the limits; writes docs/performance.md. ARGS="--kinds gop250 --seconds 180" does one clip
@@ -109,8 +109,8 @@ requirements: setup ## write lambdas/*/requirements*.txt anew, pinned for Python
 images-check: setup ## try the images' install steps without Docker (minutes)
 	@$(BIN)/python -m infra.requirements check
 
-pack-facts: setup ## write infra/pack_facts.json anew; ARGS=directories that hold files not in PyPI packages
-	@$(BIN)/python -m infra.pack_facts $(ARGS)
+pack-facts: setup ## write infra/pack_facts.json anew
+	@$(BIN)/python -m infra.pack_facts
 
 clean: ## remove .venv, caches and out/
 	rm -rf $(VENV) node_modules cdk.out out build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

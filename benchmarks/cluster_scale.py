@@ -93,23 +93,22 @@ def identify_crowd(
 ) -> dict[str, Any]:
     """One call of cluster's `identify`; `direct` compares everybody with everybody at once."""
     from lambdas.cluster import identities
+    from lambdas.cluster.tracks import Tracks
 
     if direct:
         identities.LARGEST_TABLE = sys.maxsize
-        identities.SMALL_TABLE = sys.maxsize
     vectors, who = crowd(count, people, passers, distance, dimension)
     neighbours = np.arange(0, count - 1, 3)
     together = np.stack([neighbours, neighbours + 1], axis=1)[who[neighbours] != who[neighbours + 1]]
-    tracks = identities.Tracks(
+    tracks = Tracks(
         chunk=np.arange(count) * chunks // count,
         number=np.arange(count),
         rows=[],
         embedding=vectors,
-        weight=np.ones(count, np.float32),
         faces=np.full(count, 3),
         face_sum=vectors * 3,
-        weak=np.zeros(count, bool),
-        unclear=np.zeros(count, bool),
+        clear=np.full(count, 3),
+        clear_side=np.zeros(count, np.int64),
         conflicts=together,
     )
     spent = measured(lambda: identities.identify(tracks, [], MEASURED))
@@ -180,7 +179,7 @@ def write_film(staging: DirectoryStaging, hours: float, tracks_per_chunk: int, p
     first_tar = staging.path(frames_key(RUN, 0))
     faces, _ = crowd(chunks * tracks_per_chunk, people, 0.01, 0.3, dimension)
     glance_s = np.arange(CHUNK_S * GLANCES_PER_S) / GLANCES_PER_S
-    scenes = rng.integers(0, 255, (97, 8, 8, 3)).astype(np.uint8)
+    scenes = rng.integers(0, 255, (97, 16, 16, 3)).astype(np.uint8)
     pattern = rng.integers(40, 215, (1, 16, 16, 3))
     for index in range(chunks):
         start = np.sort(rng.integers(0, CHUNK_S - 4, tracks_per_chunk))
@@ -209,12 +208,12 @@ def write_film(staging: DirectoryStaging, hours: float, tracks_per_chunk: int, p
             in_view=rng.uniform(20, 60, len(track)).astype(np.float32),
             confidence=rng.uniform(0.6, 0.9, len(track)).astype(np.float32),
             brightness=np.full(len(track), 0.5, np.float32),
+            confirmed=np.ones(len(track), bool),
             tracks=track.astype(np.int32),
             staged=np.where(seen_s % STAGED_EVERY_S == 0, seen_s // STAGED_EVERY_S, -1).astype(np.int32),
             dense=np.zeros(len(track), bool),
             embedded=embedded.astype(np.int32),
             embeddings=own.astype(np.float32),
-            track_weak=np.zeros(tracks_per_chunk, bool),
             scene_pts=np.round((origin + glance_s) * TICKS).astype(np.int64),
             scene_scores=np.where(cut, 60.0, 1.5).astype(np.float32),
             scene_luma=np.full(len(glance_s), 0.5, np.float32),

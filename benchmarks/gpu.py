@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.stage_times import GpuTimes, read_times, write_times
-from lambdas.cluster.identities import overlap
+from lambdas.cluster.tracks import overlap
 from lambdas.contracts import (
     ChunkDocument,
     Detections,

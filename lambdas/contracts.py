@@ -59,6 +59,7 @@ class KeyTemplates(Contract):
     thumbnail: str = "people/person_{id:03d}_face.jpg"
     representative: str = "representative/{number:02d}.jpg"
     scene: str = "scenes/{index:03d}.jpg"
+    unclear: str = "unclear/{index:03d}.jpg"
     names: str = "names.txt"
     report: str = "report.html"
     manifest: str = "manifest.json"
@@ -107,7 +108,8 @@ class Settings(Contract):
     chunk_s: Annotated[float, Field(ge=2, le=3600)] = 60.0
     """Chunks start at keyframes about this many seconds apart."""
     scene_detector: Literal["layout", "content", "adaptive"] = "layout"
-    """`layout` finds cuts, fades and dissolves by what the picture shows where; the others are PySceneDetect's."""
+    """`layout` finds cuts, fades, dissolves, wipes and slides by what the picture shows where; the others are
+    PySceneDetect's."""
     scene_threshold: Annotated[float, Field(gt=0, le=255)] = 27.0
     """PySceneDetect's ContentDetector threshold on the mean HSV difference; `layout` asks for a tenth of it at least,
     and for a lesser change of layout where it is reached."""
@@ -119,7 +121,7 @@ class Settings(Contract):
     min_face_px: Annotated[int, Field(ge=8, le=1000)] = 20
     """Faces whose shorter side is smaller are passed over."""
     min_sightings: Annotated[int, Field(ge=1, le=1000)] = 2
-    """A person needs at least this many sightings; others are listed as brief appearances."""
+    """A person needs at least this many clear detections; whoever has fewer is listed under `unclear`."""
     min_presence_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
     """A person needs to be on screen at least this long."""
     same_person_distance: Annotated[float | None, Field(gt=0, lt=2)] = None
@@ -590,6 +592,8 @@ class Detections:
     """(n,) the detector's, 0 to 1."""
     brightness: NDArray[np.float32]
     """(n,) median of the face, 0 to 1."""
+    confirmed: NDArray[np.bool_]
+    """(n,) whether a second look saw a face too: the mesh network or, in doubt, the detector in the enlarged crop."""
     tracks: NDArray[np.int32]
     """(n,) track number within the chunk, from 0."""
     staged: NDArray[np.int32]
@@ -600,8 +604,6 @@ class Detections:
     """(m,) rows that were embedded, ascending."""
     embeddings: NDArray[np.float32]
     """(m, d) L2-normed, for the rows in `embedded`."""
-    track_weak: NDArray[np.bool_]
-    """(number of tracks,) True for tracks of only small, blurred, profile or transition-near faces."""
     scene_pts: NDArray[np.int64]
     """(k,) frames compared for scene changes, ascending; the first of the chunk has no predecessor and score 0."""
     scene_scores: NDArray[np.float32]
@@ -609,7 +611,8 @@ class Detections:
     scene_luma: NDArray[np.float32]
     """(k,) mean brightness, 0 to 1."""
     scene_layout: NDArray[np.uint8]
-    """(k, 8, 8, 3) BGR, the picture averaged down: tells cuts from flashes and finds dissolves, across chunks too."""
+    """(k, 16, 16, 3) BGR, the picture averaged down: tells cuts from flashes, finds dissolves, wipes and slides, across
+    chunks too."""
     staged_small: NDArray[np.uint8]
     """(number of staged frames, 16, 16, 3) BGR thumbnails to tell near-duplicates."""
     first_frame: NDArray[np.uint8]
@@ -797,13 +800,23 @@ class SuggestedMerge(Contract):
     distance: float
 
 
-class BriefAppearance(Contract):
-    """A face seen too briefly to count as a person."""
+UnclearReason = Literal[
+    "brief", "doubtful", "small", "dark", "bright", "blurry", "covered", "cut_off", "turned", "mixed", "eyes"
+]
+"""Why somebody is not among the people: met clearly too seldom (`brief`), perhaps no face (`doubtful`), turned away so
+that it may be one of the people, in a cut or dissolve each time (`mixed`), or what else spoils the best picture."""
 
-    t_s: float
-    sightings: int
+
+class UnclearAppearance(Contract):
+    """Faces of one group that was never seen clearly, or not often enough to count as a person."""
+
+    reason: UnclearReason
     face: FaceInFrame | None
-    """None when no frame of it was staged."""
+    """The best there is; None when no frame of it was staged."""
+    sightings: int
+    """In how many frames it was seen."""
+    screen_time_s: float
+    tracks: list[PersonTrack]
 
 
 class SelectedFrame(Contract):
@@ -829,7 +842,8 @@ class Selection(Contract):
     """From the first frame to the end of the last one met."""
     frame_count: int
     people: list[SelectedPerson]
-    brief_appearances: list[BriefAppearance]
+    unclear: list[UnclearAppearance]
+    """Longest screen time first."""
     suggested_merges: list[SuggestedMerge]
     representative: list[SelectedFrame]
     """In time order; fewer than asked for only where the video has fewer frames."""

@@ -7,7 +7,7 @@ that, scores by the picture alone, or against the baseline of a provisional grou
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,15 +43,20 @@ _FLAG_OF_PART: dict[str, FaceFlag] = {
 _SPOILING = ("frontal", "sharpness", "exposure", "eyes_open", "inside", "unobstructed", "steady")
 """Parts that, weak, cost a picture more than any difference between good ones: faces with closed eyes or in motion blur
 lose to any clean one."""
-_COST_OF_A_FLAW = 0.6
-"""Share of the score that a part at 0 takes away beyond its weight."""
+_COST_OF_A_FLAW, _COST_OF_A_PROFILE = 0.6, 0.3
+"""Share of the score that a part at 0 takes away beyond its weight. A profile loses to any face from the front that
+nothing spoils, but one that is sharp and in light is fit for publishing."""
 _DARK = 0.45
 """A badly exposed face whose median brightness is below this is too dark, else too bright."""
 
-_OPENING = [0.09, 0.16, 0.21, 0.3], [0.0, WEAK, 0.75, 1.0]
-_OPENING_SHARE = [0.3, 0.55, 0.85], [0.0, WEAK, 1.0]
-"""Opening of the eyes, and its share of the person's baseline, against the part. Eyes of 17 people filmed talking are
-closed below 0.13; narrow open ones begin at 0.18, and a person's own range is about 0.8 to 1.2."""
+_OPENING = [0.07, 0.135, 0.2, 0.3], [0.0, WEAK, 0.75, 1.0]
+_OPENING_SHARE = [0.3, 0.58, 0.78, 0.9], [0.0, WEAK, 0.65, 1.0]
+"""Opening of an eye, and its share of the person's baseline for that eye, against the part. Of 17 people filmed talking
+and 40 in nine other films, closed eyes are below 0.13 and narrow open ones begin at 0.14. In nine of ten clean faces
+the less open eye is at 0.8 to 1.0 of its baseline; winks have 0.3 to 0.45, lids on their way 0.45 to 0.65."""
+_EYE_SEEN = [0.4, 0.8], [1.0, 0.0]
+"""Turn of the head, as `eyes_seen` has it, against how far the eye on the far side counts. Up to 0.45 it reads as
+steadily as the near one (of its baseline 0.74 to 1.09 where that one is open); in profile the landmark is a guess."""
 _CONFIDENCE_SHARE = [0.8, 0.97], [0.2, 1.0]
 """Detector's confidence as a share of the person's baseline, against the part: 0.97 to 1.03 for clean faces, 0.94 with
 the eyes painted over, 0.9 with a hand or mug before the mouth."""
@@ -60,14 +65,13 @@ _IN_VIEW_SHARE = [0.5, 0.7, 0.9, 1.0], [0.0, WEAK, 0.9, 1.0]
 """Logit of a face in view, and its share of the person's baseline, against the part. Of the same people it is 35 to 65,
 and in 19 of 20 clean frames at least 85% of the baseline; eyes painted over leave 45% of it, a hand or mug before the
 mouth 50%, a microphone 65 to 80%."""
+_SEEN_WELL = 0.5
+"""How far an eye must be seen to tell the person's baseline."""
 _UNREAD_OPENING, _UNREAD_IN_VIEW = 0.22, 36.0
 """What is taken for a face too small to read."""
 _BASELINE = 85
 """Percentile of a person's detections. What spoils a face only lowers the numbers, so it is a high one: most of the
 detections may be spoilt."""
-
-_STRONG = {"size": 0.24, "frontal": 0.2, "sharpness": 0.1, "steady": 0.3}
-"""Least parts of a strong face; size 0.24 is 40 pixels."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ class Measures:
     """(n, len(QUALITY_PARTS)) each 0 to 1, by the picture alone."""
     openings: NDArray[np.float32]
     """(n, 2) as in Detections."""
+    eyes_seen: NDArray[np.float32]
+    """(n, 2) how far each eye can be judged, 0 to 1, see `eyes_seen`."""
     in_view: NDArray[np.float32]
     """(n,) as in Detections."""
     confidence: NDArray[np.float32]
@@ -88,10 +94,11 @@ class Measures:
     def __post_init__(self) -> None:
         """Raises ValueError where the columns differ in length or shape."""
         n = len(self.parts)
-        shapes = {"parts": (n, len(QUALITY_PARTS)), "openings": (n, 2)}
-        for name in ("parts", "openings", "in_view", "confidence", "brightness"):
-            if getattr(self, name).shape != shapes.get(name, (n,)):
-                raise ValueError(f"{name}: {getattr(self, name).shape} instead of {shapes.get(name, (n,))}")
+        shapes = {"parts": (n, len(QUALITY_PARTS)), "openings": (n, 2), "eyes_seen": (n, 2)}
+        for field in fields(self):
+            shape, expected = getattr(self, field.name).shape, shapes.get(field.name, (n,))
+            if shape != expected:
+                raise ValueError(f"{field.name}: {shape} instead of {expected}")
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -99,29 +106,35 @@ class Measures:
     @classmethod
     def of(cls, columns: Detections) -> Measures:
         """Of all a chunk's detections."""
-        return cls(columns.quality, columns.openings, columns.in_view, columns.confidence, columns.brightness)
+        return cls(
+            columns.quality,
+            columns.openings,
+            eyes_seen(columns.landmarks),
+            columns.in_view,
+            columns.confidence,
+            columns.brightness,
+        )
 
     @classmethod
     def joined(cls, several: list[Measures]) -> Measures:
         """All of them, in this order."""
-        names = ("parts", "openings", "in_view", "confidence", "brightness")
-        return cls(*(np.concatenate([getattr(one, name) for one in several]) for name in names))
+        return cls(*(np.concatenate([getattr(one, field.name) for one in several]) for field in fields(cls)))
 
 
 @dataclass(frozen=True)
 class Baseline:
     """How each of these people's (k) faces mostly is while nothing spoils it."""
 
-    opening: NDArray[np.float32]
-    """(k,) of the eyes, see `opening_of`; NaN where no face was large enough to be read, in_view likewise."""
+    openings: NDArray[np.float32]
+    """(k, 2) of the eye on the picture's left and of the other one; NaN where it was never seen well enough."""
     in_view: NDArray[np.float32]
-    """(k,) logit."""
+    """(k,) logit; NaN where no face was large enough to be read."""
     confidence: NDArray[np.float32]
     """(k,) the detector's."""
 
     def of_each(self, person: NDArray[np.integer]) -> Baseline:
         """(n,) The baselines of the people with these numbers."""
-        return Baseline(self.opening[person], self.in_view[person], self.confidence[person])
+        return Baseline(self.openings[person], self.in_view[person], self.confidence[person])
 
 
 @dataclass(frozen=True)
@@ -162,8 +175,10 @@ def baselines(measures: Measures, person: NDArray[np.integer], count: int) -> Ba
     Whoever was detected once is the own baseline, so that nothing is held against the face; of two the better one
     counts most.
     """
+    judged = np.where(measures.eyes_seen >= _SEEN_WELL, measures.openings, np.float32(np.nan))
+    eyes = [_percentile(judged[:, eye], person, count) for eye in range(2)]
     return Baseline(
-        _percentile(opening_of(measures.openings), person, count),
+        np.stack(eyes, axis=1),
         _percentile(measures.in_view, person, count),
         _percentile(measures.confidence, person, count),
     )
@@ -172,12 +187,14 @@ def baselines(measures: Measures, person: NDArray[np.integer], count: int) -> Ba
 def score(measures: Measures, baseline: Baseline | None = None) -> Scores:
     """The score of each face: by the picture alone, or against the person's baseline, one for each face or for all.
 
-    A face falls behind its person where the eyes are half closed or something is before it; it never gains.
+    A face falls behind its person where an eye is half closed or something is before it; it never gains.
     """
     parts = measures.parts.copy()
     if baseline is not None:
         relative = {
-            "eyes_open": _interpolated(_share(opening_of(measures.openings), baseline.opening), _OPENING_SHARE),
+            "eyes_open": _worse_eye(
+                _interpolated(_share(measures.openings, baseline.openings), _OPENING_SHARE), measures.eyes_seen
+            ),
             "unobstructed": _interpolated(_share(measures.in_view, baseline.in_view), _IN_VIEW_SHARE),
             "confidence": _interpolated(_share(measures.confidence, baseline.confidence), _CONFIDENCE_SHARE),
         }
@@ -193,7 +210,8 @@ def numbers_of(parts: NDArray[np.float32]) -> NDArray[np.float32]:
     weights = np.array([_WEIGHTS[name] for name in QUALITY_PARTS])
     mean = np.exp((np.log(np.maximum(parts, _FLOOR)) * weights).sum(axis=1) / weights.sum())
     spoiling = parts[:, [QUALITY_PARTS.index(name) for name in _SPOILING]]
-    cost = np.prod(1 - _COST_OF_A_FLAW * np.clip(1 - spoiling / WEAK, 0, 1), axis=1)
+    costs = np.array([_COST_OF_A_PROFILE if name == "frontal" else _COST_OF_A_FLAW for name in _SPOILING])
+    cost = np.prod(1 - costs * np.clip(1 - spoiling / WEAK, 0, 1), axis=1)
     return np.asarray(mean * cost, np.float32)
 
 
@@ -215,29 +233,38 @@ def named_flags(bits: int) -> list[FaceFlag]:
     return [flag for place, flag in enumerate(FACE_FLAGS) if bits >> place & 1]
 
 
-def is_strong(parts: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(n,) whether each face is good enough for its embedding to tell people apart: not small, blurred, profile or at a
-    cut."""
-    columns = [QUALITY_PARTS.index(name) for name in _STRONG]
-    return np.asarray((parts[:, columns] >= np.array(list(_STRONG.values()), np.float32)).all(axis=1))
-
-
 def confidence_part(confidence: float) -> float:
     """Detectors give clean faces 0.75 and more."""
     return (confidence - 0.4) / 0.35
 
 
-def opening_of(openings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n,) of both eyes together, (n, 2), the less open one counting more; NaN where they could not be read."""
-    return np.asarray(0.65 * openings.min(axis=1) + 0.35 * openings.max(axis=1), np.float32)
-
-
-def eyes_open_part(openings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n,) 1 for two open eyes, below WEAK closed, by their openings (n, 2) alone.
+def eyes_open_part(openings: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) 1 for two open eyes, below WEAK for one closed, by their openings (n, 2) alone and how far each is seen.
 
     Eyes differ by two between people, so half a blink of large eyes is as open as small eyes ever are.
     """
-    return _interpolated(opening_of(openings), _OPENING, unread=_UNREAD_OPENING)
+    return _worse_eye(_interpolated(openings, _OPENING, unread=_UNREAD_OPENING), seen)
+
+
+def eyes_seen(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, 2) how far the eye on the picture's left and the other one can be judged, 0 to 1, by the landmarks (n, 5, 2).
+
+    The eye that the head turns away is seen at a slant, then not at all.
+    """
+    left, right, nose = landmarks[:, 0], landmarks[:, 1], landmarks[:, 2]
+    eyes = (left + right) / 2
+    down = (landmarks[:, 3] + landmarks[:, 4]) / 2 - eyes
+    length = np.maximum(np.hypot(down[:, 0], down[:, 1]), 1e-6)
+    across = np.stack([down[:, 1], -down[:, 0]], axis=1) / length[:, None]
+    span = ((right - left) * across).sum(axis=1)
+    # As in the part `frontal`: against the larger of both spans, since in profile the eyes' span itself shrinks.
+    turn = ((nose - eyes) * across).sum(axis=1) / (0.5 * np.maximum(span, 0.8 * length))
+    return np.stack([np.interp(-turn, *_EYE_SEEN), np.interp(turn, *_EYE_SEEN)], axis=1).astype(np.float32)
+
+
+def _worse_eye(parts: NDArray[np.float32], seen: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) of the parts of two eyes, (n, 2), the lesser one; an eye that is not seen passes for open."""
+    return np.asarray((1 - seen * (1 - parts)).min(axis=1), np.float32)
 
 
 def in_view_part(in_view: NDArray[np.float32]) -> NDArray[np.float32]:

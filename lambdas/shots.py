@@ -9,20 +9,31 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import Settings
+from lambdas.wipes import EDGE, FRAMES, slid, wiped
 
-LAYOUT_CELLS = 8
+LAYOUT_CELLS = 16
 """A layout is the picture averaged down to this many cells across and down."""
+BAR_LEVELS, LIGHT_BAR_LEVELS, DARK_BAR = 5, 2, 24
+"""Grey levels by which cells of one bar may differ: what compression leaves of it; less in a bar lighter than the last,
+which may be a wall or the sky."""
+BLACK_LEVEL = 8
+"""Grey level up to which a cell is black, and says nothing where it is so in both pictures."""
+_FEWEST_CELLS = 12
+"""Cells that a picture between bars has at least."""
 
 CUT_CHANGE = 0.45
 """Change of layout (0 same, 1 unrelated) that makes a cut, however small the content value is."""
 CLEAR_CUT_CHANGE = 0.1
 """The same where the content value reaches the threshold; between that and half of it what is asked rises."""
+CALM_TIMES, CALM_CHANGE, CALM_SHARE = 12.0, 0.25, 0.2
+"""The same where it changes so many times more than in all frames around, and the content value is at least this share
+of the threshold: black and white and pale pictures have no more to differ in."""
 FAINT_SHARE = 0.07
 """Share of the content threshold below which nothing is a cut: noise between near-uniform pictures."""
 DARK_LUMA = 0.12
@@ -35,6 +46,10 @@ CONTENT_STANDS_OUT = 1.8
 AROUND_FRAMES = 3
 AROUND_S = 0.3
 """Frames on either side that a cut is compared with, and how far away they may be."""
+SURE_TIMES, MOVED, MOVED_CELLS = 10.0, 0.5, 3
+"""Where a cut stands out less than by so many times, a camera that is thrown about is thought of: moved by so many cells
+the picture before is the one after, all but this share of the change. (0.16 and 0.2 of two such jerks, 0.8 and more of
+cuts amid motion.)"""
 COMES_BACK = 0.4
 """Share of the change that remains, within the shortest scene, if it was a flash, a strobe or a passer-by."""
 
@@ -44,6 +59,8 @@ SAME_CHANGE = 0.35
 """Change of layout below which the picture after a blank moment is the one before it."""
 BLANK_RELIEF = 1.5
 """Standard deviation over the cells, in grey levels, below which a frame shows nothing."""
+BLACK_RELIEF = 2.5
+"""The same where the frame is black: more is writing."""
 DIP_SHARE = 0.15
 DIP_S = 0.6
 """A frame with less than this share of the relief met within so long before and after it is as good as blank."""
@@ -54,10 +71,27 @@ DISSOLVE_WINDOWS_S = (0.3, 0.5, 0.8, 1.2, 1.8, 2.6)
 """Lengths tried; a longer dissolve is found by its middle part."""
 DISSOLVE_CHANGE = 0.35
 """Change of layout between a dissolve's ends."""
+COARSE_FROM_CELLS = 150
+"""Cells within bars from which half as many across and down are enough to tell a mixture by."""
 DISSOLVE_RESIDUE = 0.3
 """Share of a frame within a dissolve that may be no mixture of its ends: what moved meanwhile."""
 DISSOLVE_STANDS_OUT = 1.2
 """A dissolve changes the layout so many times more than as much time before and after it; going motion does not."""
+WIPE_WINDOWS_S = (0.45, 0.7, 1.0, 1.4, 2.0)
+WIPE_CHANGE = 0.4
+"""Change of layout between a wipe's ends."""
+WIPE_ROUGH = 6.0
+"""Grey levels by which the ends of a wipe differ at least."""
+WIPE_STEP = 0.75
+"""Share of that by which frames that follow one another may differ."""
+WIPE_SIDES = 0.3
+"""Share of a wipe's change of layout that there may be in as much time before and after it."""
+SHORTEST_WIPE_S, SHORTEST_SLIDE_S = 0.28, 0.46
+"""What is quicker is a thrown camera."""
+CLEARER_THAN_CUTS = 3.0
+FADE_EDGE_S, DISSOLVE_EDGE_S, WIPE_EDGE_S = 0.1, 0.3, 0.05
+"""By so much each may begin sooner or end later than found: a dissolve's first and last tenths hardly show, and its ends
+are those of the window that fits; a fade's and a wipe's are measured."""
 SIDE_S = 0.4
 """At most so much time is looked at on either side; the next transition may be near."""
 DISSOLVE_CELLS = 0.6
@@ -72,7 +106,7 @@ FLASH_RISE = 0.08
 """Mean brightness by which a flash stands out from before and after."""
 SAME_LUMA = 0.05
 """Mean brightness by which frames before and after a flash or dropout may differ."""
-_BLOCK = 4096
+_BLOCK = 512
 """Frames worked on at a time."""
 
 
@@ -98,6 +132,8 @@ class Change:
     """First frame of the new scene, or of the transition."""
     end_s: float
     """The same as `start_s` for a cut; first frame after a transition."""
+    edge_s: float = field(default=0.0, compare=False)
+    """By so much a transition may begin sooner or end later than it was found to: what hardly shows."""
 
     @property
     def at_s(self) -> float:
@@ -122,12 +158,12 @@ def layout_changes(columns: SceneColumns, settings: Settings) -> list[Change]:
     - Fades: the picture goes blank (black, white, any colour) and another one, or the same, comes from there.
     - Dissolves, and fades that are never quite blank: frames in between are mixtures of those before and after.
     """
-    cells = columns.layout.reshape(len(columns.t_s), -1, 3)
-    relief = _relief(cells)
-    fades, faded = _fades(columns, cells, relief, settings.min_scene_s)
-    cuts = _cuts(columns, cells, faded, settings)
+    pictures = Pictures(columns.layout.reshape(len(columns.t_s), -1, 3))
+    fades, faded = _fades(columns, pictures, settings.min_scene_s)
+    cuts = _cuts(columns, pictures, faded, settings)
     barriers = np.sort(np.array([cut.start_s for _, cut in cuts] + [at for fade in fades for at in _ends(fade)]))
-    gradual = _dissolves(columns, cells, barriers)
+    gradual = _dissolves(columns, pictures, barriers)
+    gradual += _wipes(columns, pictures, np.sort(np.array([at for fade in fades for at in _ends(fade)])))
     chosen = _clearest([*((math.inf, fade) for fade in fades), *cuts, *gradual], settings.min_scene_s)
     return [change for _, change in chosen]
 
@@ -156,24 +192,134 @@ def _apart(one: Change, other: Change, least_s: float) -> bool:
 # layouts
 
 
-def _relief(cells: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(k,) standard deviation over the cells, grey levels."""
-    relief = np.empty(len(cells))
-    for low in range(0, len(cells), _BLOCK):
-        relief[low : low + _BLOCK] = cells[low : low + _BLOCK].mean(axis=2, dtype=np.float32).std(axis=1)
-    return relief
+class Pictures:
+    """Layouts (k, cells, 3), compared with one another by what is within their bars.
+
+    Bars are rows and columns at the border that are like its corner, of whatever colour. A blank picture is all bars.
+    """
+
+    def __init__(self, cells: NDArray[np.uint8]) -> None:
+        self.cells = cells
+        grid = cells.reshape(-1, LAYOUT_CELLS, LAYOUT_CELLS, 3)
+        self._corners = np.stack([grid[:, 0, 0], grid[:, -1, -1]], axis=1).astype(np.int16)
+        """(k, 2, 3) the colours of the bars at the top and left, and of those at the bottom and right."""
+        first, last = _bar_cells(grid), _bar_cells(grid[:, ::-1, ::-1])
+        self._bounds = np.concatenate([first, LAYOUT_CELLS - last], axis=1)
+        """(k, 4) first row and column of the picture, and those after its last."""
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def relief(self) -> NDArray[np.float64]:
+        """(k,) standard deviation over the cells within the bars, grey levels."""
+        relief = np.empty(len(self))
+        for low in range(0, len(self), _BLOCK):
+            # A light bar is as good as a blank picture's.
+            dark = (self._corners[low : low + _BLOCK] <= DARK_BAR).all(axis=(1, 2))
+            shown = _inside(np.where(dark[:, None], self._bounds[low : low + _BLOCK], _ALL))
+            light = self.cells[low : low + _BLOCK] @ np.full(3, 1 / 3, np.float32)
+            count = shown.sum(axis=1)
+            off = np.where(shown, light - ((light * shown).sum(axis=1) / count)[:, None], 0)
+            relief[low : low + _BLOCK] = np.sqrt((off * off).sum(axis=1) / count)
+        return relief
+
+    def shared(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n, cells) the cells by which pictures number `a` and `b` are compared: in no bar of both, not black in both."""
+        (one, two), colours = (self._bounds[rows] for rows in (a, b)), np.abs(self._corners[a] - self._corners[b])
+        same = (colours <= 2 * BAR_LEVELS).all(axis=2)
+        first = np.where(same[:, :1], np.minimum(one[:, :2], two[:, :2]), 0)
+        last = np.where(same[:, 1:], np.maximum(one[:, 2:], two[:, 2:]), LAYOUT_CELLS)
+        inside = _inside(np.concatenate([first, last], axis=1))
+        brighter = np.maximum(self.cells[a], self.cells[b])
+        lit = inside & np.logical_or.reduce([brighter[..., channel] > BLACK_LEVEL for channel in range(3)])
+        enough = lit.sum(axis=1, keepdims=True) * 4 >= inside.sum(axis=1, keepdims=True)
+        return np.asarray(np.where(enough, lit, inside), np.bool_)
+
+    def change(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n,) how differently pictures number `a` and `b` are laid out, as `layout_change` says."""
+        change = np.empty(len(a))
+        for low in range(0, len(a), _BLOCK):
+            one, two = a[low : low + _BLOCK], b[low : low + _BLOCK]
+            shared = self.shared(one, two)
+            change[low : low + _BLOCK] = _unlikeness(*centred(shared, self.cells[one], self.cells[two]), shared)
+        return change
+
+    def moved(self, a: int, b: int) -> float:
+        """How differently pictures number `a` and `b` are laid out where one of them is moved by a few cells to fit."""
+        shared = self.shared(np.array([a]), np.array([b])).reshape(LAYOUT_CELLS, LAYOUT_CELLS)
+        rows, columns = np.flatnonzero(shared.any(axis=1)), np.flatnonzero(shared.any(axis=0))
+        picture = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        one, two = (self.cells[at].reshape(LAYOUT_CELLS, LAYOUT_CELLS, 3)[picture] for at in (a, b))
+        height, width = one.shape[:2]
+        least = 2.0
+        for down in range(-MOVED_CELLS, MOVED_CELLS + 1):
+            for right in range(-MOVED_CELLS, MOVED_CELLS + 1):
+                if abs(down) > height // 3 or abs(right) > width // 3:
+                    continue
+                of_one = one[max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)]
+                of_two = two[max(0, -down) : height + min(0, -down), max(0, -right) : width + min(0, -right)]
+                every = np.ones((1, of_one.shape[0] * of_one.shape[1]), bool)
+                pair = centred(every, of_one.reshape(1, -1, 3), of_two.reshape(1, -1, 3))
+                least = min(least, float(_unlikeness(*pair, every)[0]))
+        return least
+
+    def levels(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n,) mean difference of pictures number `a` and `b`, grey levels."""
+        levels = np.empty(len(a))
+        for low in range(0, len(a), _BLOCK):
+            one, two = self.cells[a[low : low + _BLOCK]], self.cells[b[low : low + _BLOCK]]
+            apart = np.maximum(one, two) - np.minimum(one, two)
+            levels[low : low + _BLOCK] = apart.reshape(len(one), -1) @ np.full(one[0].size, 1 / one[0].size, np.float32)
+        return levels
 
 
-def _centred(a: NDArray[np.float32], *others: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Pictures (n, cells, 3) less their mean in each channel, the black bars that the first and last share left out."""
-    last = others[-1]
-    lit = ((a.max(axis=2) > 8) | (last.max(axis=2) > 8))[..., None]
-    lit |= lit.sum(axis=1, keepdims=True) < a.shape[1] // 4
-    count = lit.sum(axis=1, keepdims=True)
+def _bar_cells(grid: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """(k, 2) rows, and columns, from the first on that are all like the first cell of pictures (k, rows, columns, 3)."""
+    alike = np.ones(grid.shape[:3], bool)
+    dark = grid[:, :1, :1].max(axis=3) <= DARK_BAR
+    reach = np.where(dark, BAR_LEVELS, LIGHT_BAR_LEVELS).astype(np.uint8)
+    for channel in range(3):
+        values = grid[..., channel]
+        corner = values[:, :1, :1]
+        low = np.maximum(corner, reach) - reach
+        # What is below wraps around to far above.
+        alike &= values - low <= np.minimum(corner, 255 - reach) + reach - low
+    bits = np.packbits(alike, axis=2).astype(np.uint16)
+    rows = bits[:, :, 0] << 8 | bits[:, :, 1]
+    every = np.bitwise_and.reduce(rows, axis=1)
+    whole = np.packbits(rows == 0xFFFF, axis=1).astype(np.uint16)
+    return np.stack([_LEADING[whole[:, 0] << 8 | whole[:, 1]], _LEADING[every]], axis=1)
+
+
+_LEADING = 16 - np.frexp(np.arange(0xFFFF, -1, -1))[1].astype(np.int64)
+"""How many of the upper of 16 bits are set before the first that is not."""
+
+
+_ALL = np.array([0, 0, LAYOUT_CELLS, LAYOUT_CELLS])
+
+
+def _inside(bounds: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n, cells) the cells within bounds (n, 4), but for those that are partly a bar's."""
+    number = np.arange(LAYOUT_CELLS)
+    first = bounds[:, :2] + (bounds[:, :2] > 0)
+    last = bounds[:, 2:] - (bounds[:, 2:] < LAYOUT_CELLS)
+    rows, columns = ((number >= first[:, axis, None]) & (number < last[:, axis, None]) for axis in (0, 1))
+    inside = (rows[:, :, None] & columns[:, None, :]).reshape(-1, LAYOUT_CELLS**2)
+    # So little is no picture between bars but something small on a plain ground.
+    return np.asarray(inside | (inside.sum(axis=1, keepdims=True) < _FEWEST_CELLS), np.bool_)
+
+
+def centred(shared: NDArray[np.bool_], *pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    """Pictures (n, cells, 3) as (n, 3, cells), less their mean in each channel over the cells (n, cells) that count; 0 in
+    the others."""
+    counted = shared[:, None, :].astype(np.float32)
+    count = counted.sum(axis=2, keepdims=True)
     done = []
-    for picture in (a, *others):
-        shown = np.where(lit, picture, 0)
-        done.append(np.where(lit, shown - shown.sum(axis=1, keepdims=True) / count, 0).astype(np.float32))
+    for picture in pictures:
+        shown = picture.transpose(0, 2, 1) * counted
+        shown -= shown.sum(axis=2, keepdims=True) / count
+        shown *= counted
+        done.append(shown)
     return done
 
 
@@ -182,32 +328,48 @@ def layout_change(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.floa
 
     One less the correlation over cells, of each colour channel by its weight. Two blank pictures are the same.
     """
-    change = np.empty(len(a))
-    for low in range(0, len(a), _BLOCK):
-        one, two = _centred(a[low : low + _BLOCK].astype(np.float32), b[low : low + _BLOCK].astype(np.float32))
-        change[low : low + _BLOCK] = _unlikeness(one, two)
-    return change
+    number = np.arange(len(a))
+    return Pictures(np.concatenate([a, b])).change(number, number + len(a))
 
 
-def _unlikeness(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float64]:
-    weight = np.sqrt((one * one).sum(axis=1) * (two * two).sum(axis=1)).sum(axis=1)
-    floor = one.shape[1] * 0.5  # under a grey level of relief there is no layout to speak of
-    return np.asarray(np.where(weight < floor, 0.0, 1 - (one * two).sum(axis=(1, 2)) / np.maximum(weight, floor)))
+def _halved(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Pictures (n, channels, cells) with half as many cells across and down."""
+    half = LAYOUT_CELLS // 2
+    blocks = pictures.reshape(*pictures.shape[:2], half, 2, half, 2)
+    quarter = np.float32(0.25)
+    both = (blocks[:, :, :, 0] + blocks[:, :, :, 1]) * quarter
+    return np.asarray(both[..., 0] + both[..., 1], np.float32).reshape(*pictures.shape[:2], half * half)
+
+
+def _unlikeness(one: NDArray[np.float32], two: NDArray[np.float32], shared: NDArray[np.bool_]) -> NDArray[np.float64]:
+    weight = np.sqrt(_dot(one, one) * _dot(two, two)).sum(axis=1)
+    floor = shared.sum(axis=1) * 0.5  # under a grey level of relief there is no layout to speak of
+    return np.asarray(np.where(weight < floor, 0.0, 1 - _dot(one, two).sum(axis=1) / np.maximum(weight, floor)))
+
+
+def _dot(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n, 3) sums over the cells of the products of pictures (n, 3, cells)."""
+    return np.asarray(np.einsum("ncx,ncx->nc", one, two), np.float64)
 
 
 def changes_of_layout(cells: NDArray[np.uint8]) -> NDArray[np.float64]:
     """(k,) change of layout of each frame against the one before, 0 for the first."""
-    return np.concatenate([[0.0], layout_change(cells[:-1], cells[1:])]) if len(cells) else np.zeros(0)
+    return _steps(Pictures(cells))
+
+
+def _steps(pictures: Pictures) -> NDArray[np.float64]:
+    number = np.arange(1, len(pictures))
+    return np.concatenate([np.zeros(min(1, len(pictures))), pictures.change(number - 1, number)])
 
 
 # fades
 
 
-def _fades(
-    columns: SceneColumns, cells: NDArray[np.uint8], relief: NDArray[np.float64], least_s: float
-) -> tuple[list[Change], NDArray[np.bool_]]:
+def _fades(columns: SceneColumns, pictures: Pictures, least_s: float) -> tuple[list[Change], NDArray[np.bool_]]:
     """Fades through blank, and (k,) the frames that belong to blank stretches or follow one."""
-    blank = (columns.luma < BLACK_LUMA) | (relief < BLANK_RELIEF) | _dips(columns.t_s, relief)
+    relief = pictures.relief()
+    black = (columns.luma < BLACK_LUMA) & (relief < BLACK_RELIEF)
+    blank = black | (relief < BLANK_RELIEF) | _dips(columns.t_s, relief)
     edges = np.flatnonzero(np.diff(np.r_[False, blank, False].astype(np.int8)))
     faded = np.zeros(len(blank), bool)
     found = []
@@ -219,12 +381,12 @@ def _fades(
             continue
         gap_s = columns.t_s[after] - columns.t_s[first]
         # What is back so soon was never gone: a dropped picture, a blink, a strobe.
-        same = layout_change(cells[[start, first - 1]], cells[[end, after]]).min() < SAME_CHANGE
+        same = pictures.change(np.array([start, first - 1]), np.array([end, after])).min() < SAME_CHANGE
         if gap_s >= least_s or not same:
             # Its middle is that of the blank stretch, wherever the ramps begin.
             middle = (columns.t_s[first] + columns.t_s[after]) / 2
             reach = min(middle - columns.t_s[start], columns.t_s[end] - middle)
-            found.append(Change(float(middle - reach), float(middle + reach)))
+            found.append(Change(float(middle - reach), float(middle + reach), FADE_EDGE_S))
     return found, faded
 
 
@@ -243,7 +405,7 @@ def _ramp(relief: NDArray[np.float64], t_s: NDArray[np.float64], blank: int, ste
     here = blank + step
     best = here
     while 0 <= here < len(relief) and abs(t_s[here] - t_s[blank]) <= 2.0 and relief[here] >= 0.85 * relief[best]:
-        if relief[here] > 1.02 * relief[best]:
+        if relief[here] > 1.03 * relief[best]:
             best = here
         elif abs(t_s[here] - t_s[best]) > 0.15:
             break
@@ -279,17 +441,20 @@ def _around(t_s: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np
 
 def _cuts(
     columns: SceneColumns,
-    cells: NDArray[np.uint8],
+    pictures: Pictures,
     faded: NDArray[np.bool_],
     settings: Settings,
 ) -> list[tuple[float, Change]]:
     """Cuts and how clear each is."""
     t_s, scores = columns.t_s, columns.scores
-    change = changes_of_layout(cells)
+    change = _steps(pictures)
     threshold = settings.scene_threshold
     asked = np.interp(scores, [0.5 * threshold, threshold], [CUT_CHANGE, CLEAR_CUT_CHANGE])
     # In the dark hue is noise, and content values with it.
     asked[columns.luma < DARK_LUMA] = CUT_CHANGE
+    calm = stands_out(t_s, change, CALM_TIMES, CALM_TIMES) & (scores >= CALM_SHARE * threshold)
+    asked = np.where(calm, np.minimum(asked, CALM_CHANGE), asked)
+    moving = ~stands_out(t_s, change, SURE_TIMES, 0.0)
     around = _around(t_s, scores)
     accompanied = np.isfinite(around).any(axis=1)
     typical = np.full(len(t_s), np.nan)
@@ -298,29 +463,30 @@ def _cuts(
     likely = (change >= asked) & (scores >= FAINT_SHARE * threshold) & stands_out(t_s, change) & lone & ~faded
     found = []
     for at in np.flatnonzero(likely).tolist():
-        if not _comes_back(t_s, cells, at, change[at], settings.min_scene_s):
+        if not (
+            _comes_back(t_s, pictures, at, change[at], settings.min_scene_s)
+            or (moving[at] and pictures.moved(at - 1, at) < MOVED * change[at])
+        ):
             clear = min(1.5, change[at]) + min(1.0, scores[at] / 100)
             found.append((float(clear), Change(float(t_s[at]), float(t_s[at]))))
     return found
 
 
-def _comes_back(t_s: NDArray[np.float64], cells: NDArray[np.uint8], at: int, change: float, within_s: float) -> bool:
+def _comes_back(t_s: NDArray[np.float64], pictures: Pictures, at: int, change: float, within_s: float) -> bool:
     """Whether the picture before `at` is seen again soon after, or that at `at` was seen shortly before."""
     after = np.arange(at + 1, np.searchsorted(t_s, t_s[at] + within_s + 1e-6))
     before = np.arange(np.searchsorted(t_s, t_s[at] - within_s - 1e-6), at - 1)
-    gone = layout_change(np.broadcast_to(cells[at - 1], (len(after), *cells.shape[1:])), cells[after])
-    new = layout_change(np.broadcast_to(cells[at], (len(before), *cells.shape[1:])), cells[before])
+    gone = pictures.change(np.full(len(after), at - 1), after)
+    new = pictures.change(np.full(len(before), at), before)
     return bool(np.concatenate([gone, new, [np.inf]]).min() < COMES_BACK * change)
 
 
 # dissolves
 
 
-def _dissolves(
-    columns: SceneColumns, cells: NDArray[np.uint8], barriers: NDArray[np.float64]
-) -> list[tuple[float, Change]]:
+def _dissolves(columns: SceneColumns, pictures: Pictures, barriers: NDArray[np.float64]) -> list[tuple[float, Change]]:
     """Dissolves and how clear each is, none across a barrier (seconds, ascending)."""
-    t_s = columns.t_s
+    t_s, cells = columns.t_s, pictures.cells
     found = []
     for window_s in DISSOLVE_WINDOWS_S:
         half = window_s / 2
@@ -337,20 +503,92 @@ def _dissolves(
             here = middles[start : start + _BLOCK]
             rough = np.abs(cells[low[here]].astype(np.int16) - cells[high[here]]).mean(axis=(1, 2), dtype=np.float32)
             here = here[rough >= BLANK_RELIEF]
-            here = here[layout_change(cells[low[here]], cells[high[here]]) >= DISSOLVE_CHANGE]
-            clear = _mixed(*(cells[rows[here]] for rows in (low, first, number, third, high)))
+            here = here[pictures.change(low[here], high[here]) >= DISSOLVE_CHANGE]
+            clear = np.zeros(len(here))
+            wide = pictures.shared(low[here], high[here]).sum(axis=1) >= COARSE_FROM_CELLS
+            for some in (wide, ~wide):
+                rows_of = [rows[here[some]] for rows in (low, first, number, third, high)]
+                clear[some] = _mixed(pictures, *rows_of, coarse=some is wide)
             for row in np.flatnonzero(clear > 0):
                 at = here[row]
-                if not _steady_around(t_s, cells, int(low[at]), int(high[at]), barriers):
+                if not _steady_around(t_s, pictures, int(low[at]), int(high[at]), barriers):
                     continue
-                found.append((float(clear[row]), Change(float(t_s[low[at]]), float(t_s[high[at]]))))
+                if pictures.moved(int(low[at]), int(high[at])) < MOVED * DISSOLVE_CHANGE:
+                    continue  # the camera's doing
+                span = Change(float(t_s[low[at]]), float(t_s[high[at]]), DISSOLVE_EDGE_S)
+                found.append((float(clear[row]), span))
     return _clearest(found, 0.0)
 
 
+# wipes
+
+
+def _wipes(columns: SceneColumns, pictures: Pictures, barriers: NDArray[np.float64]) -> list[tuple[float, Change]]:
+    """Wipes and slides and how clear each is: clearer than any cut that was found within."""
+    t_s = columns.t_s
+    number = np.arange(1, len(t_s))
+    steps = np.concatenate([[0.0], pictures.levels(number - 1, number)])
+    found = []
+    for window_s in WIPE_WINDOWS_S:
+        half = window_s / 2
+        low, high = _nearest(t_s, t_s - half), _nearest(t_s, t_s + half)
+        usable = (high - low >= 4) & (np.abs(t_s - t_s[low] - half) < 0.25 * half)
+        usable &= np.abs(t_s[high] - t_s - half) < 0.25 * half
+        usable &= np.searchsorted(barriers, t_s[low], "right") == np.searchsorted(barriers, t_s[high], "right")
+        usable &= np.diff(np.floor(t_s / max(0.04, window_s / 8) + 1e-6), prepend=-1.0) > 0
+        here = np.flatnonzero(usable)
+        rough = pictures.levels(low[here], high[here])
+        here, rough = here[rough >= WIPE_ROUGH], rough[rough >= WIPE_ROUGH]
+        unlike = pictures.change(low[here], high[here]) >= WIPE_CHANGE
+        here, rough = here[unlike], rough[unlike]
+        for at, apart in zip(here.tolist(), rough.tolist(), strict=True):
+            first, last = int(low[at]), int(high[at])
+            if steps[first + 1 : last + 1].max() > WIPE_STEP * apart:
+                continue  # a cut
+            if _still_around(t_s, pictures, first, last, barriers):
+                clear = _wipe(t_s, pictures, first, last)
+                found += [] if clear is None else [clear]
+    return _clearest(found, 0.0)
+
+
+def _wipe(t_s: NDArray[np.float64], pictures: Pictures, first: int, last: int) -> tuple[float, Change] | None:
+    """The wipe or slide from one frame to another, if there is one, and how clear it is."""
+    number = np.unique(np.linspace(first, last, min(FRAMES, last - first + 1)).astype(np.int64))
+    cells = pictures.cells[number]
+    found = wiped(cells, pictures.shared(number[:1], number[-1:])[0])
+    slides = found is None
+    if found is None:
+        found = slid(cells.reshape(-1, LAYOUT_CELLS, LAYOUT_CELLS, 3))
+    if found is None:
+        return None
+    clear, over = found
+    start = number[np.flatnonzero(over <= EDGE)[-1]]
+    end = number[np.flatnonzero(over >= 1 - EDGE)[0]]
+    if t_s[end] - t_s[start] < (SHORTEST_SLIDE_S if slides else SHORTEST_WIPE_S):
+        return None
+    return CLEARER_THAN_CUTS + clear, Change(float(t_s[start]), float(t_s[end]), WIPE_EDGE_S)
+
+
 def _steady_around(
-    t_s: NDArray[np.float64], cells: NDArray[np.uint8], low: int, high: int, barriers: NDArray[np.float64]
+    t_s: NDArray[np.float64], pictures: Pictures, low: int, high: int, barriers: NDArray[np.float64]
 ) -> bool:
     """Whether the layout changes less in about as much time before frame `low` and after `high` than between them."""
+    earlier, within, later = _around_and_within(t_s, pictures, low, high, barriers)
+    return within >= DISSOLVE_STANDS_OUT * max(earlier, later)
+
+
+def _still_around(
+    t_s: NDArray[np.float64], pictures: Pictures, low: int, high: int, barriers: NDArray[np.float64]
+) -> bool:
+    """Whether the layout hardly changes before frame `low` and after `high`: all of a wipe is between them."""
+    earlier, within, later = _around_and_within(t_s, pictures, low, high, barriers)
+    return max(earlier, later) <= WIPE_SIDES * within
+
+
+def _around_and_within(
+    t_s: NDArray[np.float64], pictures: Pictures, low: int, high: int, barriers: NDArray[np.float64]
+) -> tuple[float, float, float]:
+    """Changes of layout in about as much time before frame `low`, from there to `high`, and after it."""
     length_s = min(SIDE_S, t_s[high] - t_s[low])
     before, after = _nearest(t_s, np.array([t_s[low] - length_s, t_s[high] + length_s]))
     # Not beyond the shots at either side.
@@ -359,9 +597,8 @@ def _steady_around(
         before = max(before, np.searchsorted(t_s, barriers[first - 1]))
     if first < len(barriers):
         after = min(after, np.searchsorted(t_s, barriers[first]) - 1)
-    ends = cells[[before, low, high]], cells[[low, high, after]]
-    earlier, within, later = layout_change(*ends)
-    return bool(within >= DISSOLVE_STANDS_OUT * max(earlier, later))
+    earlier, within, later = pictures.change(np.array([before, low, high]), np.array([low, high, after]))
+    return float(earlier), float(within), float(later)
 
 
 def _nearest(t_s: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -369,16 +606,24 @@ def _nearest(t_s: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[n
     return np.asarray(np.where(wanted - t_s[right - 1] <= t_s[right] - wanted, right - 1, right))
 
 
-def _mixed(*pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(n,) how clearly the three inner ones of five pictures (n, cells, 3) lead from the first to the last, 0 not."""
-    a, *inner, b = _centred(*(picture.astype(np.float32) for picture in pictures))
-    change = _unlikeness(a, b)
-    aa, bb, ab = (np.asarray((x * y).sum(axis=(1, 2)), np.float64) for x, y in ((a, a), (b, b), (a, b)))
+def _mixed(pictures: Pictures, *numbers: NDArray[np.int64], coarse: bool) -> NDArray[np.float64]:
+    """(n,) how clearly the three inner ones of five pictures lead from the first to the last, 0 not.
+
+    Looked at with half as many cells if `coarse`, for the sake of what moves meanwhile.
+    """
+    shared = pictures.shared(numbers[0], numbers[-1])
+    a, *inner, b = centred(shared, *(pictures.cells[rows] for rows in numbers))
+    if coarse:
+        a, *inner, b = (_halved(one) for one in (a, *inner, b))
+        shared = _halved(shared[:, None].astype(np.float32))[:, 0] > 0
+    count = shared.sum(axis=1)
+    change = _unlikeness(a, b, shared)
+    aa, bb, ab = (_dot(x, y).sum(axis=1) for x, y in ((a, a), (b, b), (a, b)))
     room = np.maximum(aa * bb - ab * ab, 1e-3 * aa * bb + 1e-6)
     scale = np.sqrt(np.maximum(1e-6, np.minimum(aa, bb)))
     shares, residue = [], np.zeros(len(a))
     for m in inner:
-        am, bm, mm = (np.asarray((x * m).sum(axis=(1, 2)), np.float64) for x in (a, b, m))
+        am, bm, mm = (_dot(x, m).sum(axis=1) for x in (a, b, m))
         of_a, of_b = (am * bb - bm * ab) / room, (bm * aa - am * ab) / room
         rest = np.sqrt(np.maximum(0, mm - of_a * am - of_b * bm))
         residue = np.maximum(residue, rest / scale)
@@ -386,10 +631,10 @@ def _mixed(*pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
     (a1, b1), (a2, b2), (a3, b3) = shares
     moves = (a1 - b1 > 0.15) & (np.abs(a2 - b2) < 0.4) & (b3 - a3 > 0.15)
     whole = (np.minimum(np.minimum(a1 + b1, a2 + b2), a3 + b3) > 0.75) & (np.maximum(a2 + b2, 0) < 1.25)
-    step = np.sqrt(((a - b) ** 2).sum(axis=2))
-    typical = np.sqrt((aa + bb) / a.shape[1])
-    cells = (step > 0.3 * typical[:, None]).mean(axis=1)
-    enough = np.minimum(aa, bb) > a.shape[1] * BLANK_RELIEF**2
+    step = np.sqrt(((a - b) ** 2).sum(axis=1))
+    typical = np.sqrt((aa + bb) / count)
+    cells = (step > 0.3 * typical[:, None]).sum(axis=1) / count
+    enough = np.minimum(aa, bb) > count * BLANK_RELIEF**2
     good = (
         moves & whole & enough & (change >= DISSOLVE_CHANGE) & (residue < DISSOLVE_RESIDUE) & (cells > DISSOLVE_CELLS)
     )

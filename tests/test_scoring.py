@@ -22,6 +22,7 @@ from lambdas.scoring import (
     Score,
     baselines,
     eyes_open_part,
+    eyes_seen,
     flags_of,
     named_flags,
     numbers_of,
@@ -39,6 +40,7 @@ def measures(
     return Measures(
         np.ones((n, len(QUALITY_PARTS)), np.float32),
         np.repeat(np.array(openings, np.float32)[:, None], 2, axis=1),
+        np.ones((n, 2), np.float32),
         np.array(in_view or [45.0] * n, np.float32),
         np.array(confidence or [0.88] * n, np.float32),
         np.full(n, 0.5, np.float32),
@@ -51,6 +53,7 @@ def some(seed: int, n: int) -> Measures:
     found = Measures(
         rng.uniform(0, 1, (n, len(QUALITY_PARTS))).astype(np.float32),
         rng.uniform(0.02, 0.45, (n, 2)).astype(np.float32),
+        rng.uniform(0, 1, (n, 2)).astype(np.float32),
         rng.uniform(10, 60, n).astype(np.float32),
         rng.uniform(0.5, 0.95, n).astype(np.float32),
         rng.uniform(0, 1, n).astype(np.float32),
@@ -98,20 +101,80 @@ def test_every_weak_part_has_its_flag() -> None:
 
 
 def test_eyes_half_as_open_as_the_person_s_baseline_count_as_shut_whatever_their_size() -> None:
-    assert eyes_open_part(np.array([[0.3, 0.3], [0.05, 0.05], [0.16, 0.16]], np.float32)).tolist() == pytest.approx(
-        [1.0, 0.0, WEAK]
-    )
+    assert eyes_open_part(
+        np.array([[0.3, 0.3], [0.05, 0.05], [0.135, 0.135]], np.float32), np.ones((3, 2), np.float32)
+    ).tolist() == pytest.approx([1.0, 0.0, WEAK])
     large, small = of_person(measures([0.32])), of_person(measures([0.17]))
     assert part(measures([0.16]), "eyes_open", large)[0] < WEAK
     assert part(measures([0.16]), "eyes_open", small)[0] == 1
 
 
+def with_eyes(*openings: tuple[float, float], seen: tuple[float, float] = (1, 1)) -> Measures:
+    """Of faces without a flaw but for their eyes."""
+    return dataclasses.replace(
+        measures([0.3] * len(openings)),
+        openings=np.array(openings, np.float32),
+        eyes_seen=np.array([seen] * len(openings), np.float32),
+    )
+
+
+def flagged(of: Measures, baseline: Baseline | None = None) -> list[list[str]]:
+    return [[str(flag) for flag in named_flags(bits)] for bits in score(of, baseline).flags.tolist()]
+
+
+def test_the_worse_eye_decides() -> None:
+    person = of_person(with_eyes((0.3, 0.3), (0.3, 0.3), (0.1, 0.1)))
+    winks = with_eyes((0.3, 0.1), (0.1, 0.3), (0.3, 0.17))
+    assert flagged(winks, person) == [["eyes_closed"]] * 3
+    assert score(winks, person).numbers[:2].max() < 0.5
+    # By the picture alone too, where one eye is clearly shut.
+    assert eyes_open_part(winks.openings, winks.eyes_seen).round(2).tolist()[:2] == pytest.approx([0.18, 0.18])
+
+
+def test_each_eye_has_its_own_baseline() -> None:
+    drooping = of_person(with_eyes((0.3, 0.16), (0.29, 0.16), (0.31, 0.15)))
+    assert flagged(with_eyes((0.3, 0.15), (0.16, 0.16)), drooping) == [[], ["eyes_closed"]]
+
+
+def test_lids_halfway_down_are_doubted_before_they_are_flagged() -> None:
+    person = of_person(with_eyes((0.3, 0.3)))
+    open_wide, lowered, half = part(with_eyes((0.28, 0.28), (0.23, 0.23), (0.17, 0.17)), "eyes_open", person)
+    assert open_wide > 0.9
+    assert WEAK < lowered < 0.7
+    assert half < WEAK
+
+
+def test_an_eye_turned_away_says_nothing_of_the_face_or_the_person() -> None:
+    half_profile = with_eyes((0.3, 0.02), seen=(1, 0))
+    assert part(half_profile, "eyes_open", of_person(with_eyes((0.3, 0.3)))) == [1.0]
+    assert part(with_eyes((0.3, 0.02)), "eyes_open", of_person(with_eyes((0.3, 0.3)))) == [0.0]
+    baseline = of_person(Measures.joined([with_eyes((0.3, 0.28)), *[with_eyes((0.3, 0.6), seen=(1, 0.2))] * 9]))
+    assert baseline.openings[0].tolist() == pytest.approx([0.3, 0.28])
+
+
+def test_the_eye_on_the_side_to_which_the_head_turns_is_seen_less_and_less() -> None:
+    """A head as five points in space, turned about its vertical axis and projected."""
+    head = np.array([[-1, 0, 0], [1, 0, 0], [0, 1.05, 0.9], [-0.75, 2, 0.2], [0.75, 2, 0.2]])
+
+    def turned(degrees: float) -> NDArray[np.float32]:
+        turn = np.radians(degrees)
+        x = head[:, 0] * np.cos(turn) + head[:, 2] * np.sin(turn)
+        return eyes_seen(np.stack([x, head[:, 1]], axis=1)[None].astype(np.float32))[0]
+
+    degrees = (0, 15, 30, 45, 60)
+    assert [float(turned(one)[0]) for one in degrees] == [1] * 5
+    seen = [float(turned(one)[1]) for one in degrees]
+    assert seen == sorted(seen, reverse=True)
+    assert (seen[0], seen[1]) == (1, 1)
+    assert seen[3] < 0.5
+    np.testing.assert_allclose(turned(-40), turned(40)[::-1], atol=1e-6)
+
+
 def test_a_face_is_held_against_its_person_s_baseline() -> None:
     seen = measures([0.3] * 2 + [0.05] * 5, [45] * 2 + [20] * 5, [0.88] * 2 + [0.7] * 5)
     baseline = of_person(seen)
-    assert [float(column[0]) for column in (baseline.opening, baseline.in_view, baseline.confidence)] == pytest.approx(
-        [0.3, 45, 0.88]
-    )
+    assert baseline.openings[0].tolist() == pytest.approx([0.3, 0.3])
+    assert [float(baseline.in_view[0]), float(baseline.confidence[0])] == pytest.approx([45, 0.88])
     as_ever_blinks_hidden = measures([0.28, 0.14, 0.28], [44, 44, 24], [0.87, 0.87, 0.78])
     found = score(as_ever_blinks_hidden, baseline)
     assert [named_flags(bits) for bits in found.flags.tolist()] == [[], ["eyes_closed"], ["covered"]]
@@ -132,9 +195,9 @@ def test_nobody_has_no_scores() -> None:
 def test_faces_too_small_to_be_read_say_nothing_about_the_baseline() -> None:
     read, unread = measures([0.3, 0.28]), measures([np.nan, np.nan], [np.nan, np.nan])
     both = of_person(Measures.joined([unread, read, unread]))
-    np.testing.assert_array_equal(both.opening, of_person(read).opening)
+    np.testing.assert_array_equal(both.openings, of_person(read).openings)
     np.testing.assert_array_equal(score(unread, both).parts, score(unread).parts)
-    assert np.isnan(of_person(unread).opening).all()
+    assert np.isnan(of_person(unread).openings).all()
 
 
 def test_the_baseline_is_a_percentile_of_each_person_s_faces() -> None:
@@ -144,7 +207,7 @@ def test_the_baseline_is_a_percentile_of_each_person_s_faces() -> None:
         expected = np.percentile(of.confidence[person == number], 85)
         assert found.confidence[number] == pytest.approx(expected, abs=1e-6)
         assert found.in_view[number] == pytest.approx(np.nanpercentile(of.in_view[person == number], 85), abs=1e-4)
-    assert np.isnan([found.opening[5], found.in_view[5], found.confidence[5]]).all()
+    assert np.isnan([*found.openings[5], found.in_view[5], found.confidence[5]]).all()
 
 
 def test_the_order_of_faces_and_of_people_makes_no_difference() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import DBSCAN, HDBSCAN, AgglomerativeClustering
 
-from benchmarks.accuracy.runs import pack_at
+from benchmarks.accuracy.runs import LOOKING, pack_at, source_of
 
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -25,7 +25,7 @@ SEED = 5
 def faces_each_second(video: Path, pack_dir: Path, work: Path) -> tuple[NDArray[np.float64], Vectors, Vectors]:
     """Every face of one frame a second, as the usual scripts look: seconds (n,), boxes (n, 4), embeddings (n, d)."""
     pack = pack_at(pack_dir)
-    kept = work / f"{video.stem}-{pack.facts.sha256[:8]}-each-second.npz"
+    kept = work / f"{video.stem}-{pack.facts.sha256[:8]}-each-second-{source_of(LOOKING)}.npz"
     if kept.is_file():
         with np.load(kept) as columns:
             return columns["times"], columns["boxes"], columns["embeddings"]

@@ -40,7 +40,7 @@ HEADS = "intel_headpose_fm.mp4"
 class Change:
     """One true scene change."""
 
-    kind: Literal["cut", "fade", "dissolve"]
+    kind: Literal["cut", "fade", "dissolve", "wipe", "slide"]
     start_s: float
     """A cut's first frame of the new scene; a transition's first mixed frame."""
     end_s: float
@@ -302,27 +302,44 @@ class Reel:
 
     def dissolve(self, shot: Frames, seconds: float) -> None:
         """Appends a shot whose first seconds are mixed with the last ones of the shot before."""
+        self.blend("dissolve", shot, seconds, lambda before, after, share: before * (1 - share) + after * share + 0.5)
+
+    def blend(
+        self,
+        kind: Literal["dissolve", "wipe", "slide"],
+        shot: Frames,
+        seconds: float,
+        mixed: Callable[[NDArray[np.uint8], NDArray[np.uint8], np.float32], NDArray[np.float32] | NDArray[np.uint8]],
+    ) -> None:
+        """Appends a shot whose first seconds are shown together with the last ones of the shot before, as `mixed` of
+        both pictures and the share that is over says."""
         assert self._waiting is not None
         length = round(seconds * self.fps)
         before, tail = self._waiting[:-length], self._waiting[-length:]
         self._write(before)
         start = self._written
-        share = ((np.arange(length) + 1) / (length + 1)).astype(np.float32).reshape(-1, 1, 1, 1)
-        self._write((tail * (1 - share) + shot[:length] * share + 0.5).astype(np.uint8))
-        self.changes.append(Change("dissolve", self._s(start), self._s(self._written)))
+        shares = ((np.arange(length) + 1) / (length + 1)).astype(np.float32)
+        both = zip(tail, shot[:length], shares, strict=True)
+        self._write(np.stack([np.asarray(mixed(*one)).astype(np.uint8) for one in both]))
+        self.changes.append(Change(kind, self._s(start), self._s(self._written)))
         self._waiting = shot[length:]
 
-    def fade(self, shot: Frames, out_s: float, hold_s: float, in_s: float, level: int = 0) -> None:
-        """Appends a shot after the one before went to black (`level` 0) or white (255) and it comes from there."""
+    def fade(self, shot: Frames, out_s: float, hold_s: float, in_s: float, level: int = 0, inside: int = WIDTH) -> None:
+        """Appends a shot after the one before went to black (`level` 0) or white (255) and it comes from there.
+
+        Of a shot only the middle, `inside` pixels wide, is seen then, between bars that stay black.
+        """
         assert self._waiting is not None
         out, hold, into = (round(seconds * self.fps) for seconds in (out_s, hold_s, in_s))
         self._write(self._waiting[: len(self._waiting) - out])
         start = self._written
         down = (1 - (np.arange(out) + 1) / (out + 1)).astype(np.float32).reshape(-1, 1, 1, 1)
         up = ((np.arange(into) + 1) / (into + 1)).astype(np.float32).reshape(-1, 1, 1, 1)
-        self._write((self._waiting[len(self._waiting) - out :] * down + level * (1 - down)).astype(np.uint8))
-        self._write(np.full((hold, HEIGHT, WIDTH, 3), level, np.uint8))
-        self._write((shot[:into] * up + level * (1 - up)).astype(np.uint8))
+        within = np.abs(np.arange(WIDTH) + 0.5 - WIDTH / 2) < inside / 2
+        shown = within.astype(np.float32)[:, None]
+        self._write(((self._waiting[len(self._waiting) - out :] * down + level * (1 - down)) * shown).astype(np.uint8))
+        self._write((np.full((hold, HEIGHT, WIDTH, 3), level) * shown).astype(np.uint8))
+        self._write(((shot[:into] * up + level * (1 - up)) * shown).astype(np.uint8))
         self.changes.append(Change("fade", self._s(start), self._s(self._written)))
         self._waiting = shot[into:]
 

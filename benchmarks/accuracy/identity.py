@@ -19,7 +19,10 @@ from benchmarks.accuracy.identity_clips import Labelled, labelled_videos, made_c
 from benchmarks.accuracy.runs import Watched, grouped, pack_at, packs, watch, work_folder
 from benchmarks.accuracy.scoring import Score, relabelled, score
 from benchmarks.accuracy.table import Part, Table, Verdict
-from lambdas.cluster.identities import Tracks, gather_tracks, identify, overlap
+from lambdas.cluster.clarity import clarity_of
+from lambdas.cluster.footage import Footage
+from lambdas.cluster.identities import identify
+from lambdas.cluster.tracks import Tracks, gather_tracks, overlap
 from lambdas.contracts import Settings
 from talent_frames.machine import default_workers
 
@@ -139,7 +142,7 @@ def _measure(task: _Task) -> Row:
         task.pack,
         watched.score(task.clip.truth),
         len(selection.suggested_merges),
-        len(selection.brief_appearances),
+        len(selection.unclear),
     )
 
 
@@ -168,7 +171,13 @@ def _material(task: _Task) -> _Material:
         for t_s, box in zip(times, boxes, strict=True)
     ]
     watched = _watched(task)
-    return _Material(truth.people, faces, who, gather_tracks(watched.footage.detections), watched.who(truth))
+    return _Material(truth.people, faces, who, _tracks([watched.footage]), watched.who(truth))
+
+
+def _tracks(several: Sequence[Footage]) -> Tracks:
+    """Of these videos as if they were one."""
+    chunks = [columns for footage in several for columns in footage.detections]
+    return gather_tracks(chunks, clarity_of(chunks, [scores for footage in several for scores in footage.scores]))
 
 
 def _watched(task: _Task, same: float | None = None) -> Watched:
@@ -195,7 +204,7 @@ def _tried(clip: str, pack: str, same: float, materials: Sequence[_Material]) ->
     who_of_face = [who for one in materials for who in one.who_of_face]
     means = np.concatenate([one.tracks.embedding for one in materials if len(one.tracks)] or [faces[:0]])
     sightings = np.array([len(rows) for one in materials for rows in one.tracks.rows], np.int64)
-    seen = np.concatenate([one.tracks.weight for one in materials]) > 0
+    seen = np.concatenate([one.tracks.faces for one in materials]) > 0
     who = [person for one in materials for person in one.who]
     found = []
     for method, cluster in METHODS.items():
@@ -230,16 +239,15 @@ def _everything(tasks: Sequence[_Task]) -> tuple[list[Score], list[Rival]]:
     materials = [_material(task) for task in tasks]
     first = tasks[0]
     distances, minimum = pack_at(first.pack_dir).facts.distances, Settings().min_sightings
-    tracks = gather_tracks([columns for task in tasks for columns in _watched(task).footage.detections])
+    tracks = _tracks([_watched(task).footage for task in tasks])
     who = [person for one in materials for person in one.who]
     people = len({person for one in materials for person in one.people})
     sightings = [len(rows) for rows in tracks.rows]
     scores = []
     for scale in SCALES:
-        identities = identify(tracks, [], distances, scale * distances.same)
+        identities = identify(tracks, [], distances, same=scale * distances.same, least=minimum)
         found = np.repeat(identities.of_track, sightings)
-        lasting = np.bincount(found, minlength=len(identities.sure)) >= minimum
-        scores.append(score(who, found.tolist(), set(np.flatnonzero(identities.sure & lasting).tolist()), people))
+        scores.append(score(who, found.tolist(), set(np.flatnonzero(identities.is_person).tolist()), people))
     return scores, _tried(EVERYTHING, first.pack, distances.same, materials)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import glob
 import hashlib
 import os
 import shutil
@@ -40,8 +41,13 @@ class Watched:
     """(n,) its row in the chunk."""
     found: NDArray[np.int64]
     """(n,) the identity it was given."""
-    reported: set[int]
-    """Identities that are people; the others are brief appearances."""
+    people: list[int]
+    """The identity of each of the selection's people; the others are not sure enough to be people."""
+
+    @property
+    def reported(self) -> set[int]:
+        """Identities that are people."""
+        return set(self.people)
 
     @property
     def pts(self) -> NDArray[np.int64]:
@@ -74,9 +80,24 @@ def pack_at(directory: Path) -> Pack:
 
 def watch(video: Path, pack_dir: Path, work: Path, settings: Settings | None = None) -> Watched:
     """Runs the stages; what an earlier call with the same work folder detected is not detected again."""
+    plan, staging = detected(video, pack_dir, work, settings)
+    return grouped(plan, read_footage(plan, staging))
+
+
+def detected(
+    video: Path, pack_dir: Path, work: Path, settings: Settings | None = None, *, any_source: bool = False
+) -> tuple[Plan, DirectoryStaging]:
+    """The video after split and detect, with the pack's distances of today.
+
+    The staging of each video, pack, settings and source of these two stages is kept in `work`. `any_source` takes the
+    newest one there is, whatever the source was, and so measures a change to cluster alone; without any it detects.
+    """
     settings = settings or Settings()
-    name = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]
-    staging = DirectoryStaging(work / f"{video.stem}-{pack_at(pack_dir).facts.sha256[:8]}-{name}")
+    options = hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:8]
+    name = f"{video.stem}-{pack_at(pack_dir).facts.sha256[:8]}-{options}-"
+    kept = [path.parent for path in work.glob(f"{glob.escape(name)}*/done")]
+    newest = max(kept, key=lambda folder: (folder / "done").stat().st_mtime, default=None)
+    staging = DirectoryStaging(newest if newest and any_source else work / f"{name}{source_of(DETECTING)}")
     marker = staging.root / "run_id"
     if marker.is_file():
         run_id = marker.read_text()
@@ -85,11 +106,27 @@ def watch(video: Path, pack_dir: Path, work: Path, settings: Settings | None = N
         run_id = split.run(request, staging).run_id
         marker.write_text(run_id)
     plan = get_document(staging, plan_key(run_id), Plan)
-    for chunk in plan.chunks:
-        detect.run(DetectRequest(run_id=run_id, chunk=chunk.index), staging, pack_dir)
-    # The distances of today, whatever they were when the clip was detected.
-    plan = plan.model_copy(update={"pack": pack_at(pack_dir).facts})
-    return grouped(plan, read_footage(plan, staging))
+    if not (staging.root / "done").is_file():
+        for chunk in plan.chunks:
+            detect.run(DetectRequest(run_id=run_id, chunk=chunk.index), staging, pack_dir)
+        (staging.root / "done").touch()
+    return plan.model_copy(update={"pack": pack_at(pack_dir).facts}), staging
+
+
+DETECTING = ("*.py", "split/*.py", "detect/*.py")
+"""Source of split, detect and what they share with the others."""
+LOOKING = ("detect/detectors.py", "detect/embedders.py", "detect/faces.py")
+"""Source of what a pack sees in one picture."""
+
+
+@lru_cache(maxsize=4)
+def source_of(patterns: tuple[str, ...]) -> str:
+    """Eight characters that change with these files of lambdas/."""
+    digest = hashlib.sha256()
+    lambdas = Path(detect.__file__).parent.parent
+    for path in sorted(path for pattern in patterns for path in lambdas.glob(pattern)):
+        digest.update(path.relative_to(lambdas).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:8]
 
 
 def grouped(plan: Plan, footage: Footage) -> Watched:
@@ -106,15 +143,15 @@ def grouped(plan: Plan, footage: Footage) -> Watched:
             row.append(one)
             found.append(identity)
             identity_of[(int(tracks.chunk[track]), one)] = identity
-    reported = set()
+    people = []
     for person in selection.people:
         best = person.best
         chunk_at = footage.indices.index(best.frame.chunk)
         columns = footage.detections[chunk_at]
         here = np.flatnonzero(columns.pts == best.frame.pts)
         nearest = here[np.abs(columns.boxes[here] - np.array(best.box)).sum(axis=1).argmin()]
-        reported.add(identity_of[(chunk_at, int(nearest))])
-    assert len(reported) == len(selection.people)
+        people.append(identity_of[(chunk_at, int(nearest))])
+    assert len(set(people)) == len(selection.people)
     return Watched(
         plan,
         footage,
@@ -122,7 +159,7 @@ def grouped(plan: Plan, footage: Footage) -> Watched:
         np.array(chunk, np.int64),
         np.array(row, np.int64),
         np.array(found, np.int64),
-        reported,
+        people,
     )
 
 

@@ -101,27 +101,66 @@ def overexposure(rng: Rng) -> Spoil:
 def closed_eyes(rng: Rng) -> Spoil:
     """Lids in the colours around the eyes, a line of lashes at their lower edge."""
     shade, lashes_at = rng.uniform(0.4, 0.65), rng.uniform(0.05, 0.09)
+    return lambda image, face: _with_lids(image, face, (0, 1), shade, lashes_at)
+
+
+def wink(rng: Rng) -> Spoil:
+    """One eye closed, the other one as it was."""
+    eye, shade, lashes_at = int(rng.integers(0, 2)), rng.uniform(0.4, 0.65), rng.uniform(0.05, 0.09)
+    return lambda image, face: _with_lids(image, face, (eye,), shade, lashes_at)
+
+
+def half_closed_eyes(rng: Rng) -> Spoil:
+    """The skin above the eyes drawn down, lashes and all, over the upper half of each or a little more."""
+    brow, lid, lowered = -0.3, -0.075, rng.uniform(0.025, 0.05)
 
     def spoil(image: Image, face: Face) -> Image:
-        reach = face.eye_distance
-        mask = np.zeros(image.shape[:2], np.uint8)
+        height, width = image.shape[:2]
+        ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
         tilt = np.radians(face.tilt_degrees)
-        down_side = np.array([-np.sin(tilt), np.cos(tilt)], np.float32)
+        moved = np.zeros_like(ys)
         for eye in face.landmarks[:2]:
-            cv2.ellipse(
-                mask, _point(eye - 0.01 * reach * down_side), (round(0.3 * reach), max(2, round(0.15 * reach))),
-                face.tilt_degrees, 0, 360, 255, -1,
-            )  # fmt: skip
-        result = cv2.inpaint(image, mask, 3, cv2.INPAINT_TELEA).astype(np.float32)
-        ys, xs = np.mgrid[0 : image.shape[0], 0 : image.shape[1]].astype(np.float32)
-        for x, y in face.landmarks[:2]:
-            across = ((xs - x) * np.cos(tilt) + (ys - y) * np.sin(tilt)) / (0.27 * reach)
-            down = (-(xs - x) * np.sin(tilt) + (ys - y) * np.cos(tilt)) / reach
-            line = np.exp(-(((down - lashes_at + 0.05 * across**2) / 0.022) ** 2))
-            result *= 1 - shade * (line * np.clip(1.05 - np.abs(across), 0, 1))[..., None]
-        return _clipped(result)
+            across, down = _from(eye, xs, ys, face)
+            reach = np.clip(1 - (across / 0.33) ** 4, 0, 1)
+            # What lies between brow and lid is stretched, so that the lid comes to lie lower.
+            to = lid + reach * (lowered - lid)
+            above = (down > brow) & (down < to)
+            moved += np.where(above, (down - brow) * (1 - (lid - brow) / (to - brow)), 0)
+        moved = cv2.GaussianBlur(moved * face.eye_distance, (0, 0), 0.6)
+        x, y = xs + np.sin(tilt) * moved, ys - np.cos(tilt) * moved
+        return _image(cv2.remap(image, np.float32(x), np.float32(y), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
     return spoil
+
+
+def _with_lids(image: Image, face: Face, eyes: Sequence[int], shade: float, lashes_at: float) -> Image:
+    """Skin over these eyes, and lashes of this shade, so many eye distances below their middle."""
+    reach, tilt = face.eye_distance, np.radians(face.tilt_degrees)
+    down_side = np.array([-np.sin(tilt), np.cos(tilt)], np.float32)
+    mask = np.zeros(image.shape[:2], np.uint8)
+    for eye in eyes:
+        cv2.ellipse(
+            mask, _point(face.landmarks[eye] - 0.01 * reach * down_side),
+            (round(0.3 * reach), max(2, round(0.15 * reach))), face.tilt_degrees, 0, 360, 255, -1,
+        )  # fmt: skip
+    result = cv2.inpaint(image, mask, 3, cv2.INPAINT_TELEA).astype(np.float32)
+    ys, xs = np.mgrid[0 : image.shape[0], 0 : image.shape[1]].astype(np.float32)
+    for eye in eyes:
+        across, down = _from(face.landmarks[eye], xs, ys, face)
+        across = across / 0.27
+        line = np.exp(-(((down - lashes_at + 0.05 * across**2) / 0.022) ** 2))
+        result *= 1 - shade * (line * np.clip(1.05 - np.abs(across), 0, 1))[..., None]
+    return _clipped(result)
+
+
+def _from(
+    eye: NDArray[np.float32], xs: NDArray[np.float32], ys: NDArray[np.float32], face: Face
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """How far pixels lie across and below an eye's middle, in eye distances and along the face."""
+    tilt, reach = np.radians(face.tilt_degrees), face.eye_distance
+    across = ((xs - eye[0]) * np.cos(tilt) + (ys - eye[1]) * np.sin(tilt)) / reach
+    down = (-(xs - eye[0]) * np.sin(tilt) + (ys - eye[1]) * np.cos(tilt)) / reach
+    return np.float32(across), np.float32(down)
 
 
 def painted_eyes(rng: Rng) -> Spoil:
@@ -237,13 +276,15 @@ KINDS: dict[str, Callable[[Rng], Spoil]] = {
     "darkness": darkness,
     "overexposure": overexposure,
     "closed eyes": closed_eyes,
+    "a wink": wink,
+    "half closed eyes": half_closed_eyes,
     "eyes painted over": painted_eyes,
     "turned head": turned,
     "something in front": covered,
     "cut off at the border": cut_off,
     "heavy compression": compression,
 }
-"""What one frame alone can suffer; cross-fades and real closed eyes need others beside it."""
+"""What one frame alone can suffer; cross-fades, double exposures and real closed eyes need others beside it."""
 
 
 def slight(image: Image, face: Face, strength: float) -> Image:

@@ -44,6 +44,8 @@ class Part:
     """Further tables."""
     numbers: dict[str, float] = field(default_factory=dict)
     """The same, for tests to compare."""
+    summary: str = ""
+    """The whole in a paragraph of Markdown, first of all."""
     pictures: dict[str, str] = field(default_factory=dict)
     """SVG by file name without ending, shown below the tables; each a few kilobytes."""
 
@@ -69,7 +71,7 @@ def plain_table(table: Table) -> str:
 
 def markdown(part: Part) -> str:
     """A section of docs/accuracy.md."""
-    pieces = [f"## {part.title}\n"]
+    pieces = [f"## {part.title}\n", part.summary.strip() + "\n" if part.summary else ""]
     pieces += ["".join(f"- {'met' if v.met else '**missed**'}: {v.text}\n" for v in part.verdicts)]
     if part.rows:
         pieces.append(markdown_table(part.main))

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lambdas.cluster.clarity import Clarity
 from lambdas.cluster.footage import Footage
-from lambdas.cluster.identities import Identities, Tracks
+from lambdas.cluster.identities import Identities
+from lambdas.cluster.tracks import Tracks
 from lambdas.contracts import QUALITY_PARTS, FaceInFrame, PersonTrack
 from lambdas.scoring import named_flags
 
@@ -70,8 +72,8 @@ def presences(
     for track, unit in enumerate(identities.unit_of_track.tolist()):
         by_unit.setdefault(unit, []).append(track)
     seconds = [footage.seconds(chunk) for chunk in range(len(footage.detections))]
-    of_identity: list[list[_Part]] = [[] for _ in range(len(identities.sure))]
-    sightings: list[list[tuple[int, int]]] = [[] for _ in range(len(identities.sure))]
+    of_identity: list[list[_Part]] = [[] for _ in range(len(identities.is_person))]
+    sightings: list[list[tuple[int, int]]] = [[] for _ in range(len(identities.is_person))]
     for members in by_unit.values():
         spans: list[tuple[float, float]] = []
         best = (-1.0, 0.0)
@@ -142,8 +144,22 @@ def _join(parts: Sequence[_Part], cuts: Sequence[float]) -> list[PersonTrack]:
     ]
 
 
-def choose_faces(footage: Footage, presence: Presence, cuts: Sequence[float], alternatives: int) -> list[FaceInFrame]:
-    """The best frame first, then up to `alternatives` from other moments, best first; empty if none was staged.
+@dataclass(frozen=True)
+class ChosenFaces:
+    """The staged pictures chosen of one identity."""
+
+    faces: list[FaceInFrame]
+    """The best one first, then the alternatives, best first; empty if none was staged."""
+    row: tuple[int, int] | None
+    """Position of the chunk and row of the best one."""
+    clear: bool
+    """Whether the best one is a clear detection, so that one would publish it."""
+
+
+def choose_faces(
+    footage: Footage, clarity: Sequence[Clarity], presence: Presence, cuts: Sequence[float], alternatives: int
+) -> ChosenFaces:
+    """The best frame and up to `alternatives` from other moments; clear ones alone where there are any.
 
     Other moments are other shots first, then the same shot at least two seconds away (less where there is no more),
     and never a picture that looks the same, is much worse than the best or has a flaw, or might have one, that the best
@@ -157,7 +173,9 @@ def choose_faces(footage: Footage, presence: Presence, cuts: Sequence[float], al
             shown.append((-float(footage.scores[chunk].numbers[row]), staged, chunk, row))
     shown.sort()
     if not shown:
-        return []
+        return ChosenFaces([], None, False)
+    clear = [face for face in shown if clarity[face[2]].any[face[3]]]
+    shown = clear or shown
     chosen = [shown[0]]
     times = {staged: footage.staged[staged].t_s for _, staged, _, _ in shown}
     shot = {staged: bisect.bisect_right(cuts, time) for staged, time in times.items()}
@@ -181,7 +199,8 @@ def choose_faces(footage: Footage, presence: Presence, cuts: Sequence[float], al
                 continue
             if all(_difference(footage, face, other) >= SAME_MOMENT_DIFFERENCE for other in chosen):
                 chosen.append(face)
-    return [_face(footage, *chosen[0][1:]), *(_face(footage, *face[1:]) for face in sorted(chosen[1:]))]
+    faces = [_face(footage, *face[1:]) for face in (chosen[0], *sorted(chosen[1:]))]
+    return ChosenFaces(faces, chosen[0][2:], bool(clear))
 
 
 def _difference(footage: Footage, one: tuple[float, int, int, int], other: tuple[float, int, int, int]) -> float:

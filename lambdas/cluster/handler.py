@@ -12,19 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.cluster.best_frames import Presence, choose_faces, presences
+from lambdas.cluster.best_frames import ChosenFaces, Presence, choose_faces, presences
+from lambdas.cluster.clarity import clarity_of
 from lambdas.cluster.footage import Footage, read_footage
 from lambdas.cluster.gallery import Naming, check_gallery, name_people
-from lambdas.cluster.identities import Identities, Tracks, gather_tracks, identify, link_across_borders, suggest_merges
+from lambdas.cluster.identities import Identities, identify, suggest_merges
 from lambdas.cluster.representatives import choose_representatives, weigh_frames
 from lambdas.cluster.scenes import choose_scenes, in_transition, join_columns
 from lambdas.cluster.scores import score_people
+from lambdas.cluster.tracks import Tracks, gather_tracks, link_across_borders
+from lambdas.cluster.unclear import reason_of
 from lambdas.contracts import (
     QUALITY_PARTS,
-    BriefAppearance,
     ClusterRequest,
     ClusterResponse,
-    FaceInFrame,
     Gallery,
     Plan,
     SelectedFrame,
@@ -32,6 +33,7 @@ from lambdas.contracts import (
     SelectedScene,
     Selection,
     SuggestedMerge,
+    UnclearAppearance,
     plan_key,
     selection_key,
 )
@@ -63,10 +65,10 @@ def run(request: ClusterRequest, staging: Store) -> ClusterResponse:
     selection = selection.model_copy(update={"cluster_s": round(time.monotonic() - started, 3)})
     put_document(staging, selection_key(plan.run_id), selection)
     log.info(
-        "cluster ends run=%s people=%d brief=%d scenes=%d representative=%d seconds=%.2f",
+        "cluster ends run=%s people=%d unclear=%d scenes=%d representative=%d seconds=%.2f",
         plan.run_id,
         len(selection.people),
-        len(selection.brief_appearances),
+        len(selection.unclear),
         len(selection.scenes),
         len(selection.representative),
         selection.cluster_s,
@@ -111,7 +113,7 @@ def select(plan: Plan, footage: Footage, gallery: Gallery | None) -> Selection:
     )
     tracks, identities = who_is_who(plan, footage, cuts)
     footage = score_people(footage, tracks, identities)
-    people, brief, merges = _people(plan, footage, tracks, identities, gallery, cuts, period_s)
+    people, unclear, merges = _people(plan, footage, tracks, identities, gallery, cuts, period_s)
     seconds: dict[str, float] = {}
     for document in footage.documents:
         for step, spent in document.seconds.items():
@@ -121,7 +123,7 @@ def select(plan: Plan, footage: Footage, gallery: Gallery | None) -> Selection:
         duration_s=duration_s,
         frame_count=sum(document.frame_count for document in footage.documents),
         people=people,
-        brief_appearances=brief,
+        unclear=unclear,
         suggested_merges=merges,
         representative=_representatives(footage, changes, settings.representative),
         scenes=[
@@ -146,7 +148,7 @@ def who_is_who(plan: Plan, footage: Footage, cuts: Sequence[float]) -> tuple[Tra
     """The tracks of all chunks and the identity of each."""
     settings, distances = plan.settings, plan.pack.distances
     period_s = settings.tier(plan.source.duration_s).period_s
-    tracks = gather_tracks(footage.detections)
+    tracks = gather_tracks(footage.detections, clarity_of(footage.detections, footage.scores))
     links = link_across_borders(
         tracks,
         footage.detections,
@@ -154,7 +156,8 @@ def who_is_who(plan: Plan, footage: Footage, cuts: Sequence[float]) -> tuple[Tra
         period_s / float(plan.source.time_base),
         distances.strict,
     )
-    return tracks, identify(tracks, links, distances, settings.same_person_distance)
+    same, least = settings.same_person_distance, settings.min_sightings
+    return tracks, identify(tracks, links, distances, same=same, least=least)
 
 
 def _people(
@@ -165,20 +168,27 @@ def _people(
     gallery: Gallery | None,
     cuts: Sequence[float],
     period_s: float,
-) -> tuple[list[SelectedPerson], list[BriefAppearance], list[SuggestedMerge]]:
+) -> tuple[list[SelectedPerson], list[UnclearAppearance], list[SuggestedMerge]]:
     settings, distances = plan.settings, plan.pack.distances
-    people: list[tuple[Presence, list[FaceInFrame]]] = []
-    brief: list[BriefAppearance] = []
+    clarity = clarity_of(footage.detections, footage.scores)
+    people: list[tuple[Presence, ChosenFaces]] = []
+    unclear: list[UnclearAppearance] = []
     for presence in presences(footage, tracks, identities, cuts, period_s):
-        faces = choose_faces(footage, presence, cuts, settings.alternatives)
-        lasting = presence.moments >= settings.min_sightings and presence.screen_time_s >= settings.min_presence_s
-        if lasting and identities.sure[presence.identity] and faces:
-            people.append((presence, faces))
-        else:
-            face = faces[0] if faces else None
-            brief.append(
-                BriefAppearance(t_s=face.frame.t_s if face else presence.first_s, sightings=presence.moments, face=face)
+        chosen = choose_faces(footage, clarity, presence, cuts, settings.alternatives)
+        lasting = presence.screen_time_s >= settings.min_presence_s
+        if lasting and identities.is_person[presence.identity] and chosen.clear:
+            people.append((presence, chosen))
+            continue
+        chunk, row = chosen.row or _best_row(footage, presence)
+        unclear.append(
+            UnclearAppearance(
+                reason=reason_of(footage.detections[chunk], footage.scores[chunk], clarity[chunk], row),
+                face=chosen.faces[0] if chosen.faces else None,
+                sightings=presence.moments,
+                screen_time_s=presence.screen_time_s,
+                tracks=presence.tracks,
             )
+        )
     people.sort(key=lambda person: (-person[0].screen_time_s, person[0].first_s, person[0].identity))
     order = np.array([presence.identity for presence, _ in people], np.int64)
     centroids = identities.centroid[order]
@@ -195,15 +205,20 @@ def _people(
             name=naming.name,
             name_similarity=naming.similarity,
             confidence=round(float(identities.confidence[presence.identity]), 4),
-            best=faces[0],
-            alternatives=faces[1:],
+            best=chosen.faces[0],
+            alternatives=chosen.faces[1:],
             screen_time_s=presence.screen_time_s,
             tracks=presence.tracks,
         )
-        for number, ((presence, faces), naming) in enumerate(zip(people, names, strict=True))
+        for number, ((presence, chosen), naming) in enumerate(zip(people, names, strict=True))
     ]
-    brief.sort(key=lambda appearance: (appearance.t_s, appearance.sightings))
-    return selected, brief, _merges(centroids, names, conflicts, distances.suggest)
+    unclear.sort(key=lambda appearance: (-appearance.screen_time_s, appearance.tracks[0].start_s))
+    return selected, unclear, _merges(centroids, names, conflicts, distances.suggest)
+
+
+def _best_row(footage: Footage, presence: Presence) -> tuple[int, int]:
+    """Position of the chunk and row of the best detection, of which no frame was staged."""
+    return max(presence.sightings, key=lambda at: (float(footage.scores[at[0]].numbers[at[1]]), -at[0], -at[1]))
 
 
 def _merges(

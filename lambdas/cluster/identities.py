@@ -1,282 +1,120 @@
-"""Who is who: tracks of all chunks -> identities. Pure: no files, no environment, no randomness."""
+"""Who is who: tracks of all chunks -> identities. Pure: no files, no environment, no randomness.
+
+scikit-learn clusters; what it has no notion of is written here: two faces of one frame are never one person, also not
+by way of a third track, and profiles, which lie far from everybody's front, their own included.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.cluster.components import components
-from lambdas.contracts import QUALITY_PARTS, Detections, Distances
-from lambdas.scoring import Measures, score
+from lambdas.cluster.tracks import Tracks, normed
+from lambdas.contracts import Distances
 
-BORDER_OVERLAP = 0.3
-"""IoU above which boxes on either side of a chunk border can be one face; heads move little within a scan period."""
-BORDER_PERIODS = 1.5
-"""Scan periods within which a face must be seen again across a chunk border: one, and slack for uneven frame times."""
-FOUND_TWICE_OVERLAP = 0.6
-"""IoU above which two boxes of one frame are one face found twice, so that they don't forbid a merge."""
-CLEAR_FRONTAL, CLEAR_SCORE = 0.6, 0.5
-"""Frontal part and score from which a face is clear. Of the pairs of tracks on the clips of docs/accuracy.md, with
-`open`, strangers are 0.34 and more apart if both are clear, 0.37 and more if one has a low score, 0.50 and more if one
-is seen from the side: what hides a face takes it away from itself and from everybody else alike."""
-CLEARLY_NEARER = 1.25
-"""How many times further than the nearest person the next one must be for an unclear person to be joined."""
-LARGEST_TABLE = 4000
-"""Most units compared all with all at once; more are reduced first. 4000 x 4000 float32 is 64 MB."""
-SMALL_TABLE = 256
-"""Up to so many points a table is quicker made than spared."""
-
-
-@dataclass(frozen=True)
-class Tracks:
-    """The tracks (t) of all chunks, in order of chunk and number."""
-
-    chunk: NDArray[np.int64]
-    """(t,) position of the chunk in the list given to `gather_tracks`."""
-    number: NDArray[np.int64]
-    """(t,) track number within the chunk."""
-    rows: list[NDArray[np.int64]]
-    """Per track its sightings: rows of the chunk's Detections, by PTS."""
-    embedding: NDArray[np.float32]
-    """(t, d) quality-weighted mean of the embedded faces, L2-normed; zeros without any."""
-    weight: NDArray[np.float32]
-    """(t,) sum of the embedded faces' weights; 0 without any."""
-    faces: NDArray[np.int64]
-    """(t,) how many faces were embedded."""
-    face_sum: NDArray[np.float32]
-    """(t, d) plain sum of the embedded faces, from which their mean distance follows."""
-    weak: NDArray[np.bool_]
-    """(t,) only small, blurred, profile or transition-near faces."""
-    unclear: NDArray[np.bool_]
-    """(t,) no embedded face is clear: all are seen from the side, in the dark, in motion, half hidden."""
-    conflicts: NDArray[np.int64]
-    """(p, 2) tracks seen in one frame: two people. Each pair once, smaller first."""
-
-    def __len__(self) -> int:
-        return len(self.chunk)
+APART = 1e6
+"""Distance of two tracks seen in one frame: so far that no average with it is within any limit."""
+MAYBE_SAME = 1.2
+"""Times `same` within which somebody shown only in profile may be a person seen from the front: 99 of 100 strangers
+are farther, on the real videos with both packs; a profile met in the shot of its own front was 0.85 times `same` away
+at most."""
+LARGEST_TABLE = 3000
+"""Most units compared all with all at once; more are reduced first. 3000 x 3000 float64 is 72 MB."""
 
 
 @dataclass(frozen=True)
 class Identities:
-    """A partition of the tracks into people."""
+    """A partition of the tracks into identities: people, and groups that were never seen clearly."""
 
     of_track: NDArray[np.int64]
     """(t,) identity of each track, from 0 without gaps, by first track."""
     unit_of_track: NDArray[np.int64]
     """(t,) tracks with one number are one track that a chunk border cut in two."""
     centroid: NDArray[np.float32]
-    """(k, d) weighted mean of the strong tracks (of all, where none is strong), L2-normed; zeros without embeddings."""
-    sure: NDArray[np.bool_]
-    """(k,) False where there are only weak tracks that don't vouch for one another: no person, a brief appearance."""
+    """(k, d) mean of the clear units (of all, where none is clear), L2-normed; zeros without embeddings."""
+    is_person: NDArray[np.bool_]
+    """(k,) False for a group that was not met clearly and often enough."""
     confidence: NDArray[np.float32]
     """(k,) 0 to 1, see `_confidence`."""
     conflicts: set[tuple[int, int]]
     """Pairs of identities seen in one frame, smaller first."""
 
 
-def gather_tracks(chunks: Sequence[Detections]) -> Tracks:
-    """All tracks that have sightings."""
-    size = next((c.embeddings.shape[1] for c in chunks if c.embeddings.size), 1)
-    chunk_of: list[int] = []
-    numbers: list[int] = []
-    rows: list[NDArray[np.int64]] = []
-    sums: list[NDArray[np.float32]] = []
-    weights: list[NDArray[np.float32]] = []
-    face_sums: list[NDArray[np.float32]] = []
-    faces: list[NDArray[np.int64]] = []
-    conflicts: list[NDArray[np.int64]] = []
-    weak: list[NDArray[np.bool_]] = []
-    unclear: list[NDArray[np.bool_]] = []
-    for position, chunk in enumerate(chunks):
-        if not len(chunk.pts):
-            continue
-        present, local = np.unique(chunk.tracks, return_inverse=True)
-        local = local.reshape(-1)
-        first = len(numbers)
-        order = np.argsort(local, kind="stable")
-        rows.extend(np.split(order, np.cumsum(np.bincount(local))[:-1]))
-        chunk_of.extend([position] * len(present))
-        numbers.extend(int(n) for n in present)
-        weak.append(chunk.track_weak[present])
-        owner = local[chunk.embedded]
-        # A face of score 0 is still a face: without the floor a track of such faces would have no direction.
-        scores = score(Measures.of(chunk)).numbers[chunk.embedded]
-        weight = np.maximum(scores, 0.05).astype(np.float32)
-        total = np.zeros((len(present), size), np.float32)
-        plain = np.zeros((len(present), size), np.float32)
-        if len(owner):
-            np.add.at(total, owner, chunk.embeddings * weight[:, None])
-            np.add.at(plain, owner, chunk.embeddings)
-        frontal = chunk.quality[chunk.embedded, QUALITY_PARTS.index("frontal")]
-        clear = (frontal >= CLEAR_FRONTAL) & (scores >= CLEAR_SCORE)
-        unclear.append(np.bincount(owner, weights=clear, minlength=len(present)) == 0)
-        sums.append(total)
-        face_sums.append(plain)
-        weights.append(np.bincount(owner, weights=weight, minlength=len(present)).astype(np.float32))
-        faces.append(np.bincount(owner, minlength=len(present)).astype(np.int64))
-        conflicts.append(_seen_together(chunk, local) + first)
-    if not numbers:
-        nothing = np.zeros(0, np.int64)
-        none = np.zeros((0, size), np.float32)
-        no = nothing.astype(bool)
-        return Tracks(nothing, nothing, [], none, none[:, 0], nothing, none, no, no, nothing.reshape(0, 2))
-    return Tracks(
-        chunk=np.array(chunk_of, np.int64),
-        number=np.array(numbers, np.int64),
-        rows=rows,
-        embedding=_normed(np.concatenate(sums)),
-        weight=np.concatenate(weights),
-        faces=np.concatenate(faces),
-        face_sum=np.concatenate(face_sums),
-        weak=np.concatenate(weak).astype(bool),
-        unclear=np.concatenate(unclear),
-        conflicts=np.concatenate(conflicts),
-    )
+@dataclass(frozen=True)
+class _Units:
+    """What is clustered (u): tracks, those that a chunk border cut in two as one."""
 
+    vectors: NDArray[np.float32]
+    """(u, d) L2-normed; zeros without an embedded face."""
+    clear: NDArray[np.int64]
+    """(u,) as in Tracks, clear_side likewise."""
+    clear_side: NDArray[np.int64]
+    conflicts: NDArray[np.int64]
+    """(q, 2) seen in one frame."""
 
-def _seen_together(chunk: Detections, local: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(p, 2) pairs of a chunk's tracks with sightings at one PTS, except a face found twice."""
-    pairs: set[tuple[int, int]] = set()
-    _, starts, counts = np.unique(chunk.pts, return_index=True, return_counts=True)
-    for start, count in zip(starts[counts > 1], counts[counts > 1], strict=True):
-        for i in range(start, start + count):
-            for j in range(i + 1, start + count):
-                pair = (int(min(local[i], local[j])), int(max(local[i], local[j])))
-                if pair[0] == pair[1] or pair in pairs:
-                    continue
-                if overlap(chunk.boxes[i], chunk.boxes[j]) <= FOUND_TWICE_OVERLAP:
-                    pairs.add(pair)
-    return np.array(sorted(pairs), np.int64).reshape(-1, 2)
-
-
-def overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Intersection over union of two xyxy boxes, 0 to 1."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = float(width * height)
-    return shared / (float((a[2] - a[0]) * (a[3] - a[1])) + float((b[2] - b[0]) * (b[3] - b[1])) - shared)
-
-
-def link_across_borders(
-    tracks: Tracks,
-    chunks: Sequence[Detections],
-    border_is_cut: Sequence[bool],
-    period_ticks: float,
-    strict: float,
-) -> list[tuple[int, int]]:
-    """Pairs of tracks that are one track cut by a chunk border; each track at most once on each side.
-
-    `border_is_cut[i]` says whether a cut lies between chunk i and i + 1; `period_ticks` is the scan period in PTS.
-    """
-    links: list[tuple[int, int]] = []
-    starts = np.searchsorted(tracks.chunk, np.arange(len(chunks) + 1))
-    for border, is_cut in enumerate(border_is_cut):
-        if is_cut:
-            continue
-        before, after = chunks[border], chunks[border + 1]
-        candidates: list[tuple[float, int, int]] = []
-        enders = [t for t in range(starts[border], starts[border + 1]) if tracks.weight[t] > 0]
-        starters = [t for t in range(starts[border + 1], starts[border + 2]) if tracks.weight[t] > 0]
-        for a in enders:
-            last = tracks.rows[a][-1]
-            for b in starters:
-                first = tracks.rows[b][0]
-                if after.pts[first] - before.pts[last] > BORDER_PERIODS * period_ticks:
-                    continue
-                if overlap(before.boxes[last], after.boxes[first]) < BORDER_OVERLAP:
-                    continue
-                distance = 1 - float(tracks.embedding[a] @ tracks.embedding[b])
-                if distance < strict:
-                    candidates.append((distance, a, b))
-        taken: set[int] = set()
-        for _, a, b in sorted(candidates):
-            if a not in taken and b not in taken:
-                taken |= {a, b}
-                links.append((a, b))
-    return links
+    @property
+    def embedded(self) -> NDArray[np.bool_]:
+        """(u,)"""
+        return np.asarray(self.vectors.any(axis=1), np.bool_)
 
 
 def identify(
-    tracks: Tracks, links: Sequence[tuple[int, int]], distances: Distances, same: float | None = None
+    tracks: Tracks,
+    links: Sequence[tuple[int, int]],
+    distances: Distances,
+    *,
+    same: float | None = None,
+    least: int = 2,
 ) -> Identities:
-    """The people among the tracks; `same` overrides the pack's distance (and scales `attach` with it).
+    """The people among the tracks; `same` overrides the pack's distance and scales the others with it.
 
-    1. Linked tracks become units; a unit, however short, is one point, because what counts is how often a person was
-       met under other conditions, not how long each meeting was.
-    2. DBSCAN with min_samples=1 over the strong units proposes components: connected by steps up to `same`.
-    3. Inside each component units are joined again, nearest first, by their groups' average distance, never two that
-       were seen in one frame, and never beyond the larger of `same` and `attach`. It takes apart what one poor track
-       had bridged, and tells apart two people who look alike but stand side by side. Average rather than complete
-       linkage, measured on 30 synthetic people with lookalikes and bridging tracks (pairs joined rightly, pairs
-       found): DBSCAN alone 0.59, 1.00; complete linkage only where a pair was seen together 0.75, 0.98; complete
-       linkage throughout 0.98, 0.94; average linkage 0.98, 0.98.
-    4. People whose mean faces are nearer than `same` are joined too, nearest first: averages lack what single tracks
-       differ by (pose, light), so that strangers' means stay apart where a person's do not.
-    5. People never seen clearly join the nearest one up to halfway between `attach` and `suggest`, where no other is
-       nearly as near: a head turned away is further from itself and from everybody else alike.
-    6. Weak units join the nearest identity below `attach` that they were not seen beside; the rest keep to themselves.
+    1. Tracks with a clear face from the front are clustered by DBSCAN (scikit-learn), each weighing as many samples as
+       it has clear detections, with `least` samples for a core: whoever was met clearly only once is noise, no person.
+    2. Inside each cluster average linkage (scikit-learn) joins again, never two tracks seen in one frame: it undoes the
+       chains that DBSCAN makes through one poor track, and tells apart lookalikes who stand side by side.
+    3. Tracks with clear profiles alone join the nearest person below `attach`. Those far from everybody, or seen beside
+       them, are clustered by themselves and are people too; those that may be somebody seen from the front are not.
+    4. All others, never seen clearly, join the nearest person below `attach` too. The rest is grouped by complete
+       linkage, so that each vouches for each, and is nobody who is listed.
+
+    Nobody joins a person seen beside them.
     """
-    same_distance = distances.same if same is None else same
-    attach = same_distance * distances.attach / distances.same
-    together = max(same_distance, attach)
-    strict = min(distances.strict, same_distance)
-    unit_of_track = _unite(len(tracks), links)
-    units = int(unit_of_track.max(initial=-1)) + 1
-    strong_track = (tracks.weight > 0) & ~tracks.weak
-    strong = np.zeros(units, bool)
-    np.logical_or.at(strong, unit_of_track, strong_track)
-    # In a unit with a strong track the weak ones say nothing about the face.
-    speaks = np.where(strong[unit_of_track], strong_track, tracks.weight > 0)
-    unit_sum = np.zeros((units, tracks.embedding.shape[1]), np.float32)
-    np.add.at(unit_sum, unit_of_track[speaks], tracks.embedding[speaks] * tracks.weight[speaks, None])
-    vectors = _normed(unit_sum)
-    # 200 MB for 100,000 tracks in 512 dimensions.
-    del unit_sum
-    embedded = np.zeros(units, bool)
-    embedded[unit_of_track[speaks]] = True
-    conflicts = _pairs_between(unit_of_track, tracks.conflicts)
-    chunk_of_unit = np.zeros(units, np.int64)
-    np.maximum.at(chunk_of_unit, unit_of_track, tracks.chunk)
-
-    label = np.full(units, -1, np.int64)
-    core = np.flatnonzero(strong)
-    label[core] = _cluster(
-        vectors[core], _within(core, conflicts, units), chunk_of_unit[core], same_distance, strict, together
-    )
-    label[core] = _join_by_mean(label[core], vectors[core], _within(core, conflicts, units), same_distance)
-    unclear = np.ones(units, bool)
-    np.logical_and.at(unclear, unit_of_track[speaks], tracks.unclear[speaks])
-    further = same_distance * (distances.attach + distances.suggest) / (2 * distances.same)
-    label[core] = _join_unclear(label[core], vectors[core], unclear[core], _within(core, conflicts, units), further)
-    _attach_weak(label, vectors, np.flatnonzero(embedded & ~strong), conflicts, attach)
-    left = np.flatnonzero(embedded & (label < 0))
-    known = int(label.max(initial=-1)) + 1
-    # Complete linkage: weak units are one person only where each vouches for each.
-    label[left] = known + agglomerate_in_parts(
-        vectors[left], np.ones(len(left)), _within(left, conflicts, units), same_distance, "complete"
-    )
-    known = int(label.max(initial=-1)) + 1
+    scale = 1.0 if same is None else same / distances.same
+    limit, attach = distances.same * scale, distances.attach * scale
+    unit_of_track, units = _units_of(tracks, links)
+    label = np.full(len(units.vectors), -1, np.int64)
+    front = np.flatnonzero(units.embedded & (units.clear > 0))
+    label[front] = _cluster(units, front, units.clear, limit, max(limit, attach), min(distances.strict, limit), least)
+    side = np.flatnonzero(units.embedded & (label < 0) & (units.clear_side > 0))
+    _attach(units, label, side, attach)
+    apart = [unit for unit in side.tolist() if label[unit] < 0 and _is_nobody_else(units, label, unit, limit)]
+    alone = np.array(apart, np.int64)
+    found = _cluster(units, alone, units.clear + units.clear_side, limit, limit, limit, least)
+    label[alone] = np.where(found < 0, -1, found + label.max(initial=-1) + 1)
+    people = int(label.max(initial=-1)) + 1
+    _attach(units, label, np.flatnonzero(units.embedded & (label < 0)), attach)
+    rest = np.flatnonzero(units.embedded & (label < 0))
+    label[rest] = _joined(units, rest, limit, "complete") + people
     mute = np.flatnonzero(label < 0)
-    label[mute] = known + np.arange(len(mute))
+    label[mute] = label.max(initial=-1) + 1 + np.arange(len(mute))
 
-    of_track = _renumbered(label[unit_of_track])
+    of_track = renumbered(label[unit_of_track])
     count = int(of_track.max(initial=-1)) + 1
-    label_of_unit = np.zeros(units, np.int64)
-    label_of_unit[unit_of_track] = of_track
-    sure, confidence, centroid = _judge(
-        tracks, of_track, label_of_unit, vectors, strong, embedded, count, same_distance
-    )
+    of_unit = np.zeros(len(label), np.int64)
+    of_unit[unit_of_track] = of_track
+    is_person = np.zeros(count, bool)
+    is_person[of_unit[label < people]] = True
+    confidence, centroid = _judged(tracks, units, of_track, of_unit, count, limit)
     return Identities(
         of_track=of_track,
         unit_of_track=unit_of_track,
         centroid=centroid,
-        sure=sure,
+        is_person=is_person,
         confidence=confidence,
         conflicts={(int(a), int(b)) for a, b in _pairs_between(of_track, tracks.conflicts)},
     )
@@ -295,284 +133,205 @@ def suggest_merges(
     return sorted(pairs)
 
 
+def renumbered(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same partition with labels from 0 in order of first appearance."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse.reshape(-1)]
+
+
+@lru_cache(maxsize=1)
+def scikit_learn() -> ModuleType:
+    """`sklearn.cluster`, which takes 2 CPU seconds to import: whoever can, asks for it while others work."""
+    import sklearn.cluster
+
+    module: ModuleType = sklearn.cluster
+    return module
+
+
+def _units_of(tracks: Tracks, links: Sequence[tuple[int, int]]) -> tuple[NDArray[np.int64], _Units]:
+    """(t,) the unit of each track, and the units."""
+    unit_of_track = _unite(len(tracks), links)
+    count = int(unit_of_track.max(initial=-1)) + 1
+    clear = np.zeros(count, np.int64)
+    clear_side = np.zeros(count, np.int64)
+    np.add.at(clear, unit_of_track, tracks.clear)
+    np.add.at(clear_side, unit_of_track, tracks.clear_side)
+    # In a unit with a clear track the others say nothing about the face.
+    speaks = (tracks.faces > 0) & ((tracks.clear > 0) | (clear[unit_of_track] == 0))
+    total = np.zeros((count, tracks.embedding.shape[1]), np.float32)
+    np.add.at(total, unit_of_track[speaks], tracks.embedding[speaks] * tracks.faces[speaks, None])
+    conflicts = _pairs_between(unit_of_track, tracks.conflicts)
+    return unit_of_track, _Units(normed(total), clear, clear_side, conflicts)
+
+
 def _cluster(
-    vectors: NDArray[np.float32],
-    conflicts: NDArray[np.int64],
-    chunk_of: NDArray[np.int64],
+    units: _Units,
+    members: NDArray[np.int64],
+    weight: NDArray[np.int64],
     same: float,
-    strict: float,
     together: float,
+    strict: float,
+    least: int,
 ) -> NDArray[np.int64]:
-    """Labels from 0 of the strong units."""
-    group = _reduce(vectors, conflicts, chunk_of, strict)
-    groups = int(group.max(initial=-1)) + 1
-    if groups == 0:
-        return group
-    means, sizes = _means(vectors, np.ones(len(vectors)), group, groups)
-    between = _pairs_between(group, conflicts)
-    component = components(_normed(means), same)
+    """(m,) labels of these units from 0, -1 for noise: DBSCAN, and average linkage inside its clusters."""
+    if not len(members):
+        return np.zeros(0, np.int64)
+    reduced = _reduced(units, members, strict)
+    groups = int(reduced.max()) + 1
+    vectors = _means(units.vectors[members], reduced, groups)
+    samples = np.bincount(reduced, weights=weight[members], minlength=groups).astype(np.float64)
+    apart = _pairs_between(reduced, _within(members, units.conflicts, len(units.vectors)))
+    component = _dbscan(vectors, samples, apart, same, least)
     label = np.full(groups, -1, np.int64)
-    known = 0
-    for members, apart in _parts(component, between):
-        found = _take_apart(means[members], sizes[members], apart, strict, together)
-        label[members] = known + found
-        known += int(found.max()) + 1
-    return label[group]
+    for number in range(int(component.max(initial=-1)) + 1):
+        part = np.flatnonzero(component == number)
+        found = _linked(vectors[part], _within(part, apart, groups), together, "average")
+        label[part] = found + label.max() + 1
+    return label[reduced]
 
 
-def _join_by_mean(
-    label: NDArray[np.int64], vectors: NDArray[np.float32], conflicts: NDArray[np.int64], same: float
+def _dbscan(
+    vectors: NDArray[np.float32], samples: NDArray[np.float64], apart: NDArray[np.int64], same: float, least: int
 ) -> NDArray[np.int64]:
-    """Labels from 0 after joining, nearest first and each mean reckoned anew, groups whose mean faces are near."""
+    """(n,) DBSCAN's labels, -1 for noise; vectors `apart` are no neighbours."""
+    if len(vectors) == 1:
+        # A portrait needs no library of two seconds.
+        return np.where(samples >= least, 0, -1)
+    from sklearn.neighbors import NearestNeighbors
+
+    near = NearestNeighbors(radius=same, metric="cosine", algorithm="brute").fit(vectors)
+    graph = near.radius_neighbors_graph(mode="distance").tocoo()
+    row, column, distance = graph.row, graph.col, graph.data
+    count = len(vectors)
+    if len(apart):
+        forbidden = np.unique(np.concatenate([apart @ [count, 1], apart @ [1, count]]))
+        kept = ~np.isin(row.astype(np.int64) * count + column, forbidden)
+        row, column, distance = row[kept], column[kept], distance[kept]
+    from scipy.sparse import csr_matrix
+
+    # An entry of 0 would be taken for none.
+    graph = csr_matrix((np.maximum(distance, 1e-9), (row, column)), shape=(count, count))
+    found = scikit_learn().DBSCAN(eps=same, min_samples=least, metric="precomputed").fit(graph, sample_weight=samples)
+    return np.asarray(found.labels_, np.int64)
+
+
+def _linked(vectors: NDArray[np.float32], apart: NDArray[np.int64], limit: float, linkage: str) -> NDArray[np.int64]:
+    """(n,) labels from 0 by agglomerative clustering up to `limit`; a pair `apart` is never in one group.
+
+    Of more than LARGEST_TABLE vectors, stretches that fit are joined first, until that joins nothing more.
+    """
+    label = np.arange(len(vectors))
     while True:
         groups = int(label.max(initial=-1)) + 1
-        sums = np.zeros((groups, vectors.shape[1]), np.float32)
-        np.add.at(sums, label, vectors)
-        apart = {(int(a), int(b)) for a, b in _pairs_between(label, conflicts)}
-        taken: set[int] = set()
-        joined = np.arange(groups)
-        for _, a, b in suggest_merges(_normed(sums), apart, same):
-            # Once in a round, for a joined group's mean has moved.
-            if a not in taken and b not in taken:
-                taken |= {a, b}
-                joined[b] = a
-        if not taken:
-            return label
-        label = _renumbered(joined[label])
-
-
-def _join_unclear(
-    label: NDArray[np.int64],
-    vectors: NDArray[np.float32],
-    unclear: NDArray[np.bool_],
-    conflicts: NDArray[np.int64],
-    limit: float,
-) -> NDArray[np.int64]:
-    """Labels from 0 after joining groups of `unclear` vectors alone to the one clearly nearest, means reckoned anew."""
-    while True:
-        groups = int(label.max(initial=-1)) + 1
-        doubtful = np.ones(groups, bool)
-        np.logical_and.at(doubtful, label, unclear)
-        sums = np.zeros((groups, vectors.shape[1]), np.float32)
-        np.add.at(sums, label, vectors)
-        means = _normed(sums)
-        apart = {(int(a), int(b)) for a, b in _pairs_between(label, conflicts)}
-        offers: list[tuple[float, int, int]] = []
-        for group in np.flatnonzero(doubtful).tolist() if groups > 1 else []:
-            distance = 1 - means @ means[group]
-            distance[group] = np.inf
-            nearest = int(distance.argmin())
-            clear = np.delete(distance, nearest).min() >= CLEARLY_NEARER * distance[nearest]
-            if distance[nearest] < limit and clear and (min(group, nearest), max(group, nearest)) not in apart:
-                offers.append((float(distance[nearest]), group, nearest))
-        if not offers:
-            return label
-        _, a, b = min(offers)
-        label = _renumbered(np.where(label == max(a, b), min(a, b), label))
-
-
-def _take_apart(
-    means: NDArray[np.float32], sizes: NDArray[np.float64], conflicts: NDArray[np.int64], strict: float, together: float
-) -> NDArray[np.int64]:
-    """People within one component; in one too large for a table those surely one person are joined first."""
-    if len(means) <= LARGEST_TABLE:
-        return agglomerate(means, sizes, conflicts, together, "average")
-    group = agglomerate_in_parts(means, sizes, conflicts, strict, "average")
-    groups = int(group.max()) + 1
-    group_means, group_sizes = _means(means, sizes, group, groups)
-    between = _pairs_between(group, conflicts)
-    return agglomerate_in_parts(group_means, group_sizes, between, together, "average")[group]
-
-
-def _reduce(
-    vectors: NDArray[np.float32], conflicts: NDArray[np.int64], chunk_of: NDArray[np.int64], strict: float
-) -> NDArray[np.int64]:
-    """Group of each unit; each its own where they are few enough to be compared all with all.
-
-    Otherwise those surely one person are joined first within each chunk, then within ever longer stretches, up to those
-    that fill a table: beyond, comparing all with all once is cheaper.
-    """
-    group = np.arange(len(vectors))
-    stretch = 1
-    chunk_count = int(chunk_of.max(initial=-1)) + 1
-    while (groups := int(group.max(initial=-1)) + 1) > LARGEST_TABLE:
-        if stretch > 1 and groups * stretch > LARGEST_TABLE * chunk_count:
-            break
-        means, sizes = _means(vectors, np.ones(len(vectors)), group, groups)
-        between = _pairs_between(group, conflicts)
-        first_chunk = np.full(groups, chunk_count, np.int64)
-        np.minimum.at(first_chunk, group, chunk_of)
-        label = np.full(groups, -1, np.int64)
-        known = 0
-        for members, apart in _parts(first_chunk // stretch, between):
-            found = agglomerate_in_parts(means[members], sizes[members], apart, strict, "average")
-            label[members] = known + found
-            known += int(found.max()) + 1
-        group = label[group]
-        stretch *= 8
-    return group
-
-
-def agglomerate_in_parts(
-    means: NDArray[np.float32],
-    sizes: NDArray[np.float64],
-    conflicts: NDArray[np.int64],
-    limit: float,
-    linkage: Literal["average", "complete"],
-) -> NDArray[np.int64]:
-    """`agglomerate` of any number of points, with bounded memory.
-
-    Groups can only join where some pair of theirs is within `limit`, so what hangs together by such steps is worked
-    through alone: the result is the same, the tables are small. One of more than LARGEST_TABLE goes part by part until
-    nothing more joins, which may differ from the direct way.
-    """
-    if len(means) <= SMALL_TABLE:
-        return agglomerate(means, sizes, conflicts, limit, linkage)
-    label = np.full(len(means), -1, np.int64)
-    known = 0
-    for members, apart in _parts(components(means, limit), conflicts):
-        found = _agglomerate_repeatedly(means[members], sizes[members], apart, limit, linkage)
-        label[members] = known + found
-        known += int(found.max()) + 1
-    return _renumbered(label)
-
-
-def _agglomerate_repeatedly(
-    means: NDArray[np.float32],
-    sizes: NDArray[np.float64],
-    conflicts: NDArray[np.int64],
-    limit: float,
-    linkage: Literal["average", "complete"],
-) -> NDArray[np.int64]:
-    """`agglomerate`, LARGEST_TABLE points at a time, until that joins nothing more."""
-    if len(means) <= LARGEST_TABLE:
-        return agglomerate(means, sizes, conflicts, limit, linkage)
-    label = np.arange(len(means))
-    while True:
-        groups = int(label.max()) + 1
-        part_means, part_sizes = _means(means, sizes, label, groups)
-        between = _pairs_between(label, conflicts)
+        means, between = _means(vectors, label, groups), _pairs_between(label, apart)
         found = np.full(groups, -1, np.int64)
-        known = 0
         for start in range(0, groups, LARGEST_TABLE):
             part = np.arange(start, min(start + LARGEST_TABLE, groups))
-            joined = agglomerate(part_means[part], part_sizes[part], _within(part, between, groups), limit, linkage)
-            found[part] = known + joined
-            known += int(joined.max()) + 1
+            found[part] = _linked_at_once(means[part], _within(part, between, groups), limit, linkage) + found.max() + 1
         label = found[label]
-        if groups <= LARGEST_TABLE or known == groups:
-            return _renumbered(label)
+        if groups <= LARGEST_TABLE or int(found.max()) + 1 == groups:
+            return label
 
 
-def agglomerate(
-    means: NDArray[np.float32],
-    sizes: NDArray[np.float64],
-    conflicts: NDArray[np.int64],
-    limit: float,
-    linkage: Literal["average", "complete"],
+def _linked_at_once(
+    vectors: NDArray[np.float32], apart: NDArray[np.int64], limit: float, linkage: str
 ) -> NDArray[np.int64]:
-    """(n,) labels from 0: nearest groups joined first, while their distance is at most `limit`.
+    if len(vectors) < 2:
+        return np.zeros(len(vectors), np.int64)
+    table = np.maximum(1 - vectors @ vectors.T, 0).astype(np.float64)
+    table[apart[:, 0], apart[:, 1]] = table[apart[:, 1], apart[:, 0]] = APART
+    np.fill_diagonal(table, 0)
+    grouping = scikit_learn().AgglomerativeClustering(
+        n_clusters=None, distance_threshold=limit, metric="precomputed", linkage=linkage
+    )
+    return renumbered(np.asarray(grouping.fit(table).labels_, np.int64))
 
-    `means` (n, d) are plain (not normed) means of L2-normed vectors, `sizes` (n,) of how many: so 1 - mean . mean is
-    exactly the average cosine distance between two groups. A pair in `conflicts` is never in one group, nor are groups
-    that hold such a pair. Lance-Williams updates: Murtagh & Contreras, doi:10.1002/widm.53.
+
+def _joined(units: _Units, members: NDArray[np.int64], limit: float, linkage: str) -> NDArray[np.int64]:
+    """(m,) labels from 0 of these units."""
+    return _linked(units.vectors[members], _within(members, units.conflicts, len(units.vectors)), limit, linkage)
+
+
+def _reduced(units: _Units, members: NDArray[np.int64], strict: float) -> NDArray[np.int64]:
+    """(m,) group of each of these units, from 0; each its own where they are few enough to be compared all with all.
+
+    Otherwise those surely one person are joined first, stretch by stretch of the video.
     """
-    count = len(means)
-    if count < 2:
-        return np.arange(count)
-    table = 1 - means @ means.T
-    np.fill_diagonal(table, np.inf)
-    # Infinity survives both updates below, so a joined group inherits all that its parts must stay apart from.
-    table[conflicts[:, 0], conflicts[:, 1]] = np.inf
-    table[conflicts[:, 1], conflicts[:, 0]] = np.inf
-    label = np.arange(count)
-    sizes = sizes.astype(np.float64).copy()
-    if count > 1:
-        nearest = table.argmin(axis=1)
-        distance = table[np.arange(count), nearest]
-        while True:
-            i = int(distance.argmin())
-            if not distance[i] <= limit:
-                break
-            i, j = sorted((i, int(nearest[i])))
-            if linkage == "average":
-                row = (sizes[i] * table[i] + sizes[j] * table[j]) / (sizes[i] + sizes[j])
-            else:
-                row = np.maximum(table[i], table[j])
-            row[i] = row[j] = np.inf
-            table[i], table[:, i] = row, row
-            table[j], table[:, j] = np.inf, np.inf
-            sizes[i] += sizes[j]
-            label[label == j] = i
-            stale = np.flatnonzero((nearest == i) | (nearest == j))
-            for k in {i, j, *stale.tolist()}:
-                nearest[k] = table[k].argmin()
-                distance[k] = table[k, nearest[k]]
-            closer = row < distance
-            nearest[closer], distance[closer] = i, row[closer]
-    return _renumbered(label)
+    if len(members) <= LARGEST_TABLE:
+        return np.arange(len(members))
+    return _joined(units, members, strict, "average")
 
 
-def _attach_weak(
-    label: NDArray[np.int64],
-    vectors: NDArray[np.float32],
-    weak: NDArray[np.int64],
-    conflicts: NDArray[np.int64],
-    attach: float,
-) -> None:
-    """Writes into `label` the identity of each weak unit that has one, nearest first."""
-    known = int(label.max(initial=-1)) + 1
-    if known == 0 or not len(weak):
+def _attach(units: _Units, label: NDArray[np.int64], these: NDArray[np.int64], limit: float) -> None:
+    """Writes into `label` the nearest person of each of these units that has one within `limit`, nearest first, never
+    one it was seen beside."""
+    centroids = _centroids(units, label)
+    if not len(centroids) or not len(these):
         return
-    core = np.flatnonzero(label >= 0)
-    centroids = np.zeros((known, vectors.shape[1]), np.float32)
-    np.add.at(centroids, label[core], vectors[core])
-    centroids = _normed(centroids)
+    beside = _beside(units.conflicts)
+    offers: list[tuple[float, int, int]] = []
+    for start in range(0, len(these), 1024):
+        block = these[start : start + 1024]
+        distance = 1 - units.vectors[block] @ centroids.T
+        for row, person in np.argwhere(distance < limit).tolist():
+            offers.append((float(distance[row, person]), int(block[row]), person))
+    for _, unit, person in sorted(offers):
+        if label[unit] < 0 and all(label[other] != person for other in beside.get(unit, [])):
+            label[unit] = person
+
+
+def _is_nobody_else(units: _Units, label: NDArray[np.int64], unit: int, same: float) -> bool:
+    """Whether everybody near this profile was seen beside it, so that it is a person of its own."""
+    centroids = _centroids(units, label)
+    near: list[int] = np.flatnonzero(1 - centroids @ units.vectors[unit] < MAYBE_SAME * same).tolist()
+    met = {int(label[other]) for other in _beside(units.conflicts).get(unit, [])}
+    return met.issuperset(near)
+
+
+def _beside(conflicts: NDArray[np.int64]) -> dict[int, list[int]]:
+    """Whom each unit was seen beside."""
     beside: dict[int, list[int]] = {}
     for a, b in conflicts.tolist():
         beside.setdefault(a, []).append(b)
         beside.setdefault(b, []).append(a)
-    offers: list[tuple[float, int, int]] = []
-    for start in range(0, len(weak), 1024):
-        block = weak[start : start + 1024]
-        distance = 1 - vectors[block] @ centroids.T
-        for row, identity in np.argwhere(distance < attach):
-            offers.append((float(distance[row, identity]), int(block[row]), int(identity)))
-    for _, unit, identity in sorted(offers):
-        if label[unit] < 0 and all(label[other] != identity for other in beside.get(unit, [])):
-            label[unit] = identity
+    return beside
 
 
-def _judge(
+def _centroids(units: _Units, label: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(k, d) mean of the labelled units of each label, L2-normed."""
+    known = np.flatnonzero(label >= 0)
+    return _means(units.vectors[known], label[known], int(label.max(initial=-1)) + 1)
+
+
+def _judged(
     tracks: Tracks,
+    units: _Units,
     of_track: NDArray[np.int64],
-    label_of_unit: NDArray[np.int64],
-    vectors: NDArray[np.float32],
-    strong: NDArray[np.bool_],
-    embedded: NDArray[np.bool_],
+    of_unit: NDArray[np.int64],
     count: int,
     same: float,
-) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
-    """`Identities.sure`, `.confidence` and `.centroid`.
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """`Identities.confidence` and `.centroid`.
 
     Confidence is 1 - spread / (2 `same`), within 0 and 1: 1 where all is identical, 0.5 at the very distance at which
-    tracks are still joined. The spread is the average cosine distance between the identity's units, strong ones if
-    there are any; of one unit, between its embedded faces; of one embedded face nothing is known: 0.5.
+    tracks are still joined. The spread is the average cosine distance between the identity's units, clear ones if there
+    are any; of one unit, between its embedded faces; of one embedded face nothing is known: 0.5.
     """
-    has_strong = np.zeros(count, bool)
-    np.logical_or.at(has_strong, label_of_unit, strong)
-    speaks = np.where(has_strong[label_of_unit], strong, embedded)
-    unit_sum = np.zeros((count, vectors.shape[1]), np.float32)
-    np.add.at(unit_sum, label_of_unit[speaks], vectors[speaks])
-    unit_count = np.bincount(label_of_unit[speaks], minlength=count).astype(np.float64)
-    face_sum = np.zeros((count, vectors.shape[1]), np.float32)
+    clear = units.clear > 0
+    has_clear = np.zeros(count, bool)
+    np.logical_or.at(has_clear, of_unit, clear)
+    speaks = np.where(has_clear[of_unit], clear, units.embedded)
+    unit_sum = np.zeros((count, units.vectors.shape[1]), np.float32)
+    np.add.at(unit_sum, of_unit[speaks], units.vectors[speaks])
+    unit_count = np.bincount(of_unit[speaks], minlength=count).astype(np.float64)
+    face_sum = np.zeros((count, units.vectors.shape[1]), np.float32)
     np.add.at(face_sum, of_track, tracks.face_sum)
     face_count = np.bincount(of_track, weights=tracks.faces, minlength=count).astype(np.float64)
-    between_faces = _mean_distance(face_sum, face_count)
-    spread = np.where(unit_count > 1, _mean_distance(unit_sum, unit_count), between_faces)
-    confidence = np.clip(1 - np.where(np.isnan(spread), same, spread) / (2 * same), 0, 1).astype(np.float32)
-    vouched = np.nan_to_num(between_faces, nan=np.inf) < same
-    return has_strong | vouched, confidence, _normed(unit_sum)
+    spread = np.where(unit_count > 1, _mean_distance(unit_sum, unit_count), _mean_distance(face_sum, face_count))
+    confidence = np.clip(1 - np.where(np.isnan(spread), same, spread) / (2 * same), 0, 1)
+    return confidence.astype(np.float32), normed(unit_sum)
 
 
 def _mean_distance(sums: NDArray[np.float32], counts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -594,34 +353,7 @@ def _unite(count: int, links: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
 
     for a, b in links:
         parent[max(root(a), root(b))] = min(root(a), root(b))
-    return _renumbered(np.array([root(i) for i in range(count)], np.int64))
-
-
-def _renumbered(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The same partition with labels from 0 in order of first appearance."""
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse.reshape(-1)]
-
-
-def _parts(
-    labels: NDArray[np.int64], pairs: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Per label its members, ascending, and the pairs (q, 2) inside it as positions among those members."""
-    if not len(labels):
-        return
-    order = np.argsort(labels, kind="stable")
-    sorted_labels = labels[order]
-    starts = np.flatnonzero(np.r_[True, np.diff(sorted_labels) > 0])
-    position: NDArray[np.int64] = np.empty(len(labels), np.int64)
-    position[order] = np.arange(len(labels)) - np.repeat(starts, np.diff(np.r_[starts, len(labels)]))
-    inside = pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]]
-    inside = inside[np.argsort(labels[inside[:, 0]], kind="stable")]
-    borders = np.r_[sorted_labels[starts], sorted_labels[-1] + 1]
-    bounds: list[int] = np.asarray(np.searchsorted(labels[inside[:, 0]], borders), np.int64).tolist()
-    for part, members in enumerate(np.split(order, starts[1:])):
-        yield members, position[inside[bounds[part] : bounds[part + 1]]]
+    return renumbered(np.array([root(i) for i in range(count)], np.int64))
 
 
 def _pairs_between(group: NDArray[np.int64], pairs: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -638,18 +370,8 @@ def _within(members: NDArray[np.int64], pairs: NDArray[np.int64], count: int) ->
     return mapped[(mapped >= 0).all(axis=1)].reshape(-1, 2)
 
 
-def _means(
-    means: NDArray[np.float32], sizes: NDArray[np.float64], group: NDArray[np.int64], groups: int
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Plain mean and size of each group of groups."""
-    total = np.zeros((groups, means.shape[1]), np.float32)
-    np.add.at(total, group, means if (sizes == 1).all() else means * sizes[:, None].astype(np.float32))
-    size = np.bincount(group, weights=sizes, minlength=groups).astype(np.float64)
-    total /= np.maximum(size, 1)[:, None].astype(np.float32)
-    return total, size
-
-
-def _normed(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """L2-normed rows; zeros stay zeros."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(length > 0, length, 1), np.float32)
+def _means(vectors: NDArray[np.float32], group: NDArray[np.int64], groups: int) -> NDArray[np.float32]:
+    """(groups, d) mean of each group's vectors, L2-normed."""
+    total = np.zeros((groups, vectors.shape[1]), np.float32)
+    np.add.at(total, group, vectors)
+    return normed(total)

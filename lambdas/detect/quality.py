@@ -12,7 +12,7 @@ from lambdas.contracts import QUALITY_PARTS
 from lambdas.detect.expression import Expression
 from lambdas.detect.faces import ARCFACE_TEMPLATE, FacePart, aligned_crop
 from lambdas.detect.scenes import sharpness
-from lambdas.scoring import confidence_part, eyes_open_part, in_view_part
+from lambdas.scoring import confidence_part, eyes_open_part, eyes_seen, in_view_part
 
 _SIZE = 112
 
@@ -46,13 +46,14 @@ def quality_parts(
     middle = _level(levels, 0.5)
     height, width = image.shape[:2]
     openings, in_view = np.array([expression.openings], np.float32), np.array([expression.in_view], np.float32)
+    eyes_open = eyes_open_part(openings, eyes_seen(landmarks[None]))
     parts = {
         "confidence": confidence_part(confidence),
         "frontal": frontal_part(landmarks),
         "size": size_part(box),
         "sharpness": sharpness_part(gray) * unbroken_part(gray, _tilt(landmarks)),
         "exposure": _exposure_part(levels),
-        "eyes_open": float(eyes_open_part(openings)[0]),
+        "eyes_open": float(eyes_open[0]),
         "inside": inside_part(box, width, height),
         "unobstructed": min(unobstructed_part(box, others), float(in_view_part(in_view)[0])),
         "steady": 1.0,
@@ -137,9 +138,12 @@ def _level(levels: NDArray[np.uint8], share: float) -> float:
 
 
 def _exposure_part(levels: NDArray[np.uint8]) -> float:
-    """1 for a face of middling brightness with some contrast; falls when dark, bleached or flat."""
+    """1 for a face of middling brightness with some contrast; falls when dark, bleached or flat.
+
+    Its brightest parts tell how much light there is; the median tells dark skin from light skin as well.
+    """
     low, middle, high = (_level(levels, share) for share in (0.05, 0.5, 0.95))
-    bright = min(1.0, max(0.0, (middle - 0.08) / 0.22)) * min(1.0, max(0.0, (0.97 - middle) / 0.2))
+    bright = min(1.0, max(0.0, (high - 0.1) / 0.25)) * min(1.0, max(0.0, (0.97 - middle) / 0.2))
     clipped = 1 - int(np.searchsorted(levels, 252)) / len(levels)
     contrast = min(1.0, (high - low) / 0.25)
     return bright * contrast * max(0.0, 1 - 3 * clipped)

@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 from lambdas.contracts import Settings, SourceFacts
 from lambdas.detect.frames import ChunkReader, Frame, Outlook
 from lambdas.detect.provisional import is_nearly_best, is_surely_clean
-from lambdas.detect.scenes import SceneScorer, middle_reach_s
+from lambdas.detect.scenes import SceneScorer, fair_value, middle_reach_s
 from lambdas.detect.tracks import Sighting, best_pairs, overlaps
 from lambdas.scoring import named_flags
 
 SAME_PICTURE = 18.0
 """Content value (0 to 255) below which two frames show the same picture; cuts start at 27, heads that move give 3 to 8,
 people who walk or drive up to 18."""
+_CUT = 27.0
 _UNCHANGED = 8.0
 """Content value below which the keyframe after a stretch passed over shows the picture of the last look, so that no
 look is needed; and below which a shot's first look shows the picture that it began with, not a dissolve on its way."""
@@ -393,8 +394,10 @@ class Quiet:
         if len(peaks) and not self._harmless(peaks, outlook, now_s):
             return "busy"
         sizes = np.minimum(outlook.sizes, large)
-        before = np.median(_windows(seconds[usual], sizes[usual]))
-        if _windows(seconds[ahead], sizes[ahead]).max() > max(nothing, _BUSY_WINDOW * before):
+        following = _windows(seconds[ahead], sizes[ahead])
+        # After a dissolve what came before is no measure: the next one would seem usual.
+        before = min(np.median(_windows(seconds[usual], sizes[usual])), np.median(following))
+        if following.max() > max(nothing, _BUSY_WINDOW * before):
             return "busy"
         return "uneven" if len(peaks) else "even"
 
@@ -426,10 +429,10 @@ def _is_spoilt(now: Sighting, then: Sighting) -> bool:
 
 
 def difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """PySceneDetect's content value (0 to 255) between two BGR pictures of one size."""
+    """By how much two BGR pictures of one size differ: a content value (0 to 255), see `fair_value`."""
     scorer = SceneScorer()
     scorer.score(first)
-    return scorer.score(second)
+    return fair_value(scorer.score(second), first, second, _CUT)
 
 
 def _boxes(sightings: Sequence[Sighting]) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from lambdas.detect.looks import Looker, Stopwatch
 from lambdas.detect.pictures import Picture
 from lambdas.detect.quiet import Quiet, Verdict
 from lambdas.detect.recent import Recent
-from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, Shots, glance, glance_height
+from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, Shots, fair_value, glance, glance_height
 from lambdas.detect.schedule import Schedule
 from lambdas.detect.tracks import Sighting, Track, Tracker, goes_on
 
@@ -33,6 +33,9 @@ _MOVING_SHARE = 0.25
 """Share of the threshold from which frames that were not given are looked into."""
 MOST_STANDING = 600
 """Of one frame: a time-lapse holds frames that stand for hours."""
+_SMEARED_S = 5.0
+"""What follows a damaged frame is smeared up to the next keyframe, but for at most so long: encoders refresh pictures
+bit by bit as well."""
 _TINY_S = 2.0
 """Of so short a video every frame may be wanted."""
 
@@ -99,6 +102,29 @@ class Scan:
         return sorted([*self.glances, *likely], key=lambda one: one.pts)
 
 
+class _Damage:
+    """Which frames refer to damaged ones, however often the pass goes back."""
+
+    def __init__(self) -> None:
+        self._met_s: list[float] = []
+        self._mended_s: list[float] = []
+
+    def met(self, t_s: float) -> None:
+        """A frame here is damaged."""
+        self._met_s.append(t_s)
+
+    def mended(self, t_s: float) -> None:
+        """A keyframe here is whole."""
+        if self._met_s:
+            self._mended_s.append(t_s)
+
+    def smears(self, t_s: float) -> bool:
+        """Whether a frame here may show what damage has left."""
+        latest_s = max((at for at in self._met_s if at <= t_s), default=-math.inf)
+        mended = any(latest_s < at <= t_s for at in self._mended_s)
+        return t_s < latest_s + _SMEARED_S and not mended
+
+
 def scan(
     reader: ChunkReader,
     source: SourceFacts,
@@ -129,6 +155,7 @@ def scan(
     exact: set[int] = set()
     passed: _Passed | None = None
     wary_until = -OPEN_END
+    damage = _Damage()
     frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S, exact_cuts=settings.scenes)
     waiting: list[Frame] = []
     while True:
@@ -141,8 +168,12 @@ def scan(
             if frame.keyframe:
                 keyframes.append(frame.pts)
             corrupt += 1
+            damage.met(source.seconds(frame.pts))
             continue
         t_s = source.seconds(frame.pts)
+        if frame.keyframe:
+            damage.mended(t_s)
+        smeared = damage.smears(t_s) and bool(glances)
         with watch.step("glance"):
             small = frame.bgr(GLANCE_WIDTH, height)
             value = scorer.score(small)
@@ -158,7 +189,10 @@ def scan(
             stays += standing(schedule.looked_s, t_s, tier.period_s, source)
         if frame.keyframe:
             quiet.key(frame.pts)
-        cut = value >= settings.scene_threshold
+        fair = value
+        if ends and (passed is not None or _MOVING_SHARE <= value / settings.scene_threshold < 1):
+            fair = fair_value(value, ends[1], small, settings.scene_threshold)
+        cut = fair >= settings.scene_threshold and not smeared
         resumed = passed is not None
         verdict: Verdict | None = None
         seen: list[Sighting] | None = None
@@ -167,7 +201,7 @@ def scan(
                 frame,
                 t_s,
                 small,
-                value,
+                fair,
                 passed.verdict,
                 t_s - passed.t_s,
                 partial(looker.look, frame, dense=False),
@@ -198,8 +232,10 @@ def scan(
         if frame.keyframe:
             keyframes.append(frame.pts)
         with watch.step("glance"):
-            glances.append(glance(frame.pts, t_s, small, value))
-            slivers.append(sliver(small))
+            seen_now = glance(frame.pts, t_s, small, value)
+            # Damage makes no scenes: what it smears counts as the last picture without.
+            glances.append(dataclasses.replace(seen_now, score=0.0, layout=glances[-1].layout) if smeared else seen_now)
+            slivers.append(slivers[-1] if smeared else sliver(small))
         if cut:
             recent.cut(t_s)
             held.cut(t_s)

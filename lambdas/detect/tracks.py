@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lambdas.contracts import QUALITY_PARTS, Distances
 from lambdas.detect.expression import UNREAD, Expression
-from lambdas.scoring import Measures, Score, score
+from lambdas.scoring import Measures, Score, eyes_seen, score
 
 Crops = Sequence[NDArray[np.uint8]]
 Embed = Callable[[Crops], NDArray[np.float32]]
@@ -25,8 +25,8 @@ SURE_ALIKE = 0.93
 one shot it passes 70% a tenth of a second apart and 45% a second apart, of 14,546 pairs of strangers less than 0.1%,
 most of them in the dark."""
 _STEADY = QUALITY_PARTS.index("steady")
-FACES_PER_TRACK = 5
-"""Embedded faces of a track: its best, spread over its time."""
+LEAST_FACES, MOST_FACES, A_FACE_EVERY_S = 3, 5, 2.0
+"""Embedded faces of a track: its best, spread over its time; of a short one fewer do, since it shows fewer poses."""
 
 
 @dataclass(eq=False)
@@ -48,6 +48,8 @@ class Sighting:
     """Median of the face, 0 to 1."""
     confidence: float = 1.0
     """The detector's."""
+    confirmed: bool = True
+    """Whether a second look saw a face as well, see `Detections.confirmed`."""
     dense: bool = False
     embedding: NDArray[np.float32] | None = None
     """(d,) L2-normed, None until someone needed it."""
@@ -101,6 +103,7 @@ def measures_of(sightings: Sequence[Sighting]) -> Measures:
     return Measures(
         np.array([one.quality for one in sightings], np.float32).reshape(-1, len(QUALITY_PARTS)),
         np.array([one.expression.openings for one in sightings], np.float32).reshape(-1, 2),
+        eyes_seen(np.array([one.landmarks for one in sightings], np.float32).reshape(-1, 5, 2)),
         np.array([one.expression.in_view for one in sightings], np.float32),
         np.array([one.confidence for one in sightings], np.float32),
         np.array([one.brightness for one in sightings], np.float32),
@@ -297,10 +300,12 @@ def faces_to_embed(track: Track, scores: Mapping[Sighting, Score] | None = None)
 
     Best by `scores`, or by what was measured alone.
     """
-    apart_s = (track.end_s - track.start_s) / (2 * FACES_PER_TRACK)
+    lasts_s = track.end_s - track.start_s
+    count = min(MOST_FACES, max(LEAST_FACES, round(lasts_s / A_FACE_EVERY_S)))
+    apart_s = lasts_s / (2 * count)
     chosen: list[Sighting] = []
     for sighting in sorted(track.sightings, key=lambda one: -(scores[one] if scores else one.absolute).number):
-        if len(chosen) == FACES_PER_TRACK:
+        if len(chosen) == count:
             break
         if all(abs(sighting.t_s - other.t_s) >= apart_s for other in chosen):
             chosen.append(sighting)

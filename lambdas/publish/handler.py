@@ -17,6 +17,7 @@ from lambdas.contracts import (
     QUALITY_PARTS,
     FaceInFrame,
     FrameRef,
+    PersonTrack,
     Plan,
     PublishAnswer,
     PublishOrder,
@@ -25,6 +26,7 @@ from lambdas.contracts import (
     SelectedPerson,
     Selection,
     SourceFacts,
+    UnclearAppearance,
     frames_key,
     plan_key,
     selection_key,
@@ -44,6 +46,8 @@ FRAMES_AT_ONCE = 4
 FACE_QUALITY = 90
 ENDS_EARLY_S, ENDS_EARLY_SHARE = 0.25, 0.01
 """So much less than promised, the larger of the two, is the last frame's length, or a header's rounding."""
+MOST_UNCLEAR_PICTURES = 200
+"""Published of those never seen clearly: each costs one more frame read and decoded, and a crowd has hundreds."""
 MOST_URIS = 50
 """Frames listed in the event unless EVENT_URI_CAP says otherwise."""
 
@@ -61,12 +65,10 @@ class _Picture:
 
 @dataclass(frozen=True)
 class _Face:
-    """A square picture of a face."""
+    """A square picture of a face to publish."""
 
-    name: str
-    """Its file, or for a brief appearance, which only the report shows, its name there."""
+    file: str
     box: images.Box
-    published: bool
 
 
 @dataclass
@@ -104,7 +106,7 @@ def run(request: PublishRequest, staging: Store, published: Store) -> PublishRes
     keys = Keys.of(plan.settings.keys, plan.source.uri)
     jobs = _jobs(plan, selection, keys)
     files = [picture.file for job in jobs for picture in job.pictures]
-    files += [face.name for job in jobs for face in job.faces if face.published]
+    files += [face.file for job in jobs for face in job.faces]
     files += [keys.names, keys.report]
     check_distinct([*files, keys.manifest])
 
@@ -187,7 +189,7 @@ def _jobs(plan: Plan, selection: Selection, keys: Keys) -> list[_FrameJob]:
     for person in selection.people:
         best = person.best
         job(best.frame).pictures.append(_Picture(keys.person(person.id, person.name), (best.box,), sizes.still))
-        job(best.frame).faces.append(_Face(keys.thumbnail(person.id, person.name), best.box, published=True))
+        job(best.frame).faces.append(_Face(keys.thumbnail(person.id, person.name), best.box))
         for index, other in enumerate(person.alternatives):
             file = keys.alternative(person.id, person.name, index)
             job(other.frame).pictures.append(_Picture(file, (other.box,), sizes.alternative))
@@ -197,12 +199,22 @@ def _jobs(plan: Plan, selection: Selection, keys: Keys) -> list[_FrameJob]:
     for scene in selection.scenes:
         file = keys.scene(scene.index)
         job(scene.frame).pictures.append(_Picture(file, _largest_first(scene.faces), sizes.scene))
-    for index, appearance in enumerate(selection.brief_appearances):
-        if appearance.face is not None:
-            job(appearance.face.frame).faces.append(
-                _Face(report.brief_name(index), appearance.face.box, published=False)
-            )
+    for appearance, unclear_file in zip(selection.unclear, _unclear_files(selection, keys), strict=True):
+        if appearance.face is not None and unclear_file is not None:
+            job(appearance.face.frame).faces.append(_Face(unclear_file, appearance.face.box))
     return [jobs[place] for place in sorted(jobs)]
+
+
+def _unclear_files(selection: Selection, keys: Keys) -> list[str | None]:
+    """The picture's file of each of `selection.unclear`; None without a staged frame and beyond the first 200 that
+    have one, who are the longest on screen."""
+    files: list[str | None] = []
+    left = MOST_UNCLEAR_PICTURES
+    for index, appearance in enumerate(selection.unclear):
+        pictured = appearance.face is not None and left > 0
+        files.append(keys.unclear(index) if pictured else None)
+        left -= pictured
+    return files
 
 
 def _largest_first(faces: Sequence[images.Box]) -> tuple[images.Box, ...]:
@@ -255,10 +267,8 @@ def _publish_frame(job: _FrameJob, plan: Plan, prefix: str, staging: Store, publ
         done.shown[picture.file] = report.Shown.of(rendered, picture.shown_px)
     for face in job.faces:
         square = images.thumbnail(frame, face.box)
-        if face.published:
-            data = images.encode(square, FACE_QUALITY)
-            published.put(prefix + face.name, data, content_type="image/jpeg")
-        done.shown[face.name] = report.Shown.of(square, report.FACE_PX)
+        published.put(prefix + face.file, images.encode(square, FACE_QUALITY), content_type="image/jpeg")
+        done.shown[face.file] = report.Shown.of(square, report.FACE_PX)
     return done
 
 
@@ -329,9 +339,9 @@ def _manifest(
         timings=timings,
         cost=_cost(plan, selection, timings, frames_read, len(files) + 1),
         scenes_are_even=selection.scenes_are_even,
-        brief_appearances=[
-            manifests.BriefSighting(t_s=appearance.t_s, sightings=appearance.sightings)
-            for appearance in selection.brief_appearances
+        unclear=[
+            _unclear(appearance, file)
+            for appearance, file in zip(selection.unclear, _unclear_files(selection, keys), strict=True)
         ],
         notes=_notes(plan, selection),
         looked_frames=selection.looked_frames,
@@ -359,10 +369,32 @@ def _person(person: SelectedPerson, keys: Keys, thumbnail: str, done: _Done) -> 
         ],
         thumbnail=thumbnail,
         screen_time_s=person.screen_time_s,
-        tracks=[
-            manifests.Track(start_s=track.start_s, end_s=track.end_s, best_s=track.best_s) for track in person.tracks
-        ],
+        tracks=_tracks(person.tracks),
     )
+
+
+def _unclear(appearance: UnclearAppearance, file: str | None) -> manifests.Unclear:
+    face = appearance.face
+    return manifests.Unclear(
+        reason=appearance.reason,
+        sightings=appearance.sightings,
+        screen_time_s=appearance.screen_time_s,
+        tracks=_tracks(appearance.tracks),
+        best=None
+        if face is None
+        else manifests.UnclearPicture(
+            file=file,
+            t_s=face.frame.t_s,
+            pts=face.frame.pts,
+            score=_share(face.score),
+            quality=_quality(face),
+            flags=list(face.flags),
+        ),
+    )
+
+
+def _tracks(tracks: Sequence[PersonTrack]) -> list[manifests.Track]:
+    return [manifests.Track(start_s=track.start_s, end_s=track.end_s, best_s=track.best_s) for track in tracks]
 
 
 def _face_frame(face: FaceInFrame, file: str, done: _Done) -> manifests.FaceFrame:
@@ -375,10 +407,14 @@ def _face_frame(face: FaceInFrame, file: str, done: _Done) -> manifests.FaceFram
         pts=face.frame.pts,
         box=(left, top, right, bottom),
         score=_share(face.score),
-        quality=manifests.Quality(**{part: _share(face.quality[part]) for part in QUALITY_PARTS}),
+        quality=_quality(face),
         flags=list(face.flags),
         landmarks=[(round(x, 1), round(y, 1)) for x, y in points],
     )
+
+
+def _quality(face: FaceInFrame) -> manifests.Quality:
+    return manifests.Quality(**{part: _share(face.quality[part]) for part in QUALITY_PARTS})
 
 
 def _share(value: float) -> float:
@@ -444,7 +480,9 @@ def _notes(plan: Plan, selection: Selection) -> list[str]:
             f"The video gave only {has} that could be published, fewer than the {plan.settings.representative} "
             "representative frames asked for: all are published."
         )
-    if not selection.people:
+    if not selection.people and selection.unclear:
+        notes.append("Nobody was seen clearly in this video; those seen unclearly are listed apart.")
+    elif not selection.people:
         notes.append("Nobody was found in this video.")
     if selection.scenes_are_even:
         notes.append(

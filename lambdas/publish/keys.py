@@ -39,6 +39,7 @@ _RULES = {
     "thumbnail": _Rule(_PERSON, (frozenset({"id", "index", "number"}),)),
     "representative": _Rule(_COUNTED, (frozenset({"index", "number"}),)),
     "scene": _Rule(_COUNTED, (frozenset({"index", "number"}),)),
+    "unclear": _Rule(_COUNTED, (frozenset({"index", "number"}),)),
     "names": _Rule(_VIDEO, ()),
     "report": _Rule(_VIDEO, ()),
     "manifest": _Rule(_VIDEO, ()),
@@ -112,6 +113,9 @@ class Keys:
 
     def scene(self, index: int) -> str:
         return self._fill(self.templates.scene, index=index, number=index + 1)
+
+    def unclear(self, index: int) -> str:
+        return self._fill(self.templates.unclear, index=index, number=index + 1)
 
     @property
     def names(self) -> str:

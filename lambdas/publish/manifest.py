@@ -10,9 +10,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lambdas.contracts import FaceFlag, Settings
+from lambdas.contracts import FaceFlag, Settings, UnclearReason
 
-SCHEMA_VERSION: Literal["1.0"] = "1.0"
+SCHEMA_VERSION: Literal["2.0"] = "2.0"
 
 Seconds = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -165,12 +165,34 @@ class Scene(Entry):
     file: str
 
 
-class BriefSighting(Entry):
-    """A face seen too briefly to count as a person."""
+class UnclearPicture(Entry):
+    """The best that was seen of somebody who was never seen clearly."""
 
+    file: str | None
+    """Square picture of the face, 256 x 256; null beyond the 200 longest on screen."""
     t_s: float
+    """Seconds after the first picture."""
+    pts: int
+    """Presentation time stamp in the stream's own time base."""
+    score: Share
+    """How good a picture of this face it is."""
+    quality: Quality
+    flags: list[FaceFlag]
+    """What is wrong with it in a person's words; empty for a clean picture."""
+
+
+class Unclear(Entry):
+    """Somebody who was never seen clearly, or not often or long enough to count as a person; perhaps no face."""
+
+    reason: UnclearReason
+    """Why they are not among the people, in one word."""
     sightings: Annotated[int, Field(ge=0)]
-    """How often it was seen."""
+    """In how many frames they were detected."""
+    screen_time_s: Seconds
+    tracks: list[Track]
+    """In time order."""
+    best: UnclearPicture | None
+    """Null where no frame of them was kept."""
 
 
 class Timings(Entry):
@@ -209,7 +231,7 @@ class Cost(Entry):
 class Manifest(Entry):
     """What a run of Talent Frames found in a video."""
 
-    schema_version: Literal["1.0"] = SCHEMA_VERSION
+    schema_version: Literal["2.0"] = SCHEMA_VERSION
     """A field is added with a new minor number; renamed, removed or given another meaning with a new major one."""
     run_id: str
     """Same video, settings, models and pipeline version: same id."""
@@ -229,8 +251,8 @@ class Manifest(Entry):
     cost: Cost
     scenes_are_even: bool
     """True if the video has fewer than `settings.min_scenes` scenes, so that evenly spaced frames stand in for them."""
-    brief_appearances: list[BriefSighting]
-    """Faces seen too briefly to count as people, in time order."""
+    unclear: list[Unclear]
+    """Seen, but never clearly, or too seldom to count as people; longest screen time first."""
     notes: list[str]
     """What a reader should know, in English; may be empty."""
     looked_frames: Annotated[int, Field(ge=0)]
@@ -254,6 +276,7 @@ class Manifest(Entry):
         for person in self.people:
             named += [person.thumbnail, person.best_frame.file, *(frame.file for frame in person.alternatives)]
         named += [frame.file for frame in self.representative_frames] + [scene.file for scene in self.scenes]
+        named += [seen.best.file for seen in self.unclear if seen.best is not None and seen.best.file is not None]
         for file in named:
             if file not in files:
                 raise ValueError(f"{file} is not among the files")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import math
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import quote, unquote
 
 import jinja2
 
+from lambdas.contracts import UnclearReason
 from lambdas.publish import images
 from lambdas.publish.keys import Keys
-from lambdas.publish.manifest import FaceFrame, Manifest, Person
+from lambdas.publish.manifest import FaceFrame, Manifest, Person, Track
 
 FACE_PX = 144
 """Side of a face in the report; shown at half of it at most."""
@@ -48,6 +49,20 @@ _FLAGGED_BY = {
     "in_transition": "steady",
 }
 """The part whose bar is marked for each flag."""
+UNCLEAR: dict[UnclearReason, str] = {
+    "brief": "clear, but seen too briefly",
+    "doubtful": "perhaps no face",
+    "small": "too small",
+    "dark": "too dark",
+    "bright": "too bright",
+    "blurry": "blurred",
+    "covered": "covered",
+    "cut_off": "cut off by the border",
+    "turned": "turned away",
+    "mixed": "in a cut or a dissolve",
+    "eyes": "eyes closed",
+}
+"""What the page says of each reason."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +109,6 @@ def shown_sizes(people: int, representative: int, scenes: int) -> ShownSizes:
     )
 
 
-def brief_name(index: int) -> str:
-    """What the report calls a brief appearance's picture; no key can be called so."""
-    return f"//brief/{index}"
-
-
 def render(manifest: Manifest, keys: Keys, shown: Mapping[str, Shown]) -> str:
     """The page. `shown` holds its pictures by file."""
     environment = jinja2.Environment(
@@ -127,7 +137,7 @@ def render(manifest: Manifest, keys: Keys, shown: Mapping[str, Shown]) -> str:
         weak_parts=weak_parts,
         ticks=ticks(manifest.source.duration_s),
         spoken=spoken_tracks,
-        brief_name=brief_name,
+        unclear_reasons=UNCLEAR,
         marker=marker,
         manifest_link=link(keys.manifest),
     )
@@ -192,11 +202,11 @@ def ticks(duration_s: float) -> list[float]:
     return [float(second) for second in range(0, math.floor(duration_s) + 1, step)]
 
 
-def spoken_tracks(person: Person) -> str:
-    """When a person is on screen, in words; long lists are cut."""
-    told = [f"{clock(track.start_s)} to {clock(track.end_s)}" for track in person.tracks[:12]]
-    more = len(person.tracks) - len(told)
-    return ", ".join(told) + (f" and {more} more times" if more else "")
+def spoken_tracks(tracks: Sequence[Track], most: int = 12) -> str:
+    """When somebody is on screen, in words; of more than `most` tracks the first are told and the others counted."""
+    told = [f"{clock(track.start_s)} to {clock(track.end_s)}" for track in tracks[:most]]
+    more = len(tracks) - len(told)
+    return ", ".join(told) + (f" and {more} more time{'' if more == 1 else 's'}" if more else "")
 
 
 def weak_parts(frame: FaceFrame) -> set[str]:
@@ -217,7 +227,7 @@ def _by_importance(manifest: Manifest, shown: Mapping[str, Shown]) -> dict[str, 
     order = [person.thumbnail for person in people] + [person.best_frame.file for person in people]
     order += [frame.file for frame in manifest.representative_frames] + [scene.file for scene in manifest.scenes]
     order += [other.file for person in people for other in person.alternatives]
-    order += [brief_name(index) for index in range(len(manifest.brief_appearances))]
+    order += [seen.best.file for seen in manifest.unclear if seen.best is not None and seen.best.file is not None]
     return {file: shown[file] for file in order if file in shown}
 
 

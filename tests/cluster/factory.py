@@ -74,7 +74,10 @@ class Appearance:
     drift: float = 0.0
     """Pixels a second."""
     score: float = 0.8
-    weak: bool = False
+    confirmed: bool = True
+    """Whether a second look sees a face too; without, it is never clear."""
+    turned: bool = False
+    """In profile."""
     staged: bool = True
     noise: float = 0.15
     """Length of the random part of each embedding against 1 for the face."""
@@ -166,7 +169,7 @@ class Video:
         staged_times = [t for t in times if round(t * FPS) % step == step // 2]
         staged_at = {t: i for i, t in enumerate(staged_times)}
         rows: list[tuple[float, int, bool, Appearance]] = []
-        weak: list[bool] = []
+        tracks = 0
         for appearance in self.appearances:
             seen = [t for t in times if appearance.start_s - 1e-9 <= t < appearance.end_s - 1e-9]
             scan = {t for t in seen if round(t * FPS) % FPS == 0}
@@ -175,8 +178,8 @@ class Video:
             picked = sorted(scan | dense | {t for t in seen if t in staged_at})
             if not picked:
                 continue
-            rows.extend((t, len(weak), t not in scan, appearance) for t in picked)
-            weak.append(appearance.weak)
+            rows.extend((t, tracks, t not in scan, appearance) for t in picked)
+            tracks += 1
         rows.sort(key=lambda row: (row[0], row[1]))
         n = len(rows)
         embeddings = np.zeros((n, self.dimension), np.float32)
@@ -189,6 +192,9 @@ class Video:
         boxes = boxes.reshape(-1, 4)
         boxes[:, 2] = boxes[:, 0] + 200
         scores = np.array([a.score + 0.1 * np.sin(7 * t) for t, _, _, a in rows], np.float32)
+        # Of equal parts, from 0.4 on, the score is as high as each.
+        quality = np.repeat(scores[:, None], len(QUALITY_PARTS), axis=1)
+        quality[[a.turned for *_, a in rows], QUALITY_PARTS.index("frontal")] = 0.1
         frames = [
             StagedFrame(
                 pts=self.pts(t),
@@ -211,24 +217,21 @@ class Video:
             pts=np.array([self.pts(t) for t, *_ in rows], np.int64),
             boxes=boxes,
             landmarks=np.zeros((n, 5, 2), np.float32),
-            # Of equal parts, from 0.4 on, the score is as high as each.
-            quality=np.repeat(scores[:, None], len(QUALITY_PARTS), axis=1),
+            quality=quality,
             openings=np.full((n, 2), np.nan, np.float32),
             in_view=np.full(n, np.nan, np.float32),
             confidence=np.full(n, 0.9, np.float32),
             brightness=np.full(n, 0.5, np.float32),
+            confirmed=np.array([a.confirmed for *_, a in rows], bool),
             tracks=np.array([track for _, track, *_ in rows], np.int32),
             staged=np.array([staged_at.get(t, -1) if a.staged else -1 for t, _, _, a in rows], np.int32),
             dense=np.array([dense for *_, dense, _ in rows], bool),
             embedded=np.arange(n, dtype=np.int32),
             embeddings=embeddings,
-            track_weak=np.array(weak, bool),
             scene_pts=np.array([self.pts(t) for t in times], np.int64),
             scene_scores=np.array([self.content(times, i) for i in range(len(times))], np.float32),
             scene_luma=np.array(luma, np.float32),
-            scene_layout=np.array(
-                [self.picture(t).reshape(8, 2, 8, 2, 3).mean(axis=(1, 3)) for t in times], np.uint8
-            ).reshape(-1, 8, 8, 3),
+            scene_layout=np.array([self.picture(t) for t in times], np.uint8).reshape(-1, 16, 16, 3),
             staged_small=np.array([self.picture(t) for t in staged_times], np.uint8).reshape(-1, 16, 16, 3),
             first_frame=big[0] if big else nothing,
             last_frame=big[1] if big else nothing,

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.cluster.best_frames import BEYOND_DOUBT, Presence, choose_faces
+from lambdas.cluster.clarity import clarity_of
 from lambdas.cluster.footage import Footage, read_footage
 from lambdas.contracts import QUALITY_PARTS
 from lambdas.staging import DirectoryStaging
@@ -25,7 +26,10 @@ def one_person(staging: DirectoryStaging) -> tuple[Footage, Presence]:
 
 
 def times(footage: Footage, presence: Presence) -> list[float]:
-    return [round(face.frame.t_s) for face in choose_faces(footage, presence, [], 3)]
+    return [
+        round(face.frame.t_s)
+        for face in choose_faces(footage, clarity_of(footage.detections, footage.scores), presence, [], 3).faces
+    ]
 
 
 def test_alternatives_are_other_moments(staging: DirectoryStaging) -> None:

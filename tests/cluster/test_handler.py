@@ -44,7 +44,7 @@ def test_two_people_in_three_shots(select: Select) -> None:
     assert selection.people[0].tracks[0].start_s == 0.0
     assert len(selection.people[0].tracks) == 2
     assert selection.suggested_merges == []
-    assert selection.brief_appearances == []
+    assert selection.unclear == []
     assert selection.duration_s == pytest.approx(30.0)
     assert selection.frame_count == 750
     assert selection.detect_seconds == {"decode": 1.0, "total": 2.0}
@@ -90,7 +90,7 @@ def essence(selection: Selection) -> tuple[object, ...]:
         [(round(p.screen_time_s, 2), p.best.frame.t_s, len(p.tracks)) for p in selection.people],
         [(round(s.start_s, 3), round(s.end_s, 3), s.frame.t_s) for s in selection.scenes],
         [frame.frame.t_s for frame in selection.representative],
-        [(b.t_s, b.sightings) for b in selection.brief_appearances],
+        [(b.tracks, b.sightings) for b in selection.unclear],
     )
 
 
@@ -130,7 +130,7 @@ def test_one_frame_is_one_scene_and_one_representative(select: Select) -> None:
     selection = select(Video(0.04, [Appearance(face, 0, 1)], staged_every_s=0.04))
     assert len(selection.representative) == 1
     assert [(s.start_s, s.end_s) for s in selection.scenes] == [(0.0, 0.04)]
-    assert [b.sightings for b in selection.brief_appearances] == [1]
+    assert [(b.sightings, b.reason) for b in selection.unclear] == [(1, "brief")]
 
 
 def test_two_people_always_together_are_two_however_alike(select: Select) -> None:
@@ -146,7 +146,7 @@ def test_a_second_long_shot_shows_a_person_and_a_glimpse_does_not(select: Select
     video = Video(20, [Appearance(a, 0, 9), Appearance(b, 9, 10), Appearance(c, 12, 12.04)], cuts=[9.0, 10.0])
     selection = select(video)
     assert [person.screen_time_s for person in selection.people] == [9.0, 1.0]
-    assert [(b.sightings, b.t_s) for b in selection.brief_appearances] == [(1, 12.0)]
+    assert [(b.sightings, b.tracks[0].best_s) for b in selection.unclear] == [(1, 12.0)]
 
 
 def test_presence_is_a_setting(select: Select) -> None:
@@ -154,18 +154,18 @@ def test_presence_is_a_setting(select: Select) -> None:
     assert len(select(two_people(), settings={"min_sightings": 1000}).people) == 0
 
 
-def test_a_face_of_which_no_frame_was_staged_is_a_brief_appearance_without_one(select: Select) -> None:
+def test_a_face_of_which_no_frame_was_staged_is_unclear_without_one(select: Select) -> None:
     (a,) = faces_of(4, 1)
     selection = select(Video(20, [Appearance(a, 0, 20, staged=False)]))
     assert selection.people == []
-    assert [appearance.face for appearance in selection.brief_appearances] == [None]
+    assert [appearance.face for appearance in selection.unclear] == [None]
 
 
-def test_a_weak_profile_joins_its_person(select: Select) -> None:
+def test_a_profile_joins_its_person(select: Select) -> None:
     a, b = faces_of(5, 2)
     video = Video(
         30,
-        [Appearance(a, 0, 10), Appearance(near(a, 0.5, 1), 10, 20, weak=True), Appearance(b, 20, 30)],
+        [Appearance(a, 0, 10), Appearance(near(a, 0.5, 1), 10, 20, turned=True), Appearance(b, 20, 30)],
         cuts=[10.0, 20.0],
     )
     assert [len(person.tracks) for person in select(video).people] == [2, 1]

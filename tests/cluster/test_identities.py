@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lambdas.cluster.identities import Tracks, agglomerate, gather_tracks, identify, link_across_borders
-from lambdas.contracts import OPEN_END, QUALITY_PARTS, Chunk
+from lambdas.cluster import identities
+from lambdas.cluster.clarity import clarity_of
+from lambdas.cluster.identities import identify
+from lambdas.cluster.tracks import Tracks, gather_tracks, link_across_borders
+from lambdas.contracts import OPEN_END, QUALITY_PARTS, Chunk, Detections
+from lambdas.scoring import Measures, score
 from tests.cluster.factory import DISTANCES, Appearance, Video, faces_of, near
 
 
@@ -18,8 +22,8 @@ def tracks_of(
     vectors: NDArray[np.float32],
     *,
     chunk: NDArray[np.int64] | None = None,
-    weak: NDArray[np.bool_] | None = None,
-    unclear: NDArray[np.bool_] | None = None,
+    clear: list[int] | None = None,
+    side: list[int] | None = None,
     conflicts: list[tuple[int, int]] | None = None,
     faces: int = 3,
 ) -> Tracks:
@@ -29,13 +33,16 @@ def tracks_of(
         number=np.arange(count),
         rows=[np.array([i]) for i in range(count)],
         embedding=vectors,
-        weight=np.ones(count, np.float32),
         faces=np.full(count, faces),
         face_sum=vectors * faces,
-        weak=np.zeros(count, bool) if weak is None else weak,
-        unclear=np.zeros(count, bool) if unclear is None else unclear,
+        clear=np.full(count, 3) if clear is None else np.array(clear),
+        clear_side=np.zeros(count, np.int64) if side is None else np.array(side),
         conflicts=np.array(conflicts or [], np.int64).reshape(-1, 2),
     )
+
+
+def gathered(*chunks: Detections) -> Tracks:
+    return gather_tracks(chunks, clarity_of(chunks, [score(Measures.of(columns)) for columns in chunks]))
 
 
 def groups(labels: NDArray[np.int64]) -> list[list[int]]:
@@ -43,15 +50,15 @@ def groups(labels: NDArray[np.int64]) -> list[list[int]]:
 
 
 def test_no_tracks_give_no_identities() -> None:
-    found = identify(gather_tracks([]), [], DISTANCES)
+    found = identify(gather_tracks([], []), [], DISTANCES)
     assert len(found.of_track) == 0
-    assert len(found.sure) == 0
+    assert len(found.is_person) == 0
 
 
 def test_one_track_is_one_identity() -> None:
     found = identify(tracks_of(faces_of(0, 1)), [], DISTANCES)
     assert groups(found.of_track) == [[0]]
-    assert found.sure.tolist() == [True]
+    assert found.is_person.tolist() == [True]
     assert found.confidence[0] == pytest.approx(1.0)
 
 
@@ -74,7 +81,7 @@ def test_twins_seen_side_by_side_stay_two_people() -> None:
     found = identify(tracks_of(vectors, conflicts=[(0, 1), (2, 3)]), [], DISTANCES)
     assert found.of_track[0] != found.of_track[1]
     assert found.of_track[2] != found.of_track[3]
-    assert len(found.sure) == 2
+    assert len(found.is_person) == 2
     assert found.conflicts == {(0, 1)}
 
 
@@ -85,81 +92,105 @@ def test_one_track_between_cannot_link_partners_joins_the_nearer() -> None:
     assert groups(identify(tracks_of(vectors, conflicts=[(0, 1)]), [], DISTANCES).of_track) == [[0], [1, 2]]
 
 
-def test_a_weak_track_joins_its_nearest_person_but_never_bridges() -> None:
+def test_a_track_never_clear_joins_its_nearest_person_but_never_bridges() -> None:
     a, b = faces_of(4, 2)
     bridge = (1.05 * a + b) / np.linalg.norm(1.05 * a + b)
     vectors = np.array([a, b, bridge], np.float32)
-    labels = identify(tracks_of(vectors, weak=np.array([False, False, True])), [], DISTANCES).of_track
+    labels = identify(tracks_of(vectors, clear=[3, 3, 0]), [], DISTANCES).of_track
     assert groups(labels) == [[0, 2], [1]]
 
 
-def test_a_weak_track_does_not_join_a_person_seen_beside_it() -> None:
+def test_a_track_never_clear_does_not_join_a_person_seen_beside_it() -> None:
     (a,) = faces_of(5, 1)
     vectors = np.array([a, near(a, 0.3, 1)])
-    tracks = tracks_of(vectors, weak=np.array([False, True]), conflicts=[(0, 1)])
+    tracks = tracks_of(vectors, clear=[3, 0], conflicts=[(0, 1)])
     assert groups(identify(tracks, [], DISTANCES).of_track) == [[0], [1]]
 
 
-def test_a_person_never_seen_clearly_joins_the_nearest_a_little_further_off() -> None:
+def people(found: identities.Identities) -> list[list[int]]:
+    """The tracks of each person, without the groups that are none."""
+    return [group for number, group in enumerate(groups(found.of_track)) if found.is_person[number]]
+
+
+def test_whoever_is_met_clearly_once_is_nobody_and_twice_somebody() -> None:
+    a, b = faces_of(6, 2)
+    assert people(identify(tracks_of(np.array([a, b]), clear=[1, 2]), [], DISTANCES)) == [[1]]
+    again = np.array([a, near(a, 0.2, 1), b])
+    assert people(identify(tracks_of(again, clear=[1, 1, 1]), [], DISTANCES)) == [[0, 1]]
+    assert people(identify(tracks_of(again, clear=[1, 1, 1]), [], DISTANCES, least=1)) == [[0, 1], [2]]
+
+
+def test_two_tracks_of_one_frame_do_not_vouch_for_one_another() -> None:
+    (a,) = faces_of(6, 1)
+    vectors = np.array([a, near(a, 0.1, 1)])
+    assert people(identify(tracks_of(vectors, clear=[1, 1], conflicts=[(0, 1)]), [], DISTANCES)) == []
+
+
+def test_a_group_never_seen_clearly_is_nobody_however_long_it_lasts() -> None:
+    a, b = faces_of(17, 2)
+    vectors = np.array([a, b, near(b, 0.1, 1)])
+    found = identify(tracks_of(vectors, clear=[3, 0, 0]), [], DISTANCES)
+    assert groups(found.of_track) == [[0], [1, 2]]
+    assert people(found) == [[0]]
+
+
+def test_a_profile_joins_whom_it_is_near_and_is_a_person_far_from_everybody() -> None:
     a, b = faces_of(14, 2)
-    beyond = (DISTANCES.same + (DISTANCES.attach + DISTANCES.suggest) / 2) / 2
-    vectors = np.array([a, near(a, 0.05, 1), b, near(a, beyond, 2)])
-    aside = np.array([False, False, False, True])
-    assert groups(identify(tracks_of(vectors), [], DISTANCES).of_track) == [[0, 1], [2], [3]]
-    assert groups(identify(tracks_of(vectors, unclear=aside), [], DISTANCES).of_track) == [[0, 1, 3], [2]]
-    together = tracks_of(vectors, unclear=aside, conflicts=[(0, 3)])
-    assert groups(identify(together, [], DISTANCES).of_track) == [[0, 1], [2], [3]]
+    beyond = (DISTANCES.attach + identities.MAYBE_SAME * DISTANCES.same) / 2
+    assert DISTANCES.attach - 0.01 < beyond < identities.MAYBE_SAME * DISTANCES.same + 0.01
+    mine = tracks_of(np.array([a, near(a, 0.5, 1), b]), clear=[3, 0, 3], side=[0, 3, 0])
+    assert people(identify(mine, [], DISTANCES)) == [[0, 1], [2]]
+    strangers = tracks_of(np.array([a, b]), clear=[3, 0], side=[0, 3])
+    assert people(identify(strangers, [], DISTANCES)) == [[0], [1]]
+    once = tracks_of(np.array([a, b]), clear=[3, 0], side=[0, 1])
+    assert people(identify(once, [], DISTANCES)) == [[0]]
 
 
-def test_a_person_never_seen_clearly_between_two_others_joins_neither() -> None:
-    axes = np.eye(128, dtype=np.float32)
-    a, b = axes[:2]
-    turned = np.array([0.45, 0.42, np.sqrt(1 - 0.45**2 - 0.42**2)], np.float32) @ axes[:3]
-    assert DISTANCES.same < 1 - float(turned @ a) < (DISTANCES.attach + DISTANCES.suggest) / 2
-    aside = np.array([False, False, True])
-    found = identify(tracks_of(np.array([a, b, turned]), unclear=aside), [], DISTANCES)
-    assert groups(found.of_track) == [[0], [1], [2]]
+def test_a_profile_that_may_be_somebody_else_is_nobody_unless_seen_beside_them() -> None:
+    (a,) = faces_of(15, 1)
+    close = DISTANCES.model_copy(update={"attach": 0.5})
+    vectors = np.array([a, near(a, 0.55, 1)])
+    doubtful = identify(tracks_of(vectors, clear=[3, 0], side=[0, 3]), [], close)
+    assert people(doubtful) == [[0]]
+    assert groups(doubtful.of_track) == [[0], [1]]
+    beside = tracks_of(vectors, clear=[3, 0], side=[0, 3], conflicts=[(0, 1)])
+    assert people(identify(beside, [], close)) == [[0], [1]]
 
 
-def test_a_track_is_unclear_without_a_face_both_frontal_and_good() -> None:
-    faces = faces_of(16, 3)
+def test_clear_takes_score_size_light_and_a_second_look() -> None:
+    faces = faces_of(16, 6)
     video = Video(10, [Appearance(face, 0, 5, left=180 * place) for place, face in enumerate(faces)])
     columns = video.detect(Chunk(index=0, start_pts=-OPEN_END, end_pts=OPEN_END, decode_from_pts=0))[1]
-    columns.quality[:] = 0.9
-    columns.quality[columns.tracks == 0, QUALITY_PARTS.index("frontal")] = 0.3
-    columns.quality[columns.tracks == 1, QUALITY_PARTS.index("sharpness")] = 0.01
-    assert gather_tracks([columns]).unclear.tolist() == [True, True, False]
-
-
-def test_weak_tracks_alone_are_a_person_only_if_their_faces_agree() -> None:
-    a, b = faces_of(6, 2)
-    agreeing = tracks_of(np.array([a, near(a, 0.2, 1)]), weak=np.array([True, True]))
-    assert identify(agreeing, [], DISTANCES).sure.tolist() == [True]
-    single_face = tracks_of(np.array([b]), weak=np.array([True]), faces=1)
-    assert identify(single_face, [], DISTANCES).sure.tolist() == [False]
+    columns.quality[columns.tracks == 1] = 0.2
+    columns.boxes[columns.tracks == 2, 2] = columns.boxes[columns.tracks == 2, 0] + 20
+    columns.confirmed[columns.tracks == 3] = False
+    columns.quality[columns.tracks >= 4, QUALITY_PARTS.index("frontal")] = 0.1
+    columns.quality[columns.tracks == 5, QUALITY_PARTS.index("exposure")] = 0.3
+    tracks = gathered(columns)
+    assert (tracks.clear > 0).tolist() == [True, False, False, False, False, False]
+    assert (tracks.clear_side > 0).tolist() == [False, False, False, False, True, False]
 
 
 def test_faces_without_embedding_are_nobody() -> None:
     tracks = tracks_of(np.zeros((1, 128), np.float32), faces=0)
-    tracks.weight[:] = 0
-    assert identify(tracks, [], DISTANCES).sure.tolist() == [False]
+    assert people(identify(tracks, [], DISTANCES)) == []
 
 
 def test_a_users_distance_replaces_the_packs() -> None:
     (a,) = faces_of(7, 1)
     vectors = np.array([a, near(a, 0.4, 1)])
-    assert len(identify(tracks_of(vectors), [], DISTANCES).sure) == 1
-    assert len(identify(tracks_of(vectors), [], DISTANCES, same=0.3).sure) == 2
+    assert len(identify(tracks_of(vectors), [], DISTANCES).is_person) == 1
+    assert len(identify(tracks_of(vectors), [], DISTANCES, same=0.3).is_person) == 2
 
 
-def test_average_linkage_merges_by_the_exact_mean_distance() -> None:
-    (a,) = faces_of(8, 1)
-    vectors = np.array([a, near(a, 0.2, 1), near(a, 0.5, 2)])
-    table = 1 - vectors @ vectors.T
-    join = float(table[:2, 2].mean())
-    none = np.zeros((0, 2), np.int64)
-    assert len(set(agglomerate(vectors, np.ones(3), none, join + 1e-4, "average"))) == 1
-    assert len(set(agglomerate(vectors, np.ones(3), none, join - 1e-4, "average"))) == 2
+def test_more_tracks_than_fit_a_table_are_grouped_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = faces_of(8, 12)
+    truth = np.random.default_rng(8).integers(12, size=240)
+    vectors = np.array([near(faces[p], 0.15, 500 + i) for i, p in enumerate(truth)])
+    at_once = identify(tracks_of(vectors), [], DISTANCES).of_track
+    monkeypatch.setattr(identities, "LARGEST_TABLE", 50)
+    assert identify(tracks_of(vectors), [], DISTANCES).of_track.tolist() == at_once.tolist()
+    assert len(set(zip(at_once.tolist(), truth.tolist(), strict=True))) == 12
 
 
 def linked(video: Video, chunk_s: float, border_is_cut: list[bool]) -> list[tuple[int, int]]:
@@ -168,7 +199,7 @@ def linked(video: Video, chunk_s: float, border_is_cut: list[bool]) -> list[tupl
         video.detect(Chunk(index=i, start_pts=borders[i], end_pts=borders[i + 1], decode_from_pts=borders[i]))[1]
         for i in range(len(border_is_cut) + 1)
     ]
-    return link_across_borders(gather_tracks(chunks), chunks, border_is_cut, 1000.0, DISTANCES.strict)
+    return link_across_borders(gathered(*chunks), chunks, border_is_cut, 1000.0, DISTANCES.strict)
 
 
 def test_a_track_goes_on_across_a_border_unless_that_is_a_cut() -> None:
@@ -197,7 +228,7 @@ def test_two_boxes_on_one_face_do_not_count_as_two_people() -> None:
     video = Video(10, [Appearance(face, 0, 10), Appearance(face, 0, 10, left=110)])
     assert linked(video, 5, [True]) == []
     chunk = Chunk(index=0, start_pts=-OPEN_END, end_pts=OPEN_END, decode_from_pts=0)
-    tracks = gather_tracks([video.detect(chunk)[1]])
+    tracks = gathered(video.detect(chunk)[1])
     assert len(tracks.conflicts) == 0
 
 

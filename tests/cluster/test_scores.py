@@ -57,10 +57,9 @@ def scored(plan: Plan, footage: Footage) -> Faces:
 
 
 def regrouped(footage: Footage, tracks: NDArray[np.int32]) -> Footage:
-    """With other track numbers; a new track is as strong as all others."""
+    """With other track numbers."""
     (columns,) = footage.detections
-    weak = np.zeros(int(tracks.max()) + 1, bool)
-    return dataclasses.replace(footage, detections=[dataclasses.replace(columns, tracks=tracks, track_weak=weak)])
+    return dataclasses.replace(footage, detections=[dataclasses.replace(columns, tracks=tracks)])
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from lambdas.detect.expression import expression_reader
 from lambdas.detect.faces import FaceDetections
 from lambdas.detect.packs import load_pack
 from lambdas.detect.quality import frontal_part, inside_part, quality_parts, size_part
-from lambdas.scoring import is_strong, numbers_of
+from lambdas.scoring import WEAK, numbers_of
 from talent_frames.packs import resolve_pack
 
 NOBODY = np.zeros((0, 4), np.float32)
@@ -58,10 +58,10 @@ def test_clean_portraits_score_well_in_every_part(six_people: NDArray[np.uint8],
         assert min(parts[name] for name in ("sharpness", "exposure", "inside", "unobstructed")) > 0.35, parts
 
 
-def test_only_the_face_in_half_profile_is_weak(six_people: NDArray[np.uint8], faces: FaceDetections) -> None:
+def test_only_the_face_in_half_profile_is_turned(six_people: NDArray[np.uint8], faces: FaceDetections) -> None:
     parts = [parts_of(six_people, faces, row) for row in range(6)]
-    weak = [row for row in range(6) if not is_strong(np.array([list(parts[row].values())], np.float32))[0]]
-    assert weak == [min(range(6), key=lambda row: parts[row]["frontal"])]
+    turned = [row for row in range(6) if parts[row]["frontal"] < WEAK]
+    assert turned == [min(range(6), key=lambda row: parts[row]["frontal"])]
 
 
 @pytest.mark.parametrize("row", range(6))

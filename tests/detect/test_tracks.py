@@ -93,6 +93,11 @@ def test_embedded_faces_are_the_best_and_apart() -> None:
     assert gaps.min() >= 0.98
 
 
+def test_of_a_short_track_three_faces_are_embedded() -> None:
+    track = Track([sighting(second / 10, 100, score=second / 100) for second in range(40)])
+    assert len(faces_to_embed(track)) == 3
+
+
 def test_a_single_sighting_is_embedded() -> None:
     track = Track([sighting(0, 0)])
     assert faces_to_embed(track) == track.sightings

@@ -27,6 +27,7 @@ PACKAGE_OF = {
     "imageio_ffmpeg": "imageio-ffmpeg",
     "scenedetect": "scenedetect-headless",
     "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
 }
 """Where a module's package is called otherwise."""
 
@@ -95,7 +96,7 @@ def test_caches_are_no_part_of_an_image(copy: Path, before: dict[str, str]) -> N
 def test_another_pack_is_another_image() -> None:
     settings = DeploymentSettings()
     opened, other = (
-        image("detect", "lambda", settings, choose_pack(name))["build_args"] for name in ("open", "opencv")
+        image("detect", "lambda", settings, choose_pack(name))["build_args"] for name in ("open", "buffalo_s")
     )
     assert opened != other
 
@@ -163,8 +164,7 @@ def third_party(stage: str) -> set[str]:
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
-    # dlib's ResNet runs as ONNX in the images; its own library is for packs that still hold the .dat file.
-    return found - set(sys.stdlib_module_names) - {"lambdas", "dlib"}
+    return found - set(sys.stdlib_module_names) - {"lambdas"}
 
 
 def packages(path: Path) -> dict[str, str]:

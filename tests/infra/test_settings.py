@@ -81,6 +81,7 @@ def test_fixed_names_at_the_top_of_the_bucket_are_fine_where_they_tell_videos_ap
         "thumbnail": "processed/{stem}/face_{id}.jpg",
         "representative": "{dirname}/frames/{index}.jpg",
         "scene": "{dirname}/scenes/{index}.jpg",
+        "unclear": "processed/{stem}/unclear_{index}.jpg",
         "names": "{stem}.txt",
         "report": "{stem}.html",
         "manifest": "{stem}.json",
@@ -104,8 +105,13 @@ def test_every_setting_is_described_in_the_docs() -> None:
 
 
 def test_an_unknown_pack_is_one_sentence() -> None:
-    with pytest.raises(UnknownModelPack, match=r"pack 'nobody': neither a directory nor one of open, opencv"):
+    with pytest.raises(UnknownModelPack, match=r"pack 'nobody': neither a directory nor one of open, buffalo_l"):
         choose_pack("nobody")
+
+
+def test_a_former_packs_name_says_what_it_is_now() -> None:
+    with pytest.raises(UnknownModelPack, match="pack 'opencv': gone; open has its embedder"):
+        choose_pack("opencv")
 
 
 def test_a_directory_without_a_pack_is_one_sentence(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import skimage.data
 from lambdas.contracts import (
     OPEN_END,
     QUALITY_PARTS,
-    BriefAppearance,
     Chunk,
     Distances,
     FaceInFrame,
@@ -28,6 +27,8 @@ from lambdas.contracts import (
     Settings,
     SourceFacts,
     SuggestedMerge,
+    UnclearAppearance,
+    UnclearReason,
     frames_key,
     plan_key,
     selection_key,
@@ -43,7 +44,7 @@ PACK = PackFacts(
     licence="MIT",
     commercial_use=True,
     detector="CenterFace",
-    embedder="dlib",
+    embedder="SFace",
     embedding_size=128,
     sha256="0" * 64,
     distances=Distances(same=0.5, strict=0.3, attach=0.5, suggest=0.6, name=0.4),
@@ -86,7 +87,7 @@ class DrawnRun:
         self.uri = uri
         self.people: list[SelectedPerson] = []
         self.merges: list[SuggestedMerge] = []
-        self.brief: list[BriefAppearance] = []
+        self.unclear: list[UnclearAppearance] = []
         self.representative: list[SelectedFrame] = []
         self.scenes: list[SelectedScene] = []
         self._bytes = io.BytesIO()
@@ -130,6 +131,20 @@ class DrawnRun:
                 alternatives=list(alternatives),
                 screen_time_s=4.0,
                 tracks=[PersonTrack(start_s=0.0, end_s=4.0, best_s=best.frame.t_s)],
+            )
+        )
+
+    def unclear_one(
+        self, reason: UnclearReason, face: FaceInFrame | None, *times: tuple[float, float], sightings: int = 1
+    ) -> None:
+        """Adds somebody who was never seen clearly, on screen at these times."""
+        self.unclear.append(
+            UnclearAppearance(
+                reason=reason,
+                face=face,
+                sightings=sightings,
+                screen_time_s=sum(end - start for start, end in times),
+                tracks=[PersonTrack(start_s=start, end_s=end, best_s=start) for start, end in times],
             )
         )
 
@@ -181,7 +196,7 @@ class DrawnRun:
             duration_s=10.0,
             frame_count=250,
             people=self.people,
-            brief_appearances=self.brief,
+            unclear=self.unclear,
             suggested_merges=self.merges,
             representative=self.representative,
             scenes=self.scenes,

@@ -69,7 +69,7 @@ def manifest() -> Manifest:
             "prices_as_of": "2026-01-01", "prices_source": "list",
         },
         "scenes_are_even": False,
-        "brief_appearances": [],
+        "unclear": [],
         "notes": [],
         "looked_frames": 3,
         "corrupt_frames": 0,

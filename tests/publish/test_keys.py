@@ -18,6 +18,7 @@ def test_the_defaults_give_the_documented_names():
     assert keys.thumbnail(12, "Ada") == "people/person_012_face.jpg"
     assert keys.representative(0) == "representative/01.jpg"
     assert keys.scene(0) == "scenes/000.jpg"
+    assert keys.unclear(0) == "unclear/000.jpg"
     assert (keys.names, keys.report, keys.manifest) == ("names.txt", "report.html", "manifest.json")
 
 
@@ -63,6 +64,7 @@ def test_stem_and_dirname_of_a_source(uri, expected):
         {"alternative": "people/{id}{number}.jpg"},
         {"representative": "representative/one.jpg"},
         {"scene": "scenes/{stem}.jpg"},
+        {"unclear": "unclear/{stem}.jpg"},
     ],
     ids=lambda changes: next(iter(changes.values())),
 )
@@ -76,6 +78,7 @@ def test_a_template_that_gives_two_files_one_name_is_refused(changes):
     [
         {"scene": "frames/{index}.jpg", "representative": "frames/{number}.jpg"},
         {"person": "{id}.jpg", "thumbnail": "{id}.JPG"},
+        {"scene": "frames/{index}.jpg", "unclear": "frames/{index:03d}.jpg"},
         {"names": "manifest.json"},
         {"report": "scenes/007.jpg"},
         {"names": "scenes"},
@@ -163,9 +166,13 @@ def test_no_file_of_a_video_of_any_name_leaves_its_folder(place, name):
 def test_shared_prefixes_need_the_video_in_every_template():
     with pytest.raises(InvalidSettings, match="share the prefix"):
         check_keys(KeyTemplates(), shared=True)
-    check_keys(
-        KeyTemplates(**{kind: f"{{stem}}/{form}" for kind, form in KeyTemplates().model_dump().items()}), shared=True
-    )
+    told_apart = {kind: f"{{stem}}/{form}" for kind, form in KeyTemplates().model_dump().items()}
+    check_keys(KeyTemplates(**told_apart), shared=True)
+    for kind in told_apart:
+        with pytest.raises(InvalidSettings, match=f"{kind} .*share the prefix"):
+            check_keys(
+                KeyTemplates(**{other: form for other, form in told_apart.items() if other != kind}), shared=True
+            )
 
 
 @pytest.mark.parametrize("keys", [["a.jpg", "A.jpg"], ["a", "a/b.jpg"]])

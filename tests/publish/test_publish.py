@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import boto3
 import cv2
@@ -11,13 +12,13 @@ import numpy as np
 import pytest
 from botocore.stub import Stubber
 
-from lambdas.contracts import BriefAppearance as Brief
 from lambdas.contracts import (
     KeyTemplates,
     PublishRequest,
     Selection,
     Settings,
     SuggestedMerge,
+    UnclearReason,
     frames_key,
     selection_key,
 )
@@ -62,7 +63,7 @@ def published(tmp_path: Path) -> WatchedDirectory:
 
 
 def two_people(settings: Settings | None = None, uri: str = "/videos/clip.mp4") -> DrawnRun:
-    """The astronaut and a block, two alternatives, three frames that stand for the whole, one brief appearance."""
+    """The astronaut and a block, two alternatives, three frames that stand for the whole, two seen unclearly."""
     run = DrawnRun(1280, 720, settings, uri)
     frame, face = astronaut(1280, 720)
     block = (900.0, 100.0, 1000.0, 220.0)
@@ -71,8 +72,8 @@ def two_people(settings: Settings | None = None, uri: str = "/videos/clip.mp4") 
     for shade in (40, 120, 200):
         run.stand_for_it(drawn_frame(1280, 720, shade=shade))
     run.merges.append(SuggestedMerge(people=(0, 1), distance=0.55))
-    run.brief.append(Brief(t_s=1.5, sightings=1, face=run.face(frame, face)))
-    run.brief.append(Brief(t_s=2.5, sightings=1, face=None))
+    run.unclear_one("brief", run.face(frame, face), (1.5, 2.5))
+    run.unclear_one("doubtful", None, (2.5, 3.0))
     return run
 
 
@@ -115,6 +116,7 @@ def test_a_run_is_published_whole_and_its_manifest_fits_the_schema(staging, publ
         "representative/03.jpg",
         "scenes/000.jpg",
         "scenes/002.jpg",
+        "unclear/000.jpg",
         "names.txt",
         "report.html",
     } <= set(document["files"])
@@ -124,7 +126,7 @@ def test_the_manifest_has_exactly_the_names_others_rely_on(staging, published):
     two_people().write(staging)
     handler.run(REQUEST, staging, published)
     document = read_manifest(published)
-    assert document["schema_version"] == "1.0"
+    assert document["schema_version"] == "2.0"
     assert {
         "schema_version",
         "run_id",
@@ -135,6 +137,7 @@ def test_the_manifest_has_exactly_the_names_others_rely_on(staging, published):
         "suggested_merges",
         "representative_frames",
         "scenes",
+        "unclear",
         "timings",
         "cost",
     } <= set(document)
@@ -167,6 +170,8 @@ def test_the_manifest_has_exactly_the_names_others_rely_on(staging, published):
     assert set(person["tracks"][0]) == {"start_s", "end_s", "best_s"}
     assert set(document["representative_frames"][0]) == {"file", "t_s", "score"}
     assert set(document["scenes"][0]) == {"index", "start_s", "end_s", "t_s", "file"}
+    assert set(document["unclear"][0]) == {"reason", "sightings", "screen_time_s", "tracks", "best"}
+    assert set(document["unclear"][0]["best"]) == {"file", "t_s", "pts", "score", "quality", "flags"}
     assert set(document["timings"]) == {"split", "detect", "cluster", "publish"}
     assert document["suggested_merges"][0]["people"] == [0, 1]
 
@@ -279,6 +284,117 @@ def test_fewer_frames_than_asked_for_are_all_published_and_the_manifest_says_so(
     assert len(document["representative_frames"]) == 4
     assert "only 4 frames" in " ".join(document["notes"])
     assert "all are published" in " ".join(document["notes"])
+
+
+def test_those_seen_unclearly_are_listed_longest_first_with_picture_times_and_reason(staging, published):
+    run = DrawnRun(640, 360)
+    box = (100.0, 100.0, 200.0, 200.0)
+    turned = run.face(drawn_frame(640, 360, [box]), box, frontal=0.1)
+    late = run.face(drawn_frame(640, 360, [box]), box)
+    run.unclear_one("turned", late, (7.0, 9.5), sightings=3)
+    run.unclear_one("dark", None, (3.0, 5.0))
+    run.unclear_one("brief", turned, (0.0, 0.5), (6.0, 6.25), sightings=2)
+    run.write(staging)
+    handler.run(REQUEST, staging, published)
+    document = read_manifest(published)
+    jsonschema.validate(document, json.loads(SCHEMA.read_text()))
+    first, without_frame, last = document["unclear"]
+    assert [seen["reason"] for seen in document["unclear"]] == ["turned", "dark", "brief"]
+    assert (first["sightings"], first["screen_time_s"], first["best"]["file"]) == (3, 2.5, "unclear/000.jpg")
+    assert without_frame["best"] is None
+    assert without_frame["tracks"] == [{"start_s": 3.0, "end_s": 5.0, "best_s": 3.0}]
+    assert [track["start_s"] for track in last["tracks"]] == [0.0, 6.0]
+    best = last["best"]
+    assert best["file"] == "unclear/002.jpg"
+    assert (best["t_s"], best["pts"]) == (turned.frame.t_s, turned.frame.pts)
+    assert (best["score"], best["quality"]["frontal"], best["flags"]) == (0.8, 0.1, ["side_face"])
+    assert [file for file in document["files"] if "unclear" in file] == ["unclear/000.jpg", "unclear/002.jpg"]
+    assert all_files(published) == {*document["files"], "manifest.json"}
+    picture = read_picture(published, "unclear/002.jpg")
+    assert picture.shape == (256, 256, 3)
+    assert np.abs(picture[80:176, 80:176].astype(int) - GREEN).max() < 40
+    assert np.abs(picture[:20].astype(int) - GREEN).max() > 40
+
+
+def test_the_200_longest_on_screen_of_those_seen_unclearly_get_pictures_and_all_are_listed(staging, published):
+    run = DrawnRun(64, 36)
+    face = run.face(drawn_frame(64, 36), (10.0, 10.0, 20.0, 20.0))
+    for index in range(202):
+        run.unclear_one("small", None if index == 3 else face, (0.0, 9.0 - index / 100))
+    run.write(staging)
+    handler.run(REQUEST, staging, published)
+    document = read_manifest(published)
+    jsonschema.validate(document, json.loads(SCHEMA.read_text()))
+    pictured = [index for index, seen in enumerate(document["unclear"]) if seen["best"] and seen["best"]["file"]]
+    assert pictured == [index for index in range(201) if index != 3]
+    last = document["unclear"][201]
+    assert last["best"]["file"] is None
+    assert last["best"]["t_s"] == face.frame.t_s
+    assert last["tracks"][0]["end_s"] == pytest.approx(9.0 - 2.01)
+    files = [f"unclear/{index:03d}.jpg" for index in pictured]
+    assert [file for file in document["files"] if file.startswith("unclear/")] == files
+    assert set(files) <= all_files(published)
+    assert published.get("report.html").decode().count("<strong>too small</strong>") == 202
+
+
+def test_those_seen_unclearly_are_named_by_their_template(staging, published):
+    two_people(Settings(keys=KeyTemplates(unclear="{stem}/nobody_{number}.jpg"))).write(staging)
+    handler.run(REQUEST, staging, published)
+    assert read_manifest(published)["unclear"][0]["best"]["file"] == "clip/nobody_1.jpg"
+    assert published.exists("clip/nobody_1.jpg")
+
+
+@pytest.mark.parametrize("reason", get_args(UnclearReason))
+def test_the_report_folds_away_who_was_never_seen_clearly_and_says_why(staging, published, reason):
+    run = two_people()
+    face = run.unclear[0].face
+    run.unclear = []
+    run.unclear_one(reason, face, (61.5, 62.5), (64.0, 65.0), (66.0, 67.0), (68.0, 69.0))
+    run.unclear_one(reason, None, (2.5, 3.0))
+    run.write(staging)
+    handler.run(REQUEST, staging, published)
+    page = published.get("report.html").decode()
+    opening, folded = re.search(r'(<details class="unclear"[^>]*>)(.*?)</details>', page, re.DOTALL).groups()
+    assert "open" not in opening
+    assert re.match(r"<summary>.*Seen, but never clearly.*</summary>", folded)
+    with_picture, without = re.findall(r"<li>(.*?)</li>", folded, re.DOTALL)
+    assert 'href="./unclear/000.jpg"' in with_picture
+    assert 'src="data:image/jpeg;base64,' in with_picture
+    assert "1:01.5 to 1:02.5, 1:04.0 to 1:05.0, 1:06.0 to 1:07.0 and 1 more time<" in with_picture
+    assert "<img" not in without
+    assert "no picture" in without
+    assert "0:02.5 to 0:03.0" in without
+    for entry in (with_picture, without):
+        assert f"<strong>{report.UNCLEAR[reason]}</strong>" in entry
+    assert len(set(report.UNCLEAR.values())) == len(get_args(UnclearReason))
+
+
+def test_where_all_are_clear_the_report_has_no_section_for_others(staging, published):
+    run = two_people()
+    run.unclear = []
+    run.write(staging)
+    handler.run(REQUEST, staging, published)
+    assert read_manifest(published)["unclear"] == []
+    assert "never clearly" not in published.get("report.html").decode()
+
+
+def test_where_nobody_is_clear_the_notes_say_so_instead_of_that_nobody_was_found(staging, published):
+    run = DrawnRun(64, 36)
+    run.unclear_one("dark", None, (0.0, 5.0))
+    run.write(staging)
+    handler.run(REQUEST, staging, published)
+    notes = " ".join(read_manifest(published)["notes"])
+    assert "Nobody was seen clearly" in notes
+    assert "Nobody was found" not in notes
+
+
+def test_a_picture_of_somebody_seen_unclearly_must_be_among_the_files(staging, published):
+    two_people().write(staging)
+    handler.run(REQUEST, staging, published)
+    document = read_manifest(published)
+    document["files"].remove("unclear/000.jpg")
+    with pytest.raises(ValueError, match=r"unclear/000\.jpg is not among the files"):
+        manifests.Manifest.model_validate_json(json.dumps(document))
 
 
 def test_the_report_escapes_what_others_wrote(staging, published):

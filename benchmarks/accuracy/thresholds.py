@@ -1,0 +1,166 @@
+"""Every number that decides who is published, by which picture, and where scenes are: value, reason, material.
+
+Values and reasons are read from the source, so they can't differ from it; on which material a number was chosen is
+written down here, by module, and by name where it was another one.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.accuracy.table import Part, Table
+
+ROOT = Path(__file__).parent.parent.parent
+
+WHO = "the 26 clips of *Who is who*"
+BEST = "the trials of *Best frame* and the film they are cut from"
+SCENES = "the clips of *Scenes*, but for `unseen`"
+TEN = "the videos of *Representative frames*"
+REAL = "the ten videos of *Real film*"
+STILLS = "pictures of the gallery (LFW) and of a series (`data/stills`)"
+SPEED = "the clips of [performance.md](performance.md), for speed"
+GIVEN = "no clips: it follows from how video, detectors or eyes are"
+PYSCENEDETECT = "no clips: PySceneDetect's own"
+
+MODULES = {
+    "lambdas/cluster/best_frames.py": BEST,
+    "lambdas/cluster/clarity.py": REAL,
+    "lambdas/cluster/identities.py": f"{WHO}, {REAL}",
+    "lambdas/cluster/tracks.py": WHO,
+    "lambdas/cluster/representatives.py": TEN,
+    "lambdas/cluster/scenes.py": SCENES,
+    "lambdas/detect/blends.py": f"{SCENES}; {BEST}",
+    "lambdas/detect/candidates.py": f"{BEST}; {TEN}",
+    "lambdas/detect/closer.py": BEST,
+    "lambdas/detect/expression.py": BEST,
+    "lambdas/detect/faces.py": WHO,
+    "lambdas/detect/looks.py": BEST,
+    "lambdas/detect/packs.py": STILLS,
+    "lambdas/detect/provisional.py": BEST,
+    "lambdas/detect/quality.py": BEST,
+    "lambdas/detect/quiet.py": f"{WHO}; {SPEED}",
+    "lambdas/detect/recent.py": f"{BEST}; {SPEED}",
+    "lambdas/detect/scan.py": f"{WHO}; {SPEED}",
+    "lambdas/detect/scenes.py": SCENES,
+    "lambdas/detect/schedule.py": f"{WHO}; {SPEED}",
+    "lambdas/detect/second_opinion.py": REAL,
+    "lambdas/detect/tracks.py": WHO,
+    "lambdas/scoring.py": BEST,
+    "lambdas/shots.py": SCENES,
+}
+"""On what the thresholds of each module were chosen."""
+
+OTHERWISE = {
+    "lambdas/cluster/tracks.py:BORDER_PERIODS": GIVEN,
+    "lambdas/detect/candidates.py:STAGED_PER_MINUTE": GIVEN,
+    "lambdas/detect/expression.py:_EYE_MARGIN": GIVEN,
+    "lambdas/detect/expression.py:_EYE_WIDTH": GIVEN,
+    "lambdas/shots.py:ADAPTIVE_MIN_CONTENT": PYSCENEDETECT,
+    "lambdas/shots.py:ADAPTIVE_WINDOW": PYSCENEDETECT,
+}
+"""On what single ones were, by module and name."""
+
+NO_THRESHOLDS = {
+    "lambdas/cluster/identities.py": {"APART", "LARGEST_TABLE"},
+    "lambdas/detect/blends.py": {"_HEIGHT", "_WIDTH"},
+    "lambdas/detect/expression.py": {"_EYES", "_EYES_SIDE", "_EYE_SIDE", "_FACE", "_LOWER", "_MESH_SIDE", "_UPPER"},
+    "lambdas/detect/faces.py": {"ARCFACE_SIDE", "ARCFACE_TEMPLATE", "FINEST", "STRIDE", "_PART_SIDE", "_PART_TEMPLATE"},
+    "lambdas/detect/quality.py": {"_SIZE"},
+    "lambdas/detect/recent.py": {"_AT_HAND_BYTES"},
+    "lambdas/shots.py": {"_BLOCK"},
+}
+"""Shapes, networks' own numbers and bounds on memory, which decide nothing."""
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """One number, or several that have one reason."""
+
+    module: str
+    names: tuple[str, ...]
+    values: tuple[str, ...]
+    """As the source has them."""
+    reason: str
+    """The docstring beneath them; empty without one."""
+    chosen_on: str
+
+
+def thresholds_of(module: str, source: str) -> list[Threshold]:
+    """The module's numbers in upper case, in its order."""
+    found = []
+    for names, values, reason in _constants(ast.parse(source)):
+        kept = [at for at, name in enumerate(names) if name not in NO_THRESHOLDS.get(module, ())]
+        if kept:
+            first = names[kept[0]]
+            chosen_on = OTHERWISE.get(f"{module}:{first}", MODULES.get(module, ""))
+            found.append(
+                Threshold(module, tuple(names[at] for at in kept), tuple(values[at] for at in kept), reason, chosen_on)
+            )
+    return found
+
+
+def all_thresholds() -> list[Threshold]:
+    """Those of MODULES, as they stand."""
+    return [one for module in MODULES for one in thresholds_of(module, (ROOT / module).read_text())]
+
+
+def _constants(tree: ast.Module) -> Iterator[tuple[list[str], list[str], str]]:
+    """Names, values and docstring of each run of assignments that a docstring or something else ends."""
+    names: list[str] = []
+    values: list[str] = []
+    for node in [*tree.body, ast.Pass()]:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            named = (
+                [ast.unparse(one) for one in target.elts] if isinstance(target, ast.Tuple) else [ast.unparse(target)]
+            )
+            if all(name.strip("_").isupper() for name in named) and _has_number(node.value):
+                names += named
+                values += _values(node.value, len(named))
+                continue
+        told = node.value.value if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) else None
+        if names:
+            yield names, values, " ".join(told.split()) if isinstance(told, str) else ""
+        names, values = [], []
+
+
+def _values(value: ast.expr, count: int) -> list[str]:
+    if count > 1 and isinstance(value, ast.Tuple) and len(value.elts) == count:
+        return [ast.unparse(one) for one in value.elts]
+    return [ast.unparse(value)]
+
+
+def _has_number(value: ast.expr) -> bool:
+    return any(isinstance(one, ast.Constant) and type(one.value) in (int, float) for one in ast.walk(value))
+
+
+def run(quick: bool) -> Part:
+    """The section of the document; nothing is measured."""
+    ones = all_thresholds()
+    tables = []
+    for module in MODULES:
+        rows = [
+            (", ".join(f"`{name}`" for name in one.names), _code(one.values), _cell(one.reason), one.chosen_on)
+            for one in ones
+            if one.module == module
+        ]
+        if rows:
+            tables.append(Table(f"`{module}`", ("threshold", "value", "reason", "chosen on"), rows))
+    return Part("Thresholds, and what they were chosen on", (), (), (), HOW, tables)
+
+
+def _code(values: tuple[str, ...]) -> str:
+    return ", ".join(f"`{_cell(value)}`" for value in values)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+HOW = """
+Values and reasons are those of the source. A number chosen on clips is flattered by results on those clips: what it is
+worth shows on film it was not chosen on. The packs' distances and their material are in [models.md](models.md).
+"""
