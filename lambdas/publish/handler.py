@@ -301,6 +301,8 @@ def _manifest(
             fps=source.fps,
             duration_s=selection.duration_s,
             frame_count=selection.frame_count,
+            begins_s=source.begins_s,
+            mirrored=source.mirrored,
         ),
         models=manifests.Models(
             pack=pack.name,

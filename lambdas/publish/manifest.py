@@ -46,6 +46,10 @@ class Source(Entry):
     """Seconds from the first frame to the end of the last one met."""
     frame_count: Annotated[int, Field(ge=0)]
     """Frames in the video."""
+    begins_s: Seconds = 0.0
+    """When players show the first picture, which is second 0 here: later than 0 where sound begins before it."""
+    mirrored: bool = False
+    """Whether coded frames were mirrored left to right before they were turned, as players show them."""
 
 
 class Models(Entry):
