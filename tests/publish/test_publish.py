@@ -14,12 +14,14 @@ from botocore.stub import Stubber
 
 from lambdas.contracts import (
     KeyTemplates,
+    Plan,
     PublishRequest,
     Selection,
     Settings,
     SuggestedMerge,
     UnclearReason,
     frames_key,
+    plan_key,
     selection_key,
 )
 from lambdas.errors import IncompleteRun, InvalidSettings
@@ -645,3 +647,28 @@ def test_a_timeline_has_few_ticks_whatever_its_length():
     assert report.ticks(0) == [0]
     for duration_s in (0.04, 5, 80, 3600, 40000, 10**6):
         assert 1 <= len(report.ticks(duration_s)) <= 13
+
+
+def test_what_split_knows_of_a_hard_video_stands_in_the_manifest(staging, published):
+    two_people().write(staging)
+    plan = get_document(staging, plan_key(RUN), Plan)
+    facts = plan.source.model_copy(
+        update={"promised_s": 10_000.0, "packets": 1_000_000, "begins_s": 2.5, "mirrored": True}
+    )
+    noted = plan.model_copy(update={"source": facts, "notes": ["The video's time stamps jump once."]})
+    staging.put(plan_key(RUN), noted.model_dump_json().encode())
+    handler.run(REQUEST, staging, published)
+    manifest = read_manifest(published)
+    notes = " ".join(manifest["notes"])
+    assert "time stamps jump once" in notes
+    assert "The video ends early: " in notes and " of 10000.0 s could be read" in notes
+    assert "of the file's 1000000 frames were not met" in notes
+    assert (manifest["source"]["begins_s"], manifest["source"]["mirrored"]) == (2.5, True)
+
+
+@pytest.mark.parametrize(("promised_s", "met_s", "said"), [(0, 2, False), (3, 3, False), (3, 2.8, False), (3, 2, True),
+                                                           (7200, 7150, False), (7200, 7000, True)])  # fmt: skip
+def test_a_video_ends_early_where_more_than_a_header_rounds_is_missing(staging, promised_s, met_s, said):
+    two_people().write(staging)
+    facts = get_document(staging, plan_key(RUN), Plan).source.model_copy(update={"promised_s": float(promised_s)})
+    assert bool(handler.losses(facts, float(met_s), 75)) == said
