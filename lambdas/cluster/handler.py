@@ -190,6 +190,7 @@ def _people(
             )
         )
     people.sort(key=lambda person: (-person[0].screen_time_s, person[0].first_s, person[0].identity))
+    del people[settings.limits.max_people :]
     order = np.array([presence.identity for presence, _ in people], np.int64)
     centroids = identities.centroid[order]
     conflicts = _conflicts_of(order, identities)

@@ -486,6 +486,10 @@ def _notes(plan: Plan, selection: Selection) -> list[str]:
         notes.append("Nobody was seen clearly in this video; those seen unclearly are listed apart.")
     elif not selection.people:
         notes.append("Nobody was found in this video.")
+    if len(selection.people) == plan.settings.limits.max_people:
+        notes.append(
+            f"No more than the {len(selection.people)} people longest on screen are published (limits.max_people)."
+        )
     if selection.scenes_are_even:
         notes.append(
             f"The video has fewer than {plan.settings.min_scenes} scenes: evenly spaced frames stand in for them."

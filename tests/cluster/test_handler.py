@@ -154,6 +154,12 @@ def test_presence_is_a_setting(select: Select) -> None:
     assert len(select(two_people(), settings={"min_sightings": 1000}).people) == 0
 
 
+def test_no_more_people_than_the_limit_those_longest_on_screen(select: Select) -> None:
+    everyone = select(two_people()).people
+    (only,) = select(two_people(), settings={"limits": {"max_people": 1}}).people
+    assert only.screen_time_s == max(person.screen_time_s for person in everyone)
+
+
 def test_a_face_of_which_no_frame_was_staged_is_unclear_without_one(select: Select) -> None:
     (a,) = faces_of(4, 1)
     selection = select(Video(20, [Appearance(a, 0, 20, staged=False)]))

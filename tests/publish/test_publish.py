@@ -14,6 +14,7 @@ from botocore.stub import Stubber
 
 from lambdas.contracts import (
     KeyTemplates,
+    Limits,
     Plan,
     PublishRequest,
     Selection,
@@ -647,6 +648,15 @@ def test_a_timeline_has_few_ticks_whatever_its_length():
     assert report.ticks(0) == [0]
     for duration_s in (0.04, 5, 80, 3600, 40000, 10**6):
         assert 1 <= len(report.ticks(duration_s)) <= 13
+
+
+def test_a_limit_of_people_that_was_reached_is_noted(staging, published):
+    for most, noted in ((2, True), (3, False)):
+        run = two_people()
+        run.settings = run.settings.model_copy(update={"limits": Limits(max_people=most)})
+        run.write(staging)
+        handler.run(REQUEST, staging, published)
+        assert ("limits.max_people" in " ".join(read_manifest(published)["notes"])) == noted
 
 
 def test_what_split_knows_of_a_hard_video_stands_in_the_manifest(staging, published):
