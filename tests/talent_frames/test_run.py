@@ -12,9 +12,17 @@ from pathlib import Path
 import pytest
 
 from lambdas.contracts import Plan, Settings
-from lambdas.errors import NoFrames
+from lambdas.errors import IncompleteRun, NoFrames, SourceUnreachable
 from talent_frames.packs import resolve_pack
-from talent_frames.run import _likely_workers, _loading_pool, _pool, _work_folder, even_chunk_s, run_video
+from talent_frames.run import (
+    WorkerDied,
+    _likely_workers,
+    _loading_pool,
+    _pool,
+    _work_folder,
+    even_chunk_s,
+    run_video,
+)
 
 
 def square(number: int) -> int:
@@ -156,6 +164,17 @@ def test_staging_of_an_interrupted_run_waits_for_the_next_with_the_same_key(own_
     assert list((own_home / "staging").iterdir()) == []
 
 
+def test_staging_of_a_run_that_failed_goes_unless_what_failed_may_be_over(own_home: Path) -> None:
+    for error, waits in ((ZeroDivisionError(), False), (IncompleteRun("x"), False), (WorkerDied("x"), True),
+                         (OSError(28, "No space left"), True), (SourceUnreachable("x"), True)):  # fmt: skip
+        with pytest.raises(type(error)), _work_folder("failed") as work:
+            (work / "chunk.json").write_text("{}")
+            raise error
+        assert work.is_dir() == waits
+    with _work_folder("failed") as work:
+        assert (work / "chunk.json").is_file()
+
+
 def test_two_runs_of_the_same_at_once_keep_out_of_each_others_way(own_home: Path) -> None:
     with _work_folder("same") as first:
         (first / "chunk.json").write_text("{}")
@@ -211,7 +230,7 @@ def test_people_alone_are_looked_for_in_more_chunks_that_are_not_too_short(durat
     assert even_chunk_s(duration_s, 2, 60, people_only=True) == pytest.approx(expected)
 
 
-class SeenEnough(Exception):
+class SeenEnough(WorkerDied):
     pass
 
 
