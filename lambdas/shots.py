@@ -200,6 +200,7 @@ class Pictures:
 
     def __init__(self, cells: NDArray[np.uint8]) -> None:
         self.cells = cells
+        self._thin = cells[:, ::3, 1].astype(np.int16)
         grid = cells.reshape(-1, LAYOUT_CELLS, LAYOUT_CELLS, 3)
         self._corners = np.stack([grid[:, 0, 0], grid[:, -1, -1]], axis=1).astype(np.int16)
         """(k, 2, 3) the colours of the bars at the top and left, and of those at the bottom and right."""
@@ -264,13 +265,9 @@ class Pictures:
         return least
 
     def levels(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(n,) mean difference of pictures number `a` and `b`, grey levels."""
-        levels = np.empty(len(a))
-        for low in range(0, len(a), _BLOCK):
-            one, two = self.cells[a[low : low + _BLOCK]], self.cells[b[low : low + _BLOCK]]
-            apart = np.maximum(one, two) - np.minimum(one, two)
-            levels[low : low + _BLOCK] = apart.reshape(len(one), -1) @ np.full(one[0].size, 1 / one[0].size, np.float32)
-        return levels
+        """(n,) about the mean difference of pictures number `a` and `b`, grey levels: every third cell's green."""
+        thin = self._thin
+        return np.asarray(np.abs(thin[a] - thin[b]).mean(axis=1, dtype=np.float32), np.float64)
 
 
 def _bar_cells(grid: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -553,9 +550,12 @@ def _wipes(
             first, last = int(low[at]), int(high[at])
             if steps[first + 1 : last + 1].max() > WIPE_STEP * apart:
                 continue  # a cut
-            if _still_around(t_s, pictures, first, last, barriers):
-                clear = _wipe(t_s, pictures, first, last)
-                found += [] if clear is None else [clear]
+            earlier, within, later = _around_and_within(t_s, pictures, first, last, barriers)
+            rest = max(earlier, later) / within
+            wipe = _wipe(t_s, pictures, first, last) if rest <= WIPE_SIDES else None
+            if wipe is not None:
+                # The less happens around it, the more of it is within.
+                found.append((CLEARER_THAN_CUTS + wipe[0] - rest, wipe[1]))
     return _clearest(found, 0.0)
 
 
@@ -574,7 +574,7 @@ def _wipe(t_s: NDArray[np.float64], pictures: Pictures, first: int, last: int) -
     end = number[np.flatnonzero(over >= 1 - EDGE)[0]]
     if t_s[end] - t_s[start] < (SHORTEST_SLIDE_S if slides else SHORTEST_WIPE_S):
         return None
-    return CLEARER_THAN_CUTS + clear, Change(float(t_s[start]), float(t_s[end]), WIPE_EDGE_S)
+    return clear, Change(float(t_s[start]), float(t_s[end]), WIPE_EDGE_S)
 
 
 def _steady_around(
@@ -583,14 +583,6 @@ def _steady_around(
     """Whether the layout changes less in about as much time before frame `low` and after `high` than between them."""
     earlier, within, later = _around_and_within(t_s, pictures, low, high, barriers)
     return within >= DISSOLVE_STANDS_OUT * max(earlier, later)
-
-
-def _still_around(
-    t_s: NDArray[np.float64], pictures: Pictures, low: int, high: int, barriers: NDArray[np.float64]
-) -> bool:
-    """Whether the layout hardly changes before frame `low` and after `high`: all of a wipe is between them."""
-    earlier, within, later = _around_and_within(t_s, pictures, low, high, barriers)
-    return max(earlier, later) <= WIPE_SIDES * within
 
 
 def _around_and_within(

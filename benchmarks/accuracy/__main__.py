@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.accuracy.clips import DATA, MODELS, MissingData, data_folder, models_folder
 from benchmarks.accuracy.table import Part, markdown, plain
 
-PARTS = ("identity", "recognition", "best_frame", "scenes", "representatives", "people_only")
+PARTS = ("identity", "recognition", "best_frame", "scenes", "scenes_film", "representatives", "people_only")
 DOCUMENT = Path(__file__).parent.parent.parent / "docs/accuracy.md"
 HEAD = f"""# Accuracy
 
