@@ -232,7 +232,9 @@ class Pictures:
         last = np.where(same[:, 1:], np.maximum(one[:, 2:], two[:, 2:]), LAYOUT_CELLS)
         inside = _inside(np.concatenate([first, last], axis=1))
         brighter = np.maximum(self.cells[a], self.cells[b])
-        lit = inside & np.logical_or.reduce([brighter[..., channel] > BLACK_LEVEL for channel in range(3)])
+        lit = np.asarray(inside & (brighter[..., 0] > BLACK_LEVEL), np.bool_)
+        for channel in (1, 2):
+            lit |= inside & (brighter[..., channel] > BLACK_LEVEL)
         enough = lit.sum(axis=1, keepdims=True) * 4 >= inside.sum(axis=1, keepdims=True)
         return np.asarray(np.where(enough, lit, inside), np.bool_)
 
@@ -242,7 +244,8 @@ class Pictures:
         for low in range(0, len(a), _BLOCK):
             one, two = a[low : low + _BLOCK], b[low : low + _BLOCK]
             shared = self.shared(one, two)
-            change[low : low + _BLOCK] = _unlikeness(*centred(shared, self.cells[one], self.cells[two]), shared)
+            before, after = centred(shared, self.cells[one], self.cells[two])
+            change[low : low + _BLOCK] = _unlikeness(before, after, shared)
         return change
 
     def moved(self, a: int, b: int) -> float:
@@ -260,8 +263,8 @@ class Pictures:
                 of_one = one[max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)]
                 of_two = two[max(0, -down) : height + min(0, -down), max(0, -right) : width + min(0, -right)]
                 every = np.ones((1, of_one.shape[0] * of_one.shape[1]), bool)
-                pair = centred(every, of_one.reshape(1, -1, 3), of_two.reshape(1, -1, 3))
-                least = min(least, float(_unlikeness(*pair, every)[0]))
+                before, after = centred(every, of_one.reshape(1, -1, 3), of_two.reshape(1, -1, 3))
+                least = min(least, float(_unlikeness(before, after, every)[0]))
         return least
 
     def levels(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -338,9 +341,7 @@ def _halved(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(both[..., 0] + both[..., 1], np.float32).reshape(*pictures.shape[:2], half * half)
 
 
-def _unlikeness(
-    one: NDArray[np.float32], two: NDArray[np.float32], shared: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _unlikeness(one: NDArray[np.float32], two: NDArray[np.float32], shared: NDArray[np.bool_]) -> NDArray[np.float64]:
     weight = np.sqrt(_dot(one, one) * _dot(two, two)).sum(axis=1)
     floor = shared.sum(axis=1) * 0.5  # under a grey level of relief there is no layout to speak of
     return np.asarray(np.where(weight < floor, 0.0, 1 - _dot(one, two).sum(axis=1) / np.maximum(weight, floor)))
@@ -364,9 +365,7 @@ def _steps(pictures: Pictures) -> NDArray[np.float64]:
 # fades
 
 
-def _fades(
-    columns: SceneColumns, pictures: Pictures, least_s: float
-) -> tuple[list[Change], NDArray[np.bool_]]:
+def _fades(columns: SceneColumns, pictures: Pictures, least_s: float) -> tuple[list[Change], NDArray[np.bool_]]:
     """Fades through blank, and (k,) the frames that belong to blank stretches or follow one."""
     relief = pictures.relief()
     black = (columns.luma < BLACK_LUMA) & (relief < BLACK_RELIEF)
@@ -485,9 +484,7 @@ def _comes_back(t_s: NDArray[np.float64], pictures: Pictures, at: int, change: f
 # dissolves
 
 
-def _dissolves(
-    columns: SceneColumns, pictures: Pictures, barriers: NDArray[np.float64]
-) -> list[tuple[float, Change]]:
+def _dissolves(columns: SceneColumns, pictures: Pictures, barriers: NDArray[np.float64]) -> list[tuple[float, Change]]:
     """Dissolves and how clear each is, none across a barrier (seconds, ascending)."""
     t_s, cells = columns.t_s, pictures.cells
     found = []
@@ -526,9 +523,7 @@ def _dissolves(
 # wipes
 
 
-def _wipes(
-    columns: SceneColumns, pictures: Pictures, barriers: NDArray[np.float64]
-) -> list[tuple[float, Change]]:
+def _wipes(columns: SceneColumns, pictures: Pictures, barriers: NDArray[np.float64]) -> list[tuple[float, Change]]:
     """Wipes and slides and how clear each is: clearer than any cut that was found within."""
     t_s = columns.t_s
     number = np.arange(1, len(t_s))

@@ -108,7 +108,9 @@ def test_without_frames_there_are_no_cuts() -> None:
 
 
 def test_a_single_frame_has_no_cuts() -> None:
-    one = SceneColumns(np.zeros(1), np.zeros(1), np.full(1, 0.5), np.zeros((1, LAYOUT_CELLS, LAYOUT_CELLS, 3), np.uint8))
+    one = SceneColumns(
+        np.zeros(1), np.zeros(1), np.full(1, 0.5), np.zeros((1, LAYOUT_CELLS, LAYOUT_CELLS, 3), np.uint8)
+    )
     for detector in DETECTORS:
         assert find_cuts(one, Settings(scene_detector=detector)) == []
 
@@ -239,9 +241,7 @@ BARS = {"pillars": (8.6, 16, 0.0), "letterbox": (16, 9.3, 0.0), "window": (11, 1
 
 @pytest.mark.parametrize("bars", BARS.values(), ids=BARS)
 def test_bars_of_any_shape_do_not_make_pictures_alike(bars: tuple[float, float, float]) -> None:
-    one, two = (
-        (255 * in_bars(place(number)[None], *bars)).astype(np.uint8).reshape(1, -1, 3) for number in (1, 2)
-    )
+    one, two = ((255 * in_bars(place(number)[None], *bars)).astype(np.uint8).reshape(1, -1, 3) for number in (1, 2))
     # Drawn places have nothing in common: without the bars, their change is 1.
     assert layout_change(one, two)[0] > 0.75
     assert layout_change(one, one)[0] == pytest.approx(0.0, abs=1e-5)
@@ -312,7 +312,7 @@ def slid(way: str, side: int, seconds: float) -> NDArray[np.float64]:
         at = share * LAYOUT_CELLS
         one, two = (np.rot90(place(number), side) for number in (1, 2))
         strip = np.concatenate([two, one], axis=1)
-        x = np.arange(LAYOUT_CELLS)
+        x = np.arange(LAYOUT_CELLS, dtype=np.float64)
         both = np.array([_columns(strip, LAYOUT_CELLS - at + x), _columns(one, x), _columns(two, x)])
         covered = (x < at)[None, :, None]
         pushed = both[0]

@@ -39,8 +39,7 @@ def real_clips(folder: Path, names: Sequence[str]) -> list[Clip]:
         with av.open(str(path)) as container:
             frame_s = 1 / float(container.streams.video[0].average_rate or 25)
         half = DISSOLVE_S / 2 if name == "fades" else 0.0
-        kind = "dissolve" if half else "cut"
-        changes = [Change(kind, at - half, at + half) for at in truth[name].get("cuts", [])]
+        changes = [Change("dissolve" if half else "cut", at - half, at + half) for at in truth[name].get("cuts", [])]
         clips.append(Clip(name, path, changes, frame_s))
     return clips
 
@@ -63,7 +62,8 @@ def run(quick: bool) -> Part:
             "real, not seen": [] if quick else real_clips(data / "real", NOT_SEEN),
         }
         for group, clips in groups.items():
-            ours, theirs = [], {peer: [] for peer in peers}
+            ours: list[tuple[int, int, int]] = []
+            theirs: dict[str, list[tuple[int, int, int]]] = {peer: [] for peer in peers}
             for clip in clips:
                 found, selection, _ = by_us(clip, folder, 3600.0)
                 matched = match([change.at_s for change in found], clip)
@@ -94,14 +94,22 @@ def run(quick: bool) -> Part:
         header=["clip", "", "changes", "ours", "missed/false", *peers],
         rows=rows,
         verdicts=verdicts,
-        how=HOW + f"\nScenes of made clips whose frame is far from the middle or in a transition: {len(bad)} of {shown}.",
+        how=HOW
+        + f"\nScenes of made clips whose frame is far from the middle or in a transition: {len(bad)} of {shown}.",
         numbers={"f1": f1(tuned), "off_frame": float(off_frame), "missed": float(tuned[1]), "false": float(tuned[2])},
     )
 
 
 def _row(name: str, group: str, ours: tuple[int, int, int], theirs: Sequence[tuple[int, int, int]]) -> list[str]:
     found, missed, false = ours
-    return [name, group, str(found + missed), f"{f1(ours):.3f}", f"{missed}/{false}", *(f"{f1(one):.3f}" for one in theirs)]
+    return [
+        name,
+        group,
+        str(found + missed),
+        f"{f1(ours):.3f}",
+        f"{missed}/{false}",
+        *(f"{f1(one):.3f}" for one in theirs),
+    ]
 
 
 HOW = """
