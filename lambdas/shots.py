@@ -47,8 +47,8 @@ AROUND_FRAMES = 3
 AROUND_S = 0.3
 """Frames on either side that a cut is compared with, and how far away they may be."""
 SURE_TIMES, MOVED, MOVED_CELLS = 10.0, 0.5, 3
-"""Where a cut stands out less than by so many times, a camera that is thrown about is thought of: moved by so many cells
-the picture before is the one after, all but this share of the change. (0.16 and 0.2 of two such jerks, 0.8 and more of
+"""Where a cut stands out less than by so many times, a camera that is thrown about is thought of: moved by so many
+cells the picture before is the one after, all but this share of the change. (0.16 and 0.2 of two such jerks, 0.8 and more of
 cuts amid motion.)"""
 COMES_BACK = 0.4
 """Share of the change that remains, within the shortest scene, if it was a flash, a strobe or a passer-by."""
@@ -90,8 +90,8 @@ SHORTEST_WIPE_S, SHORTEST_SLIDE_S = 0.28, 0.46
 """What is quicker is a thrown camera."""
 CLEARER_THAN_CUTS = 3.0
 FADE_EDGE_S, DISSOLVE_EDGE_S, WIPE_EDGE_S = 0.1, 0.3, 0.05
-"""By so much each may begin sooner or end later than found: a dissolve's first and last tenths hardly show, and its ends
-are those of the window that fits; a fade's and a wipe's are measured."""
+"""By so much each may begin sooner or end later than found: a dissolve's first and last tenths hardly show, and its
+ends are those of the window that fits; a fade's and a wipe's are measured."""
 SIDE_S = 0.4
 """At most so much time is looked at on either side; the next transition may be near."""
 DISSOLVE_CELLS = 0.6
@@ -216,8 +216,8 @@ class Pictures:
         relief = np.empty(len(self))
         for low in range(0, len(self), _BLOCK):
             # A light bar is as good as a blank picture's.
-            dark = (self._corners[low : low + _BLOCK] <= DARK_BAR).all(axis=(1, 2))
-            shown = _inside(np.where(dark[:, None], self._bounds[low : low + _BLOCK], _ALL))
+            dark = np.asarray((self._corners[low : low + _BLOCK] <= DARK_BAR).all(axis=(1, 2)), np.bool_)
+            shown = _inside(np.asarray(np.where(dark[:, None], self._bounds[low : low + _BLOCK], _ALL), np.int64))
             light = self.cells[low : low + _BLOCK] @ np.full(3, 1 / 3, np.float32)
             count = shown.sum(axis=1)
             off = np.where(shown, light - ((light * shown).sum(axis=1) / count)[:, None], 0)
@@ -225,7 +225,7 @@ class Pictures:
         return relief
 
     def shared(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(n, cells) the cells by which pictures number `a` and `b` are compared: in no bar of both, not black in both."""
+        """(n, cells) the cells by which pictures number `a` and `b` are compared: in no bar and not black in both."""
         (one, two), colours = (self._bounds[rows] for rows in (a, b)), np.abs(self._corners[a] - self._corners[b])
         same = (colours <= 2 * BAR_LEVELS).all(axis=2)
         first = np.where(same[:, :1], np.minimum(one[:, :2], two[:, :2]), 0)
@@ -274,7 +274,7 @@ class Pictures:
 
 
 def _bar_cells(grid: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """(k, 2) rows, and columns, from the first on that are all like the first cell of pictures (k, rows, columns, 3)."""
+    """(k, 2) rows, and columns, from the first on that are all like the first cell of (k, rows, columns, 3)."""
     alike = np.ones(grid.shape[:3], bool)
     dark = grid[:, :1, :1].max(axis=3) <= DARK_BAR
     reach = np.where(dark, BAR_LEVELS, LIGHT_BAR_LEVELS).astype(np.uint8)
@@ -310,8 +310,8 @@ def _inside(bounds: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def centred(shared: NDArray[np.bool_], *pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    """Pictures (n, cells, 3) as (n, 3, cells), less their mean in each channel over the cells (n, cells) that count; 0 in
-    the others."""
+    """Pictures (n, cells, 3) as (n, 3, cells), less their mean in each channel over the cells (n, cells) that count;
+    0 in the others."""
     counted = shared[:, None, :].astype(np.float32)
     count = counted.sum(axis=2, keepdims=True)
     done = []
