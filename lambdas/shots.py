@@ -48,8 +48,8 @@ AROUND_S = 0.3
 """Frames on either side that a cut is compared with, and how far away they may be."""
 SURE_TIMES, MOVED, MOVED_CELLS = 10.0, 0.5, 3
 """Where a cut stands out less than by so many times, a camera that is thrown about is thought of: moved by so many
-cells the picture before is the one after, all but this share of the change. (0.16 and 0.2 of two such jerks, 0.8 and more of
-cuts amid motion.)"""
+cells the picture before is the one after, all but this share of the change. (0.16 and 0.2 of two such jerks, 0.8
+and more of cuts amid motion.)"""
 COMES_BACK = 0.4
 """Share of the change that remains, within the shortest scene, if it was a flash, a strobe or a passer-by."""
 
