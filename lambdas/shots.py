@@ -47,9 +47,9 @@ AROUND_FRAMES = 3
 AROUND_S = 0.3
 """Frames on either side that a cut is compared with, and how far away they may be."""
 SURE_TIMES, MOVED, MOVED_CELLS = 10.0, 0.5, 3
-"""Where a cut stands out less than by so many times, a camera that is thrown about is thought of: moved by so many cells
-the picture before is the one after, all but this share of the change. (0.16 and 0.2 of two such jerks, 0.8 and more of
-cuts amid motion.)"""
+"""Where a cut stands out less than by so many times, a camera that is thrown about is thought of: moved by so many
+cells the picture before is the one after, all but this share of the change. (0.16 and 0.2 of two such jerks, 0.8
+and more of cuts amid motion.)"""
 COMES_BACK = 0.4
 """Share of the change that remains, within the shortest scene, if it was a flash, a strobe or a passer-by."""
 
@@ -90,8 +90,8 @@ SHORTEST_WIPE_S, SHORTEST_SLIDE_S = 0.28, 0.46
 """What is quicker is a thrown camera."""
 CLEARER_THAN_CUTS = 3.0
 FADE_EDGE_S, DISSOLVE_EDGE_S, WIPE_EDGE_S = 0.1, 0.3, 0.05
-"""By so much each may begin sooner or end later than found: a dissolve's first and last tenths hardly show, and its ends
-are those of the window that fits; a fade's and a wipe's are measured."""
+"""By so much each may begin sooner or end later than found: a dissolve's first and last tenths hardly show, and its
+ends are those of the window that fits; a fade's and a wipe's are measured."""
 SIDE_S = 0.4
 """At most so much time is looked at on either side; the next transition may be near."""
 DISSOLVE_CELLS = 0.6
@@ -200,6 +200,7 @@ class Pictures:
 
     def __init__(self, cells: NDArray[np.uint8]) -> None:
         self.cells = cells
+        self._thin = cells[:, ::3, 1].astype(np.int16)
         grid = cells.reshape(-1, LAYOUT_CELLS, LAYOUT_CELLS, 3)
         self._corners = np.stack([grid[:, 0, 0], grid[:, -1, -1]], axis=1).astype(np.int16)
         """(k, 2, 3) the colours of the bars at the top and left, and of those at the bottom and right."""
@@ -215,8 +216,8 @@ class Pictures:
         relief = np.empty(len(self))
         for low in range(0, len(self), _BLOCK):
             # A light bar is as good as a blank picture's.
-            dark = (self._corners[low : low + _BLOCK] <= DARK_BAR).all(axis=(1, 2))
-            shown = _inside(np.where(dark[:, None], self._bounds[low : low + _BLOCK], _ALL))
+            dark = np.asarray((self._corners[low : low + _BLOCK] <= DARK_BAR).all(axis=(1, 2)), np.bool_)
+            shown = _inside(np.asarray(np.where(dark[:, None], self._bounds[low : low + _BLOCK], _ALL), np.int64))
             light = self.cells[low : low + _BLOCK] @ np.full(3, 1 / 3, np.float32)
             count = shown.sum(axis=1)
             off = np.where(shown, light - ((light * shown).sum(axis=1) / count)[:, None], 0)
@@ -224,14 +225,16 @@ class Pictures:
         return relief
 
     def shared(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(n, cells) the cells by which pictures number `a` and `b` are compared: in no bar of both, not black in both."""
+        """(n, cells) the cells by which pictures number `a` and `b` are compared: in no bar and not black in both."""
         (one, two), colours = (self._bounds[rows] for rows in (a, b)), np.abs(self._corners[a] - self._corners[b])
         same = (colours <= 2 * BAR_LEVELS).all(axis=2)
         first = np.where(same[:, :1], np.minimum(one[:, :2], two[:, :2]), 0)
         last = np.where(same[:, 1:], np.maximum(one[:, 2:], two[:, 2:]), LAYOUT_CELLS)
         inside = _inside(np.concatenate([first, last], axis=1))
         brighter = np.maximum(self.cells[a], self.cells[b])
-        lit = inside & np.logical_or.reduce([brighter[..., channel] > BLACK_LEVEL for channel in range(3)])
+        lit = np.asarray(inside & (brighter[..., 0] > BLACK_LEVEL), np.bool_)
+        for channel in (1, 2):
+            lit |= inside & (brighter[..., channel] > BLACK_LEVEL)
         enough = lit.sum(axis=1, keepdims=True) * 4 >= inside.sum(axis=1, keepdims=True)
         return np.asarray(np.where(enough, lit, inside), np.bool_)
 
@@ -241,7 +244,8 @@ class Pictures:
         for low in range(0, len(a), _BLOCK):
             one, two = a[low : low + _BLOCK], b[low : low + _BLOCK]
             shared = self.shared(one, two)
-            change[low : low + _BLOCK] = _unlikeness(*centred(shared, self.cells[one], self.cells[two]), shared)
+            before, after = centred(shared, self.cells[one], self.cells[two])
+            change[low : low + _BLOCK] = _unlikeness(before, after, shared)
         return change
 
     def moved(self, a: int, b: int) -> float:
@@ -259,22 +263,18 @@ class Pictures:
                 of_one = one[max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)]
                 of_two = two[max(0, -down) : height + min(0, -down), max(0, -right) : width + min(0, -right)]
                 every = np.ones((1, of_one.shape[0] * of_one.shape[1]), bool)
-                pair = centred(every, of_one.reshape(1, -1, 3), of_two.reshape(1, -1, 3))
-                least = min(least, float(_unlikeness(*pair, every)[0]))
+                before, after = centred(every, of_one.reshape(1, -1, 3), of_two.reshape(1, -1, 3))
+                least = min(least, float(_unlikeness(before, after, every)[0]))
         return least
 
     def levels(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(n,) mean difference of pictures number `a` and `b`, grey levels."""
-        levels = np.empty(len(a))
-        for low in range(0, len(a), _BLOCK):
-            one, two = self.cells[a[low : low + _BLOCK]], self.cells[b[low : low + _BLOCK]]
-            apart = np.maximum(one, two) - np.minimum(one, two)
-            levels[low : low + _BLOCK] = apart.reshape(len(one), -1) @ np.full(one[0].size, 1 / one[0].size, np.float32)
-        return levels
+        """(n,) about the mean difference of pictures number `a` and `b`, grey levels: every third cell's green."""
+        thin = self._thin
+        return np.asarray(np.abs(thin[a] - thin[b]).mean(axis=1, dtype=np.float32), np.float64)
 
 
 def _bar_cells(grid: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """(k, 2) rows, and columns, from the first on that are all like the first cell of pictures (k, rows, columns, 3)."""
+    """(k, 2) rows, and columns, from the first on that are all like the first cell of (k, rows, columns, 3)."""
     alike = np.ones(grid.shape[:3], bool)
     dark = grid[:, :1, :1].max(axis=3) <= DARK_BAR
     reach = np.where(dark, BAR_LEVELS, LIGHT_BAR_LEVELS).astype(np.uint8)
@@ -310,8 +310,8 @@ def _inside(bounds: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def centred(shared: NDArray[np.bool_], *pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    """Pictures (n, cells, 3) as (n, 3, cells), less their mean in each channel over the cells (n, cells) that count; 0 in
-    the others."""
+    """Pictures (n, cells, 3) as (n, 3, cells), less their mean in each channel over the cells (n, cells) that count;
+    0 in the others."""
     counted = shared[:, None, :].astype(np.float32)
     count = counted.sum(axis=2, keepdims=True)
     done = []
@@ -341,9 +341,7 @@ def _halved(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(both[..., 0] + both[..., 1], np.float32).reshape(*pictures.shape[:2], half * half)
 
 
-def _unlikeness(
-    one: NDArray[np.float32], two: NDArray[np.float32], shared: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _unlikeness(one: NDArray[np.float32], two: NDArray[np.float32], shared: NDArray[np.bool_]) -> NDArray[np.float64]:
     weight = np.sqrt(_dot(one, one) * _dot(two, two)).sum(axis=1)
     floor = shared.sum(axis=1) * 0.5  # under a grey level of relief there is no layout to speak of
     return np.asarray(np.where(weight < floor, 0.0, 1 - _dot(one, two).sum(axis=1) / np.maximum(weight, floor)))
@@ -367,9 +365,7 @@ def _steps(pictures: Pictures) -> NDArray[np.float64]:
 # fades
 
 
-def _fades(
-    columns: SceneColumns, pictures: Pictures, least_s: float
-) -> tuple[list[Change], NDArray[np.bool_]]:
+def _fades(columns: SceneColumns, pictures: Pictures, least_s: float) -> tuple[list[Change], NDArray[np.bool_]]:
     """Fades through blank, and (k,) the frames that belong to blank stretches or follow one."""
     relief = pictures.relief()
     black = (columns.luma < BLACK_LUMA) & (relief < BLACK_RELIEF)
@@ -488,9 +484,7 @@ def _comes_back(t_s: NDArray[np.float64], pictures: Pictures, at: int, change: f
 # dissolves
 
 
-def _dissolves(
-    columns: SceneColumns, pictures: Pictures, barriers: NDArray[np.float64]
-) -> list[tuple[float, Change]]:
+def _dissolves(columns: SceneColumns, pictures: Pictures, barriers: NDArray[np.float64]) -> list[tuple[float, Change]]:
     """Dissolves and how clear each is, none across a barrier (seconds, ascending)."""
     t_s, cells = columns.t_s, pictures.cells
     found = []
@@ -529,9 +523,7 @@ def _dissolves(
 # wipes
 
 
-def _wipes(
-    columns: SceneColumns, pictures: Pictures, barriers: NDArray[np.float64]
-) -> list[tuple[float, Change]]:
+def _wipes(columns: SceneColumns, pictures: Pictures, barriers: NDArray[np.float64]) -> list[tuple[float, Change]]:
     """Wipes and slides and how clear each is: clearer than any cut that was found within."""
     t_s = columns.t_s
     number = np.arange(1, len(t_s))
@@ -553,9 +545,12 @@ def _wipes(
             first, last = int(low[at]), int(high[at])
             if steps[first + 1 : last + 1].max() > WIPE_STEP * apart:
                 continue  # a cut
-            if _still_around(t_s, pictures, first, last, barriers):
-                clear = _wipe(t_s, pictures, first, last)
-                found += [] if clear is None else [clear]
+            earlier, within, later = _around_and_within(t_s, pictures, first, last, barriers)
+            rest = max(earlier, later) / within
+            wipe = _wipe(t_s, pictures, first, last) if rest <= WIPE_SIDES else None
+            if wipe is not None:
+                # The less happens around it, the more of it is within.
+                found.append((CLEARER_THAN_CUTS + wipe[0] - rest, wipe[1]))
     return _clearest(found, 0.0)
 
 
@@ -574,7 +569,7 @@ def _wipe(t_s: NDArray[np.float64], pictures: Pictures, first: int, last: int) -
     end = number[np.flatnonzero(over >= 1 - EDGE)[0]]
     if t_s[end] - t_s[start] < (SHORTEST_SLIDE_S if slides else SHORTEST_WIPE_S):
         return None
-    return CLEARER_THAN_CUTS + clear, Change(float(t_s[start]), float(t_s[end]), WIPE_EDGE_S)
+    return clear, Change(float(t_s[start]), float(t_s[end]), WIPE_EDGE_S)
 
 
 def _steady_around(
@@ -583,14 +578,6 @@ def _steady_around(
     """Whether the layout changes less in about as much time before frame `low` and after `high` than between them."""
     earlier, within, later = _around_and_within(t_s, pictures, low, high, barriers)
     return within >= DISSOLVE_STANDS_OUT * max(earlier, later)
-
-
-def _still_around(
-    t_s: NDArray[np.float64], pictures: Pictures, low: int, high: int, barriers: NDArray[np.float64]
-) -> bool:
-    """Whether the layout hardly changes before frame `low` and after `high`: all of a wipe is between them."""
-    earlier, within, later = _around_and_within(t_s, pictures, low, high, barriers)
-    return max(earlier, later) <= WIPE_SIDES * within
 
 
 def _around_and_within(

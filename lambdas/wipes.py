@@ -1,7 +1,8 @@
-"""Wipes and slides: one picture takes another's place piece by piece. Shared as `shots` is, of which it is a part. Pure."""
+"""Wipes and slides: one picture takes another's place piece by piece. A part of `shots`. Pure."""
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
 
 import numpy as np
@@ -23,7 +24,7 @@ BESIDE = 0.4
 FITTING = 0.9
 """Share of the cells, over all frames, that show one picture or the other."""
 AT_ONCE = 0.5
-"""A wipe's cells change one after the other, a dissolve's all together: their variance over the largest there can be."""
+"""A wipe's cells change one after the other, a dissolve's all together: their variance over the largest possible."""
 BACK = 0.08
 """Share that cells go back on average, from one frame to the next."""
 STEP = 0.4
@@ -117,7 +118,7 @@ def _bands(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(f, columns, bands * 3) of pictures (f, rows, columns, 3), rows averaged to bands."""
     rows = frames.shape[1]
     edges = np.linspace(0, rows, min(SLIDE_BANDS, rows) + 1).astype(int)
-    bands = [frames[:, a:b].mean(axis=1, dtype=np.float32) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    bands = [frames[:, a:b].mean(axis=1, dtype=np.float32) for a, b in itertools.pairwise(edges)]
     return np.concatenate(bands, axis=2)
 
 

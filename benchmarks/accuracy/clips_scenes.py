@@ -302,7 +302,12 @@ class Reel:
 
     def dissolve(self, shot: Frames, seconds: float) -> None:
         """Appends a shot whose first seconds are mixed with the last ones of the shot before."""
-        self.blend("dissolve", shot, seconds, lambda before, after, share: before * (1 - share) + after * share + 0.5)
+        self.blend(
+            "dissolve",
+            shot,
+            seconds,
+            lambda before, after, share: np.asarray(before * (1 - share) + after * share + 0.5, np.float32),
+        )
 
     def blend(
         self,
@@ -324,9 +329,7 @@ class Reel:
         self.changes.append(Change(kind, self._s(start), self._s(self._written)))
         self._waiting = shot[length:]
 
-    def fade(
-        self, shot: Frames, out_s: float, hold_s: float, in_s: float, level: int = 0, inside: int = WIDTH
-    ) -> None:
+    def fade(self, shot: Frames, out_s: float, hold_s: float, in_s: float, level: int = 0, inside: int = WIDTH) -> None:
         """Appends a shot after the one before went to black (`level` 0) or white (255) and it comes from there.
 
         Of a shot only the middle, `inside` pixels wide, is seen then, between bars that stay black.

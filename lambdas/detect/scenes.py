@@ -59,9 +59,7 @@ class Shots:
 
     def cut_distance_s(self, t_s: float) -> float:
         """Seconds to the nearest provisional cut or transition, 0 within one, infinite without any."""
-        away = [
-            max(0.0, max(change.start_s - t_s, t_s - change.end_s) - change.edge_s) for change in self.changes
-        ]
+        away = [max(0.0, max(change.start_s - t_s, t_s - change.end_s) - change.edge_s) for change in self.changes]
         return min(away, default=float("inf"))
 
     def span(self, t_s: float) -> tuple[float, float]:
