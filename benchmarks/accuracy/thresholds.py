@@ -22,6 +22,7 @@ TEN = "the videos of *Representative frames*"
 REAL = "the ten videos of *Real film*"
 STILLS = "pictures of the gallery (LFW) and of a series (`data/stills`)"
 SPEED = "the clips of [performance.md](performance.md), for speed"
+SEEN = "27 public videos, ten of them in *Real film*: the people that the first release published, looked at"
 GIVEN = "no clips: it follows from how video, detectors or eyes are"
 PYSCENEDETECT = "no clips: PySceneDetect's own"
 
@@ -54,9 +55,13 @@ MODULES = {
 """On what the thresholds of each module were chosen."""
 
 OTHERWISE = {
+    "lambdas/cluster/clarity.py:CLEAR_PX": GIVEN,
+    "lambdas/cluster/clarity.py:CLEAR_SCORE": SEEN,
     "lambdas/cluster/tracks.py:BORDER_PERIODS": GIVEN,
     "lambdas/detect/candidates.py:STAGED_PER_MINUTE": GIVEN,
     "lambdas/detect/expression.py:_EYE_MARGIN": GIVEN,
+    "lambdas/detect/looks.py:_READABLE_FRONTAL": REAL,
+    "lambdas/detect/looks.py:_SURELY_A_FACE": REAL,
     "lambdas/detect/expression.py:_EYE_WIDTH": GIVEN,
     "lambdas/shots.py:ADAPTIVE_MIN_CONTENT": PYSCENEDETECT,
     "lambdas/shots.py:ADAPTIVE_WINDOW": PYSCENEDETECT,
