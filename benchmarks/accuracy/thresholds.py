@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 WHO = "the 26 clips of *Who is who*"
 BEST = "the trials of *Best frame* and the film they are cut from"
 SCENES = "the clips of *Scenes*, but for `unseen`"
+FILM = "the clips of *Scenes of real film*, but for those held out"
 TEN = "the videos of *Representative frames*"
 REAL = "the ten videos of *Real film*"
 STILLS = "pictures of the gallery (LFW) and of a series (`data/stills`)"
@@ -42,15 +43,16 @@ MODULES = {
     "lambdas/detect/packs.py": STILLS,
     "lambdas/detect/provisional.py": BEST,
     "lambdas/detect/quality.py": BEST,
-    "lambdas/detect/quiet.py": f"{WHO}; {SPEED}",
+    "lambdas/detect/quiet.py": f"{WHO}; {SPEED}; `fades` of *Real film*",
     "lambdas/detect/recent.py": f"{BEST}; {SPEED}",
     "lambdas/detect/scan.py": f"{WHO}; {SPEED}",
-    "lambdas/detect/scenes.py": SCENES,
+    "lambdas/detect/scenes.py": f"{SCENES}; {FILM}",
     "lambdas/detect/schedule.py": f"{WHO}; {SPEED}",
     "lambdas/detect/second_opinion.py": REAL,
     "lambdas/detect/tracks.py": WHO,
-    "lambdas/scoring.py": BEST,
-    "lambdas/shots.py": SCENES,
+    "lambdas/scoring.py": f"{BEST}; {REAL}",
+    "lambdas/shots.py": f"{SCENES}; {FILM}",
+    "lambdas/wipes.py": FILM,
 }
 """On what the thresholds of each module were chosen."""
 
