@@ -102,7 +102,7 @@ def test_every_weak_part_has_its_flag() -> None:
 
 def test_eyes_half_as_open_as_the_person_s_baseline_count_as_shut_whatever_their_size() -> None:
     assert eyes_open_part(
-        np.array([[0.3, 0.3], [0.05, 0.05], [0.135, 0.135]], np.float32), np.ones((3, 2), np.float32)
+        np.array([[0.3, 0.3], [0.05, 0.05], [0.16, 0.16]], np.float32), np.ones((3, 2), np.float32)
     ).tolist() == pytest.approx([1.0, 0.0, WEAK])
     large, small = of_person(measures([0.32])), of_person(measures([0.17]))
     assert part(measures([0.16]), "eyes_open", large)[0] < WEAK

@@ -23,6 +23,7 @@ PARTS = (
     "recognition",
     "best_frame",
     "scenes",
+    "scenes_film",
     "representatives",
     "people_only",
     "thresholds",

@@ -77,9 +77,10 @@ LEFT_OUT = ("11.04", "77.12")
 """Takes of a woman who keeps her eyes down or shut nearly all the time."""
 
 CLOSED, FADED, MIXED, MANY = "real closed eyes", "cross-fade", "double exposure", "all of these in turn"
-KINDS = (*spoil.KINDS, CLOSED, FADED, MIXED, MANY)
-HARD = ("a wink", "half closed eyes", MIXED)
+HARD = (*spoil.HARD_KINDS, MIXED)
 """Measured and shown, but apart from the bar: painted so, some of them hardly show at this size."""
+KINDS = (*spoil.KINDS, CLOSED, FADED, MANY, *HARD)
+"""A kind's place tells which trials are drawn: new ones are put at the end."""
 SETTINGS = Settings(representative=0)
 PER_KIND = 25
 """Trials of each kind: 325 in all, and 75 of the hard ones."""
@@ -247,7 +248,7 @@ def make_trial(takes: Sequence[Take], kind: str, number: int) -> Trial:
     else:
         for low, high in spoil.blocks(rng, length, spans, 14):
             chosen = str(rng.choice(list(spoil.KINDS))) if kind == MANY else kind
-            effect = spoil.KINDS[chosen](rng)
+            effect = (spoil.KINDS | spoil.HARD_KINDS)[chosen](rng)
             for row in range(low, high):
                 images[row] = effect(images[row], faces[row])
     return Trial(kind, images, clean, about if kind == FADED else clean, blemish)

@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -47,7 +48,7 @@ def gray(frames: Frames) -> Frames:
 
 def sepia(frames: Frames) -> Frames:
     """Brown on cream, as old prints are."""
-    return np.clip(gray(frames) * np.float32([0.62, 0.86, 1.0]) + 12, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(gray(frames) * np.array([0.62, 0.86, 1.0], np.float32) + 12, 0, 255), np.uint8)
 
 
 def faded(frames: Frames) -> Frames:
@@ -94,7 +95,7 @@ def ramp(at: NDArray[np.float32], soft: float) -> Cover:
 
     def cover(share: float) -> NDArray[np.float32]:
         place = share * (1 + soft) - soft
-        return np.clip((place + soft - at) / max(soft, 1e-3), 0, 1).astype(np.float32)[..., None]
+        return np.asarray(np.clip((place + soft - at) / max(soft, 1e-3), 0, 1)[..., None], np.float32)
 
     return cover
 
@@ -110,8 +111,8 @@ def wipes() -> list[Cover]:
 def wipe(reel: Reel, shot: Frames, seconds: float, cover: Cover) -> None:
     """Appends a shot that covers the one before."""
 
-    def mixed(before: NDArray[np.uint8], after: NDArray[np.uint8], share: float) -> NDArray[np.float32]:
-        shown = cover(share)
+    def mixed(before: NDArray[np.uint8], after: NDArray[np.uint8], share: np.float32) -> NDArray[np.float32]:
+        shown = cover(float(share))
         return np.asarray(before * (1 - shown) + after * shown, np.float32)
 
     reel.blend("wipe", shot, seconds, mixed)
@@ -120,7 +121,7 @@ def wipe(reel: Reel, shot: Frames, seconds: float, cover: Cover) -> None:
 def slide(reel: Reel, shot: Frames, seconds: float, way: str, side: str) -> None:
     """Appends a shot that comes in from a `side`, pushing the one before out, over it (`cover`), or from behind it."""
 
-    def mixed(before: NDArray[np.uint8], after: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    def mixed(before: NDArray[np.uint8], after: NDArray[np.uint8], share: np.float32) -> NDArray[np.uint8]:
         turns = {"left": 0, "top": 1, "right": 2, "bottom": 3}[side]
         one, two = (np.rot90(picture, turns) for picture in (before, after))
         width = one.shape[1]
@@ -290,6 +291,12 @@ def damaged(videos: Path, path: Path) -> Clip:
     for _, shot in zip(range(8), unlike(videos, 43, 2.0), strict=False):
         reel.cut(np.concatenate([shot, shot[::-1], shot])[:150])
     clip = reel.close()
+    spoil_keyframes(path, every=3)
+    return clip
+
+
+def spoil_keyframes(path: Path, every: int) -> None:
+    """Overwrites most of the second of so many keyframes, of all that follow as well."""
     whole = path.with_suffix(".whole.mp4")
     path.rename(whole)
     with av.open(str(whole)) as source, av.open(str(path), "w") as copy:
@@ -299,23 +306,23 @@ def damaged(videos: Path, path: Path) -> Clip:
             if packet.dts is None:
                 continue
             keyframe += packet.is_keyframe
-            copy.mux(spoilt(packet, stream) if packet.is_keyframe and keyframe % 3 == 2 else _moved(packet, stream))
+            bad = packet.is_keyframe and keyframe % every == 2 % every
+            copy.mux(spoilt(packet, stream) if bad else _moved(packet, stream))
     whole.unlink()
-    return clip
 
 
-def spoilt(packet: av.Packet, stream: VideoStream) -> av.Packet:
+def spoilt(packet: Packet[VideoStream], stream: VideoStream) -> Packet[VideoStream]:
     """The packet with its last two thirds overwritten, as by a bad sector."""
     data = bytearray(bytes(packet))
     noise = np.random.default_rng(len(data)).integers(0, 256, len(data), dtype=np.uint8)
     data[len(data) // 3 :] = noise[len(data) // 3 :].tobytes()
-    copy = av.Packet(bytes(data))
+    copy: Packet[VideoStream] = Packet(bytes(data))
     copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
     copy.is_keyframe = packet.is_keyframe
     return _moved(copy, stream)
 
 
-def _moved(packet: av.Packet, stream: VideoStream) -> av.Packet:
+def _moved(packet: Packet[VideoStream], stream: VideoStream) -> Packet[VideoStream]:
     packet.stream = stream
     return packet
 

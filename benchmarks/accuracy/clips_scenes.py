@@ -302,7 +302,12 @@ class Reel:
 
     def dissolve(self, shot: Frames, seconds: float) -> None:
         """Appends a shot whose first seconds are mixed with the last ones of the shot before."""
-        self.blend("dissolve", shot, seconds, lambda before, after, share: before * (1 - share) + after * share + 0.5)
+        self.blend(
+            "dissolve",
+            shot,
+            seconds,
+            lambda before, after, share: np.asarray(before * (1 - share) + after * share + 0.5, np.float32),
+        )
 
     def blend(
         self,

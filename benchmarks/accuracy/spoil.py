@@ -276,8 +276,6 @@ KINDS: dict[str, Callable[[Rng], Spoil]] = {
     "darkness": darkness,
     "overexposure": overexposure,
     "closed eyes": closed_eyes,
-    "a wink": wink,
-    "half closed eyes": half_closed_eyes,
     "eyes painted over": painted_eyes,
     "turned head": turned,
     "something in front": covered,
@@ -285,6 +283,8 @@ KINDS: dict[str, Callable[[Rng], Spoil]] = {
     "heavy compression": compression,
 }
 """What one frame alone can suffer; cross-fades, double exposures and real closed eyes need others beside it."""
+HARD_KINDS: dict[str, Callable[[Rng], Spoil]] = {"a wink": wink, "half closed eyes": half_closed_eyes}
+"""What hardly shows where a face is small."""
 
 
 def slight(image: Image, face: Face, strength: float) -> Image:

@@ -18,10 +18,12 @@ ROOT = Path(__file__).parent.parent.parent
 WHO = "the 26 clips of *Who is who*"
 BEST = "the trials of *Best frame* and the film they are cut from"
 SCENES = "the clips of *Scenes*, but for `unseen`"
+FILM = "the clips of *Scenes of real film*, but for those held out"
 TEN = "the videos of *Representative frames*"
 REAL = "the ten videos of *Real film*"
 STILLS = "pictures of the gallery (LFW) and of a series (`data/stills`)"
 SPEED = "the clips of [performance.md](performance.md), for speed"
+SEEN = "27 public videos, ten of them in *Real film*: the people that the first release published, looked at"
 GIVEN = "no clips: it follows from how video, detectors or eyes are"
 PYSCENEDETECT = "no clips: PySceneDetect's own"
 
@@ -41,22 +43,27 @@ MODULES = {
     "lambdas/detect/packs.py": STILLS,
     "lambdas/detect/provisional.py": BEST,
     "lambdas/detect/quality.py": BEST,
-    "lambdas/detect/quiet.py": f"{WHO}; {SPEED}",
+    "lambdas/detect/quiet.py": f"{WHO}; {SPEED}; `fades` of *Real film*",
     "lambdas/detect/recent.py": f"{BEST}; {SPEED}",
     "lambdas/detect/scan.py": f"{WHO}; {SPEED}",
-    "lambdas/detect/scenes.py": SCENES,
+    "lambdas/detect/scenes.py": f"{SCENES}; {FILM}",
     "lambdas/detect/schedule.py": f"{WHO}; {SPEED}",
     "lambdas/detect/second_opinion.py": REAL,
     "lambdas/detect/tracks.py": WHO,
-    "lambdas/scoring.py": BEST,
-    "lambdas/shots.py": SCENES,
+    "lambdas/scoring.py": f"{BEST}; {REAL}",
+    "lambdas/shots.py": f"{SCENES}; {FILM}",
+    "lambdas/wipes.py": FILM,
 }
 """On what the thresholds of each module were chosen."""
 
 OTHERWISE = {
+    "lambdas/cluster/clarity.py:CLEAR_PX": GIVEN,
+    "lambdas/cluster/clarity.py:CLEAR_SCORE": SEEN,
     "lambdas/cluster/tracks.py:BORDER_PERIODS": GIVEN,
     "lambdas/detect/candidates.py:STAGED_PER_MINUTE": GIVEN,
     "lambdas/detect/expression.py:_EYE_MARGIN": GIVEN,
+    "lambdas/detect/looks.py:_READABLE_FRONTAL": REAL,
+    "lambdas/detect/looks.py:_SURELY_A_FACE": REAL,
     "lambdas/detect/expression.py:_EYE_WIDTH": GIVEN,
     "lambdas/shots.py:ADAPTIVE_MIN_CONTENT": PYSCENEDETECT,
     "lambdas/shots.py:ADAPTIVE_WINDOW": PYSCENEDETECT,

@@ -53,6 +53,10 @@ _ONE_PEAK_S = 0.2
 _BUSY_WINDOW_S = 1 / 3
 _BUSY_WINDOW = 2.0
 """Times the median of the windows before: somebody coming in doubles the bits, one who talks stays below mostly."""
+_RECOVERED = 3
+"""Windows after which the encoder has made up for a cut: from there on, what is ahead is a measure of itself."""
+_ANOTHER_PICTURE = 0.25
+"""Share of a keyframe's bytes that a window of a dissolve takes at least, since it replaces the picture."""
 _NOTHING = 0.005
 """Share of a keyframe's bytes below which a packet, or such a window's, tells of nothing: a still picture's noise. A
 face of 40 pixels takes about as much."""
@@ -395,9 +399,13 @@ class Quiet:
             return "busy"
         sizes = np.minimum(outlook.sizes, large)
         following = _windows(seconds[ahead], sizes[ahead])
-        # After a dissolve what came before is no measure: the next one would seem usual.
-        before = min(np.median(_windows(seconds[usual], sizes[usual])), np.median(following))
+        before = np.median(_windows(seconds[usual], sizes[usual]))
         if following.max() > max(nothing, _BUSY_WINDOW * before):
+            return "busy"
+        # After a dissolve what came before is no measure: the next one would seem usual.
+        later = following[_RECOVERED:]
+        another = _ANOTHER_PICTURE * float(np.median(outlook.sizes[outlook.keys])) if outlook.keys.any() else 0.0
+        if len(later) and later.max() > max(another, _BUSY_WINDOW * float(np.median(following))):
             return "busy"
         return "uneven" if len(peaks) else "even"
 

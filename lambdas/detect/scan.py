@@ -24,6 +24,7 @@ from lambdas.detect.recent import Recent
 from lambdas.detect.scenes import GLANCE_WIDTH, Glance, SceneScorer, Shots, fair_value, glance, glance_height
 from lambdas.detect.schedule import Schedule
 from lambdas.detect.tracks import Sighting, Track, Tracker, goes_on
+from lambdas.shots import layout_change
 
 _DIMMED = 8.0
 """Change of the mean grey level (0 to 255) from which a fade may have begun in a stretch passed over."""
@@ -33,9 +34,11 @@ _MOVING_SHARE = 0.25
 """Share of the threshold from which frames that were not given are looked into."""
 MOST_STANDING = 600
 """Of one frame: a time-lapse holds frames that stand for hours."""
-_SMEARED_S = 5.0
+SMEARED_S = 5.0
 """What follows a damaged frame is smeared up to the next keyframe, but for at most so long: encoders refresh pictures
 bit by bit as well."""
+_ANOTHER_SHOT = 0.6
+"""Change of layout from before damage to after it from which a cut was between: what moves gathers to less."""
 _TINY_S = 2.0
 """Of so short a video every frame may be wanted."""
 
@@ -102,7 +105,7 @@ class Scan:
         return sorted([*self.glances, *likely], key=lambda one: one.pts)
 
 
-class _Damage:
+class Damage:
     """Which frames refer to damaged ones, however often the pass goes back."""
 
     def __init__(self) -> None:
@@ -122,7 +125,12 @@ class _Damage:
         """Whether a frame here may show what damage has left."""
         latest_s = max((at for at in self._met_s if at <= t_s), default=-math.inf)
         mended = any(latest_s < at <= t_s for at in self._mended_s)
-        return t_s < latest_s + _SMEARED_S and not mended
+        return t_s < latest_s + SMEARED_S and not mended
+
+
+def _is_another(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> bool:
+    """Whether two layouts are those of different shots, though time has passed between them."""
+    return bool(layout_change(before.reshape(1, -1, 3), after.reshape(1, -1, 3))[0] >= _ANOTHER_SHOT)
 
 
 def scan(
@@ -155,7 +163,7 @@ def scan(
     exact: set[int] = set()
     passed: _Passed | None = None
     wary_until = -OPEN_END
-    damage = _Damage()
+    damage = Damage()
     frames = reader.frames(all_frames=0 < source.duration_s <= _TINY_S, exact_cuts=settings.scenes)
     waiting: list[Frame] = []
     while True:
@@ -232,9 +240,13 @@ def scan(
         if frame.keyframe:
             keyframes.append(frame.pts)
         with watch.step("glance"):
-            seen_now = glance(frame.pts, t_s, small, value)
-            # Damage makes no scenes: what it smears counts as the last picture without.
-            glances.append(dataclasses.replace(seen_now, score=0.0, layout=glances[-1].layout) if smeared else seen_now)
+            latest = glance(frame.pts, t_s, small, value)
+            if smeared:
+                # Damage makes no scenes: what it smears counts as the last picture without.
+                latest = dataclasses.replace(latest, score=0.0, layout=glances[-1].layout)
+            elif glances and damage.smears(glances[-1].t_s) and not _is_another(glances[-1].layout, latest.layout):
+                latest = dataclasses.replace(latest, score=0.0)
+            glances.append(latest)
             slivers.append(slivers[-1] if smeared else sliver(small))
         if cut:
             recent.cut(t_s)

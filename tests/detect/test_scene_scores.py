@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scenedetect import ContentDetector, FrameTimecode
 
-from lambdas.detect.scenes import SceneScorer, sharpness
+from lambdas.detect.scenes import SceneScorer, fair_value, sharpness
 
 
 def moving_pictures() -> list[NDArray[np.uint8]]:
@@ -44,3 +44,25 @@ def test_sharpness_is_the_share_of_gradient_that_a_blur_takes(number: int) -> No
     gray = np.asarray(cv2.cvtColor(moving_pictures()[number], cv2.COLOR_BGR2GRAY), np.uint8)
     assert sharpness(gray) == pytest.approx(by_definition(gray), abs=1e-9)
     assert sharpness(gray[16:104, 16:96]) == pytest.approx(by_definition(gray[16:104, 16:96]), abs=1e-9)
+
+
+def gray_place(number: int) -> NDArray[np.uint8]:
+    """A black and white picture of 144 x 256, dim and pale."""
+    noise = np.random.default_rng(number).integers(60, 130, (9, 16, 1), dtype=np.uint8)
+    return np.repeat(cv2.resize(noise, (256, 144), interpolation=cv2.INTER_CUBIC)[..., None], 3, axis=2)
+
+
+def test_black_and_white_pictures_that_share_nothing_differ_by_as_much_as_a_cut() -> None:
+    one, two = gray_place(1), gray_place(2)
+    scorer = SceneScorer()
+    scorer.score(one)
+    content = scorer.score(two)
+    assert content < 10
+    assert fair_value(content, one, two, 27.0) == 27.0
+
+
+def test_pictures_that_are_alike_differ_by_their_content_value_alone() -> None:
+    one = gray_place(1)
+    brighter = np.clip(one.astype(int) + 20, 0, 255).astype(np.uint8)
+    assert fair_value(6.7, one, brighter, 27.0) == 6.7
+    assert fair_value(6.7, one, one[:100], 27.0) == 6.7
