@@ -89,5 +89,9 @@ class SourceUnreachable(TalentFramesError):
     """The video's host did not answer, or answered with trouble of its own; trying again may help."""
 
 
+class SourceRefused(TalentFramesError):
+    """The video's store refused how it was asked, not the video: credentials, signature, region or clock."""
+
+
 class ServiceUnavailable(TalentFramesError):
     """A bucket or table throttled us or was in trouble through all tries; trying again later may help."""

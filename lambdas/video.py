@@ -7,6 +7,7 @@ the network passes through as it is, to be tried again.
 from __future__ import annotations
 
 import errno
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -21,7 +22,15 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from lambdas.errors import EmptySource, NoVideoStream, SourceMissing, SourceUnreachable, UnreadableVideo
+from lambdas.errors import (
+    EmptySource,
+    NoVideoStream,
+    SourceMissing,
+    SourceRefused,
+    SourceUnreachable,
+    UnreadableVideo,
+)
+from lambdas.staging import NOT_ABOUT_THE_OBJECT
 
 ACCEPTED_FORMATS = ("mov", "matroska", "mpegts", "avi", "flv", "mpeg", "asf", "ogg", "mxf", "nut")
 """FFmpeg's demuxers of real video containers. Playlists (hls, concat, dash, sdp), pictures, raw audio and raw
@@ -34,6 +43,8 @@ REQUEST_BYTES = 2 * 2**20
 """Of one range request when a chunk is read: few requests, little read beyond its end."""
 GLANCE_BYTES = 2**18
 """Of one range request when a few packets are read here and there, and of the first in any case."""
+ANSWER_BYTES = 4096
+"""Of a refusal's text looked at."""
 HEAD_BYTES = 4096
 """Looked at to say what a refused source is."""
 
@@ -110,6 +121,9 @@ def named_errors(location: str, name: str) -> Iterator[None]:
     try:
         yield
     except OUT_OF_REACH as error:
+        if is_url(location):
+            # FFmpeg tells the status alone; the answer to a request of our own says why.
+            read_bytes(location, 0, 1, name)
         raise SourceMissing(f"{name}: can't be read ({error.strerror})") from None
     except BADLY_READ as error:
         raise _refusal(location, name, error) from None
@@ -140,7 +154,7 @@ def reaching(name: str) -> Iterator[None]:
 def read_bytes(location: str, start: int, length: int, name: str) -> bytes:
     """Up to `length` bytes from offset `start`; a negative `start` counts from the end.
 
-    Raises SourceMissing where there is nothing to read.
+    Raises SourceMissing where there is nothing to read, SourceRefused where the trouble is not the source's.
     """
     return _read(location, start, length, name)[0]
 
@@ -206,7 +220,22 @@ def _read_url(location: str, start: int, length: int, name: str) -> tuple[bytes,
             return b"", int((error.headers.get("Content-Range") or "*/0").rpartition("/")[2])
         if error.code == 429 or error.code >= 500:
             raise
-        raise SourceMissing(f"{name}: can't be read (HTTP {error.code})") from None
+        raise _refused(name, error) from None
+
+
+def _refused(name: str, error: urllib.error.HTTPError) -> SourceMissing | SourceRefused:
+    """The named error for a 3xx or 4xx; stores of S3's kind say in the body what they refused."""
+    text = error.read(ANSWER_BYTES).decode(errors="replace")
+    told = re.search(r"<Code>(\w+)</Code>", text)
+    code = told[1] if told else ""
+    why = f"HTTP {error.code}, {code}" if code else f"HTTP {error.code}"
+    if code == "AccessDenied" and "Request has expired" in text:
+        code = "ExpiredToken"
+    if code in NOT_ABOUT_THE_OBJECT:
+        region = error.headers.get("x-amz-bucket-region")
+        there = f"; the bucket is in {region}" if region else ""
+        return SourceRefused(f"{name}: {NOT_ABOUT_THE_OBJECT[code]} ({why}){there}")
+    return SourceMissing(f"{name}: can't be read ({why})")
 
 
 def _refusal(location: str, name: str, error: av.error.FFmpegError) -> Exception:
