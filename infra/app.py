@@ -29,9 +29,18 @@ def build(context: Mapping[str, Any] | None = None, outdir: str | None = None) -
     from_file: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
     app = cdk.App(context={**from_file, **(context or {})}, outdir=outdir or os.environ.get("CDK_OUTDIR"))
     settings = from_context(app.node.get_all_context())
-    PipelineStack(app, settings.stack, settings=settings)
+    PipelineStack(app, settings.stack, settings=settings, env=_environment())
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     return app
+
+
+def _environment() -> cdk.Environment | None:
+    """The account and region the CDK CLI found credentials for; with them the network spans all zones of the region.
+
+    None without any: the template then fits every account and region.
+    """
+    account, region = (os.environ.get(f"CDK_DEFAULT_{name}") for name in ("ACCOUNT", "REGION"))
+    return cdk.Environment(account=account, region=region) if account and region else None
 
 
 def main() -> None:

@@ -14,10 +14,13 @@ from infra.monitoring import log_group
 from infra.packs import ChosenPack
 from infra.settings import DeploymentSettings
 from infra.stages import PACK_DIR, ROOT, common_environment, image
-from infra.storage import Storage, acknowledge_wildcard
+from infra.storage import Storage, acknowledge, acknowledge_wildcard
 
 DISK_GIB = 60
 """The image with CUDA and cuDNN takes 10 GB, twice while it is unpacked."""
+
+MOST_ZONES = 6
+"""A subnet each; no region has more. Without a known region the CDK takes two."""
 
 INSTANCE_CLASSES = {
     "g4dn": ec2.InstanceClass.G4DN,
@@ -37,7 +40,8 @@ class Gpu(Construct):
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
-            max_azs=3,
+            # All there are: GPU machines are short in one zone while another has them.
+            max_azs=MOST_ZONES,
             nat_gateways=0,
             subnet_configuration=[
                 ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=True)
@@ -71,12 +75,11 @@ class Gpu(Construct):
                 iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AmazonEC2ContainerServiceforEC2Role")
             ],
         )
-        cdk.Validations.of(host).acknowledge(
-            cdk.Acknowledgment(
-                id="AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/"
-                "service-role/AmazonEC2ContainerServiceforEC2Role]",
-                reason="The ECS agent's own policy, which AWS keeps in step with the agent.",
-            )
+        acknowledge(
+            host,
+            "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/"
+            "service-role/AmazonEC2ContainerServiceforEC2Role]",
+            "The ECS agent's own policy, which AWS keeps in step with the agent.",
         )
 
         def environment(kind: str, spot: bool) -> batch.ManagedEc2EcsComputeEnvironment:

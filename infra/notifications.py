@@ -27,6 +27,8 @@ FAILED = "Video Failed"
 DELIVERY_HOURS = 24
 """EventBridge tries a receiver again for so long; then the event goes to the dead letters."""
 DELIVERY_ATTEMPTS = 185
+SWEEP_MINUTES = 10
+"""A turn whose run ended without a word is free again after so long."""
 
 
 def dead_letters(scope: Construct, id: str, logical_id: str) -> sqs.Queue:
@@ -152,7 +154,7 @@ class Notifications(Construct):
 
 
 class Recorder(Construct):
-    """Writes down runs that failed, timed out or were stopped, and says so on the bus."""
+    """Writes down how runs ended, and says on the bus which failed, timed out or were stopped."""
 
     def __init__(
         self,
@@ -174,7 +176,7 @@ class Recorder(Construct):
         self.function = lambda_.Function(
             self,
             "Function",
-            description="Talent Frames: records runs that did not end well",
+            description="Talent Frames: records how runs ended",
             # The runtime's boto3 and the standard library are all it needs.
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
@@ -221,16 +223,30 @@ class Recorder(Construct):
         executions = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<Pipeline.Name>:*"
         acknowledge_wildcard(self.role, executions, "Executions get their names later.")
         acknowledge_wildcard(self.role, "*", "X-Ray's PutTraceSegments and PutTelemetryRecords know no resources.")
+        if turns_key:
+            events.Rule(
+                self,
+                "Sweep",
+                description="Takes back the turns of runs whose end was not told",
+                schedule=events.Schedule.rate(cdk.Duration.minutes(SWEEP_MINUTES)),
+                targets=[
+                    targets.LambdaFunction(
+                        self.function,
+                        event=events.RuleTargetInput.from_object({"sweep": True}),
+                        dead_letter_queue=self.dead_letters,
+                    )
+                ],
+            )
         events.Rule(
             self,
             "Rule",
-            description="Runs that did not end well",
+            description="Runs that ended",
             event_pattern=events.EventPattern(
                 source=["aws.states"],
                 detail_type=["Step Functions Execution Status Change"],
                 detail={
                     "stateMachineArn": [machine.state_machine_arn],
-                    "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+                    "status": ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"],
                 },
             ),
             targets=[targets.LambdaFunction(self.function, dead_letter_queue=self.dead_letters, retry_attempts=20)],

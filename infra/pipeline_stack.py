@@ -15,9 +15,10 @@ from infra.notifications import Database, Notifications, Recorder
 from infra.packs import UnknownModelPack, choose_pack
 from infra.settings import DeploymentSettings, WrongSetting
 from infra.stages import PACK_DIR, STAGES, Stage
+from infra.states.language import TURNS
 from infra.storage import Storage
 from infra.triggers import Triggers
-from infra.workflow import TURNS, Workflow
+from infra.workflow import Workflow
 
 LEASE_SPARE_S = 300
 """A claim outlives the state machine's own time limit by so much."""
@@ -26,8 +27,12 @@ LEASE_SPARE_S = 300
 class PipelineStack(cdk.Stack):
     """Talent Frames in one account and region."""
 
-    def __init__(self, scope: Construct, id: str, *, settings: DeploymentSettings) -> None:
-        super().__init__(scope, id, description="Talent Frames: a video in, the best frame of everyone in it out")
+    def __init__(
+        self, scope: Construct, id: str, *, settings: DeploymentSettings, env: cdk.Environment | None = None
+    ) -> None:
+        super().__init__(
+            scope, id, env=env, description="Talent Frames: a video in, the best frame of everyone in it out"
+        )
         try:
             pack = choose_pack(settings.pack)
         except UnknownModelPack as error:
@@ -53,6 +58,7 @@ class PipelineStack(cdk.Stack):
             "publish": {
                 **staging,
                 "PUBLISHED_BUCKET": storage.published.bucket_name,
+                "DEPLOYMENT": settings.deployment().model_dump_json(),
                 "EVENT_URI_CAP": str(settings.event_uri_cap),
                 "URL_EXPIRY_S": str(settings.url_expiry_s),
             },

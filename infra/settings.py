@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from lambdas.contracts import Deployment
 from lambdas.contracts import Settings as RunSettings
 from lambdas.errors import InvalidSettings
 
@@ -70,6 +71,12 @@ class DeploymentSettings(BaseModel):
         Field(min_length=1, max_length=20),
     ] = [".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".mxf"]
     """Only uploads that end so start a run, upper or lower case. Without it the sidecar JSON of a video would."""
+    published_bucket: BucketName = ""
+    """An existing bucket to publish into, as the one an earlier stack left; empty makes one."""
+    published_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    """Published frames are deleted after so many days; 0 keeps them for ever, though faces are biometric data."""
+    ledger_table: Annotated[str, Field(pattern=r"^([A-Za-z0-9_.-]{3,255})?$")] = ""
+    """The ledger an earlier stack left; empty makes one."""
     staging_days: Annotated[int, Field(ge=1, le=365)] = 7
     """Staging holds faces and embeddings, biometric data: no longer than repeating a run can need it."""
     access_logs: bool = True
@@ -205,6 +212,8 @@ class DeploymentSettings(BaseModel):
                 f"database_column {self.database_column!r}: key_template {self.key_template!r} has no folder "
                 f"{{{self.database_column}}} to take it from"
             )
+        if self.published_days and self.published_bucket:
+            raise ValueError("published_days: the rules of an existing published_bucket are its owner's to set")
         if self.source_bucket_key and not self.source_bucket:
             raise ValueError("source_bucket_key: only an existing source_bucket has one")
         shared = "{run_id}" not in self.prefix_template and "{key}" not in self.prefix_template
@@ -232,6 +241,19 @@ class DeploymentSettings(BaseModel):
 
     def tmp_mib(self, stage: str) -> int:
         return int(getattr(self, f"{stage}_tmp_mib"))
+
+    def deployment(self) -> Deployment:
+        """What decides about a run's cost, for publish to reckon by."""
+        stages = ("split", "detect", "cluster", "publish")
+        return Deployment(
+            architecture=self.architecture,
+            memory_mib={stage: self.memory_mib(stage) for stage in stages},
+            tmp_mib={stage: self.tmp_mib(stage) for stage in stages},
+            staging_days=self.staging_days,
+            # The smallest machine of a family that a job fits into has four vCPUs.
+            gpu_machine=f"{self.gpu_families[0]}.xlarge",
+            gpu_spot=self.gpu_spot,
+        )
 
 
 def from_context(context: Mapping[str, Any]) -> DeploymentSettings:

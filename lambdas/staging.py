@@ -20,6 +20,9 @@ CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
 """Of one try at a bucket; a healthy one answers within a second, and a stuck one is worth another try."""
 
+CONFLICT_TRIES = 4
+"""Of a conditional write that S3 answers with 409 (Amazon S3 user guide, "How to prevent object overwrites")."""
+
 
 class Store(Protocol):
     """Bytes under slash-separated keys. `get` raises KeyError where there is nothing."""
@@ -146,13 +149,19 @@ class S3Staging:
     def put_if_absent(self, key: str, data: bytes) -> bool:
         from botocore.exceptions import ClientError
 
-        try:
-            self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, IfNoneMatch="*")
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "PreconditionFailed":
-                return False
-            raise
-        return True
+        for last in (False,) * (CONFLICT_TRIES - 1) + (True,):
+            try:
+                self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, IfNoneMatch="*")
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code == "PreconditionFailed":
+                    return False
+                # Somebody else is writing or deleting it at this moment: whether they win is known at the next try.
+                if code != "ConditionalRequestConflict" or last:
+                    raise
+            else:
+                return True
+        raise AssertionError("the last try returns or raises")
 
     def put_file(self, key: str, path: Path) -> None:
         self.client.upload_file(str(path), self.bucket, self.prefix + key)

@@ -12,8 +12,9 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from lambdas.errors import SourceMissing, SourceRefused
-from lambdas.staging import S3Staging, describe_object, presign, s3_client
+from lambdas.door import services_named
+from lambdas.errors import ServiceUnavailable, SourceMissing, SourceRefused
+from lambdas.staging import CONFLICT_TRIES, S3Staging, describe_object, presign, s3_client
 from lambdas.video import open_video, size_bytes
 from tests.split.range_server import serving
 
@@ -75,6 +76,41 @@ def test_the_profile_decides_how_buckets_are_addressed(account: pytest.MonkeyPat
     account.setenv("AWS_ENDPOINT_URL", "https://store.example.com")
     (tmp_path / "config").write_text("[default]\ns3 =\n  addressing_style = virtual\n")
     assert urlsplit(presign(s3_client(), "videos", "a.mp4")).netloc == "videos.store.example.com"
+
+
+# writing what nobody has written
+
+
+@pytest.mark.parametrize(
+    ("codes", "wrote"),
+    [
+        ([], True),
+        (["PreconditionFailed"], False),
+        # Another writer was at it: the next try tells who won.
+        (["ConditionalRequestConflict"], True),
+        (["ConditionalRequestConflict", "PreconditionFailed"], False),
+    ],
+)
+def test_the_first_writer_wins_and_a_conflict_is_tried_again(
+    account: pytest.MonkeyPatch, codes: list[str], wrote: bool
+) -> None:
+    client = boto3.client("s3", region_name="eu-central-2")
+    with Stubber(client) as stub:
+        for code in codes:
+            stub.add_client_error("put_object", code, http_status_code=412 if code == "PreconditionFailed" else 409)
+        if wrote:
+            stub.add_response("put_object", {})
+        assert S3Staging("staging", client=client).put_if_absent("a", b"1") == wrote
+        stub.assert_no_pending_responses()
+
+
+def test_a_conflict_that_does_not_end_is_the_stores_trouble(account: pytest.MonkeyPatch) -> None:
+    client = boto3.client("s3", region_name="eu-central-2")
+    with Stubber(client) as stub, pytest.raises(ServiceUnavailable, match="ConditionalRequestConflict"):
+        for _ in range(CONFLICT_TRIES):
+            stub.add_client_error("put_object", "ConditionalRequestConflict", http_status_code=409)
+        with services_named():
+            S3Staging("staging", client=client).put_if_absent("a", b"1")
 
 
 # refusals

@@ -152,6 +152,10 @@ class Cloud:
         """Command and exit code of every Batch job."""
         self.job_environment: dict[str, str] = dict(ON_THE_CPU)
         self.before_job: Callable[[Any], None] | None = None
+        self.machines = True
+        """Whether Batch gets machines."""
+        self.refusals: dict[str, list[str]] = {}
+        """Errors by which the next calls of a stage are refused, by its name."""
         self._images: dict[str, Program] = {}
         self._lock = threading.Lock()
         # Its lines hold signed URLs, and there are thousands.
@@ -160,6 +164,15 @@ class Cloud:
         self.stacks: list[Stack] = []
 
     # what moto asks of us
+
+    def has_machine(self) -> bool:
+        return self.machines
+
+    def refuses(self, function: Any) -> str:
+        for stage, errors in self.refusals.items():
+            if f"-{stage}Function" in function.function_name and errors:
+                return errors.pop(0)
+        return ""
 
     def invoke(self, function: Any, body: bytes) -> Answer:
         stack = next(stack for stack in self.stacks if function.function_name in stack.function_names())

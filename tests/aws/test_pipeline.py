@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from lambdas.publish.manifest import Manifest
 from tests.aws.conftest import RUN_SETTINGS, make_clip
-from tests.aws.emulator import ON_THE_CPU, Cloud, Received, Stack, wait_for
+from tests.aws.emulator import ACCOUNT, ON_THE_CPU, REGION, Cloud, Received, Stack, wait_for
 from tests.clips import ffmpeg
 
 WEBHOOK = "/frames"
@@ -27,6 +28,8 @@ def calm(cloud: Cloud) -> Iterator[None]:
     cloud.faults.clear()
     cloud.job_environment = dict(ON_THE_CPU)
     cloud.before_job = None
+    cloud.machines = True
+    cloud.refusals.clear()
 
 
 def told(cloud: Cloud, run_or_video: str, count: int = 1) -> list[Received]:
@@ -221,6 +224,18 @@ def test_a_post_starts_a_run_that_can_be_asked_for(main: Stack, clip: Path) -> N
 
 
 # trouble
+
+
+def test_functions_nobody_called_for_weeks_are_waited_for(cloud: Cloud, main: Stack, clip: Path) -> None:
+    cloud.refusals = {
+        "Split": ["CodeArtifactUserPendingException"] * 4,
+        "Detect": ["CodeArtifactUserPendingException", "ResourceConflictException"],
+        "Publish": ["AWSLambdaException"] * 4,
+    }
+    arn, ended = run_upload(main, clip, "trouble/cold.mp4")
+    good(ended)
+    assert not any(cloud.refusals.values())
+    assert row_of(main, arn)["status"] == "DONE"
 
 
 def test_a_chunk_that_fails_twice_is_done_the_third_time(cloud: Cloud, main: Stack, clip: Path) -> None:
@@ -508,6 +523,87 @@ def test_the_database_may_refuse_a_video(
     assert with_gpu.ended(arn)["status"] == "SUCCEEDED"
     assert with_gpu.states(arn)[-1] == ends_in
     assert len(asked(cloud, "Split")) == split
+    # Whoever asks for it learns how it ended, and the row is forgotten in time.
+    assert with_gpu.request("GET", f"/runs/{arn.rpartition(':')[2]}")[1]["status"] == ends_in
+    wait_for(lambda: row_of(with_gpu, arn), lambda found: found.get("expires_at", 0) > time.time(), 10)
+
+
+def test_an_upload_that_is_no_video_ends_at_once(cloud: Cloud, with_gpu: Stack, clip: Path) -> None:
+    split = len(asked(cloud, "Split"))
+    before = with_gpu.arns()
+    with_gpu.upload(clip, "elsewhere/video.mp4")
+    with_gpu.upload(clip, "tok/batch1/video.mp4.settings.json")
+    (arn,) = with_gpu.started(before)
+    assert with_gpu.ended(arn)["status"] == "SUCCEEDED"
+    assert with_gpu.states(arn) == ["Who asks?", "A video?", "Note NotAVideo", "NotAVideo"]
+    assert row_of(with_gpu, arn)["status"] == "NotAVideo"
+    assert len(asked(cloud, "Split")) == split
+    assert len(set(with_gpu.arns()) - set(before)) == 1
+
+
+def test_an_uploads_suffix_may_be_written_in_any_case(with_gpu: Stack, table: Table, clip: Path) -> None:
+    before = with_gpu.arns()
+    with_gpu.upload(clip, "tok/nobody/video.mP4")
+    (arn,) = with_gpu.started(before)
+    with_gpu.ended(arn)
+    assert with_gpu.states(arn)[-1] == "NotListed"
+
+
+def test_a_job_that_gets_no_machine_is_given_up_and_the_map_takes_over(
+    cloud: Cloud, with_gpu: Stack, table: Table, clip: Path
+) -> None:
+    table.rows["batch4"] = {"is_downloaded": True, "is_extracted": False}
+    cloud.machines = False
+    jobs = len(cloud.jobs)
+    arn, ended = run_upload(with_gpu, clip, "tok/batch4/video.mp4")
+    good(ended)
+    states = with_gpu.states(arn)
+    # Ten minutes, looked at every minute.
+    assert states.count("It waits") == 10
+    assert states[states.index("Give the job up") + 1] == "Detect"
+    assert len(cloud.jobs) == jobs
+    (job,) = boto3.client("batch").describe_jobs(
+        jobs=[one["jobId"] for one in _jobs_of(with_gpu, row_of(with_gpu, arn)["run"])]
+    )["jobs"]
+    assert job["status"] == "FAILED"
+
+
+def _jobs_of(stack: Stack, run: str) -> list[dict[str, Any]]:
+    from moto.batch.models import batch_backends
+
+    jobs = batch_backends[ACCOUNT][REGION]._jobs.values()
+    return [{"jobId": job.job_id} for job in jobs if job.job_name == f"detect-{run}"]
+
+
+def test_a_run_whose_claim_another_execution_took_ends_well_and_publishes_nothing(
+    cloud: Cloud, with_gpu: Stack, table: Table, clip: Path
+) -> None:
+    """As a redriven run finds it whose video was uploaded again meanwhile."""
+    table.rows["batch5"] = {"is_downloaded": True, "is_extracted": False}
+
+    def take(job: Any) -> None:
+        run = job.job_name.removeprefix("detect-")
+        boto3.client("dynamodb").update_item(
+            TableName=with_gpu.outputs["LedgerName"],
+            Key={"run_id": {"S": run}},
+            UpdateExpression="SET execution_arn = :other",
+            ExpressionAttributeValues={":other": {"S": "arn:another"}},
+        )
+
+    cloud.before_job = take
+    arn, ended = run_upload(with_gpu, clip, "tok/batch5/video.mp4")
+    assert ended["status"] == "SUCCEEDED"
+    assert with_gpu.states(arn)[-3:] == ["Hold the claim", "Note ClaimLost", "ClaimLost"]
+    noted = row_of(with_gpu, arn)
+    assert noted["status"] == "ClaimLost"
+    assert with_gpu.row(noted["run"])["execution_arn"] == "arn:another"
+    assert with_gpu.keys("Published", "tok/batch5/") == []
+
+
+def test_turns_are_given_back_however_a_run_ends(with_gpu: Stack) -> None:
+    for arn in with_gpu.arns():
+        with_gpu.ended(arn)
+    wait_for(lambda: with_gpu.row("turns").get("holders"), lambda holders: not holders, 10)
 
 
 def test_the_clip_of_these_tests_is_what_they_take_it_for(clip: Path, tmp_path: Path) -> None:

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from infra.app import build
+from infra.settings import DeploymentSettings
 from infra.stages import STAGES
+from lambdas.contracts import Deployment
+from tests.infra.conftest import KEPT_KEY
 from tests.infra.reading import Template, allowed, as_list, of_type, statements
 
 ROOT = Path(__file__).parents[2]
@@ -23,8 +26,6 @@ KNOWS_NO_RESOURCES = {
     "xray:GetSamplingTargets",
     "cloudwatch:PutMetricData",
     "batch:DescribeJobs",
-    "batch:ListJobs",
-    "batch:TerminateJob",
     "ecr:GetAuthorizationToken",
     "logs:CreateLogDelivery",
     "logs:GetLogDelivery",
@@ -89,7 +90,9 @@ def test_staging_holds_biometric_data_for_seven_days_at_most(plain: Template) ->
 
 def test_published_frames_and_videos_never_expire_and_outlive_the_stack(plain: Template) -> None:
     for id in ("SourceBucket", "PublishedBucket", "Ledger"):
-        assert plain["Resources"][id]["DeletionPolicy"] == "Retain"
+        # Kept, unless the deployment that makes them fails: then nothing is in them.
+        assert plain["Resources"][id]["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert plain["Resources"][id]["UpdateReplacePolicy"] == "Retain"
     for id in ("SourceBucket", "PublishedBucket"):
         rules = of_type(plain, "AWS::S3::Bucket")[id]["LifecycleConfiguration"]["Rules"]
         assert not any("ExpirationInDays" in rule for rule in rules)
@@ -109,6 +112,30 @@ def test_an_existing_source_bucket_is_used_and_not_touched(full: Template) -> No
     assert "SourceBucket" not in full["Resources"]
     assert full["Outputs"]["SourceBucketName"]["Value"] == "my-videos"
     assert "docs/deploy.md" in full["Outputs"]["SourceBucketSwitch"]["Value"]
+
+
+def test_a_second_deployment_takes_up_what_the_first_one_kept(again: Template, plain: Template) -> None:
+    for id in ("SourceBucket", "PublishedBucket", "Ledger"):
+        assert id in plain["Resources"]
+        assert id not in again["Resources"]
+    assert again["Outputs"]["SourceBucketName"]["Value"] == "kept-source"
+    assert again["Outputs"]["PublishedBucketName"]["Value"] == "kept-published"
+    assert again["Outputs"]["LedgerName"]["Value"] == "kept-ledger"
+    functions = of_type(again, "AWS::Lambda::Function")
+    assert functions["PublishFunction"]["Environment"]["Variables"]["PUBLISHED_BUCKET"] == "kept-published"
+    for function in ("SplitFunction", "RecorderFunction"):
+        assert functions[function]["Environment"]["Variables"]["LEDGER_TABLE"] == "kept-ledger"
+    assert "kept-published/*" in allowed(again, "PublishRole")["s3:PutObject"]
+    assert "table/kept-ledger" in allowed(again, "SplitRole")["dynamodb:UpdateItem"]
+    # The key that encrypts what was kept stays the same one.
+    assert KEPT_KEY in allowed(again, "PublishRole")["kms:Decrypt"]
+    assert not of_type(again, "AWS::KMS::Key")
+
+
+def test_published_faces_expire_where_the_owner_says_so(again: Template, full: Template) -> None:
+    (rule,) = of_type(full, "AWS::S3::Bucket")["PublishedBucket"]["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == 365
+    assert "PublishedBucket" not in again["Resources"]
 
 
 def test_every_bucket_of_data_logs_its_accesses(template: Template) -> None:
@@ -267,13 +294,25 @@ def test_split_gets_what_it_plans_with(plain: Template) -> None:
     assert int(environment["LEASE_S"]) == 21_600 + 300
 
 
-def test_memory_in_the_cost_estimate_is_what_is_deployed(plain: Template) -> None:
-    from lambdas.publish.cost import EPHEMERAL_MIB, MEMORY_MIB
+def test_a_runs_cost_is_reckoned_by_what_is_deployed(template: Template) -> None:
+    functions = of_type(template, "AWS::Lambda::Function")
+    told = Deployment.model_validate_json(functions["PublishFunction"]["Environment"]["Variables"]["DEPLOYMENT"])
+    for stage in STAGES:
+        function = functions[f"{stage.capitalize()}Function"]
+        assert function["MemorySize"] == told.memory_mib[stage], stage
+        assert function["EphemeralStorage"]["Size"] == told.tmp_mib[stage], stage
+        assert function["Architectures"] == [told.architecture], stage
+    (rule,) = of_type(template, "AWS::S3::Bucket")["StagingBucket"]["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == told.staging_days
+    for environment in of_type(template, "AWS::Batch::ComputeEnvironment").values():
+        assert told.gpu_machine.partition(".")[0] in str(environment["ComputeResources"]["InstanceTypes"])
+    for machine in of_type(template, "AWS::EC2::LaunchTemplate").values():
+        (disk,) = machine["LaunchTemplateData"]["BlockDeviceMappings"]
+        assert disk["Ebs"]["VolumeSize"] == told.gpu_disk_gib
 
-    for stage, memory in MEMORY_MIB.items():
-        function = of_type(plain, "AWS::Lambda::Function")[f"{stage.capitalize()}Function"]
-        assert function["MemorySize"] == memory, stage
-        assert function["EphemeralStorage"]["Size"] == EPHEMERAL_MIB[stage], stage
+
+def test_what_a_local_run_is_reckoned_for_is_the_stacks_defaults() -> None:
+    assert DeploymentSettings().deployment() == Deployment()
 
 
 def test_x86_and_arm_are_a_setting_but_gpu_machines_are_x86(full: Template, full_out: Path) -> None:
@@ -341,11 +380,26 @@ def test_every_variable_a_function_reads_is_set(full: Template) -> None:
         assert read or name == "cluster", name
 
 
-def test_the_recorder_hears_of_failures_timeouts_and_aborts_of_this_machine(plain: Template) -> None:
+def test_lost_turns_are_looked_for(full: Template, plain: Template) -> None:
+    (sweep,) = [r for r in of_type(full, "AWS::Events::Rule").values() if "ScheduleExpression" in r]
+    assert sweep["ScheduleExpression"] == "rate(10 minutes)"
+    assert json.loads(sweep["Targets"][0]["Input"]) == {"sweep": True}
+    environment = of_type(full, "AWS::Lambda::Function")["RecorderFunction"]["Environment"]["Variables"]
+    assert environment["TURNS_KEY"] == "turns"
+    assert not [r for r in of_type(plain, "AWS::Events::Rule").values() if "ScheduleExpression" in r]
+
+
+def test_the_map_may_watch_its_runs_and_children_by_both_forms_of_their_names(template: Template) -> None:
+    (statement,) = [s for s in statements(template, "WorkflowRole") if s.get("Sid") == "WatchMapChildren"]
+    endings = {resource["Fn::Join"][1][-1][-2:] for resource in statement["Resource"]}
+    assert endings == {":*", "/*"}
+
+
+def test_the_recorder_hears_of_every_ending_of_this_machine(plain: Template) -> None:
     (rule,) = [rule for id, rule in of_type(plain, "AWS::Events::Rule").items() if id.startswith("RecorderRule")]
     assert rule["EventPattern"]["detail"] == {
         "stateMachineArn": [{"Ref": "Pipeline"}],
-        "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+        "status": ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"],
     }
 
 
@@ -361,9 +415,13 @@ def test_an_upload_starts_a_run_whatever_the_case_of_its_suffix(plain: Template)
 
 def test_with_a_prefix_uploads_elsewhere_start_nothing(full: Template) -> None:
     (rule,) = [rule for id, rule in of_type(full, "AWS::Events::Rule").items() if id.startswith("TriggersUpload")]
-    patterns = rule["EventPattern"]["detail"]["object"]["key"]
-    assert all(list(pattern) == ["wildcard"] and pattern["wildcard"].startswith("incoming/*.") for pattern in patterns)
-    assert {"wildcard": "incoming/*.MP4"} in patterns
+    assert rule["EventPattern"]["detail"]["object"]["key"] == [{"prefix": "incoming/"}]
+
+
+def test_no_rule_has_wildcards_which_eventbridge_refuses_when_there_are_several(template: Template) -> None:
+    rules = of_type(template, "AWS::Events::Rule")
+    assert rules
+    assert not [id for id, rule in rules.items() if "wildcard" in json.dumps(rule.get("EventPattern", {}))]
 
 
 def test_a_message_starts_one_run(plain: Template) -> None:

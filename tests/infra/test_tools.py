@@ -7,9 +7,10 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import WaiterError
 
 from infra.source_events import switch_on
-from infra.teardown import empty, plan
+from infra.teardown import TRIES, delete, empty, plan, stop_logging
 
 
 @pytest.fixture
@@ -86,3 +87,72 @@ def test_emptying_takes_old_versions_along(s3: Any) -> None:
 def test_emptying_an_empty_bucket_is_nothing(s3: Any) -> None:
     s3.create_bucket(Bucket="empty")
     assert empty("empty", s3) == 0
+
+
+class Formation:
+    """CloudFormation whose buckets can't be deleted while something is in them; `late` puts logs in after emptying."""
+
+    def __init__(self, s3: Any, late: int, stubborn: str = "") -> None:
+        self.s3, self.late, self.stubborn = s3, late, stubborn
+        self.asked: list[dict[str, Any]] = []
+        self.gone = False
+
+    def delete_stack(self, **asked: Any) -> None:
+        self.asked.append(asked)
+        if self.late:
+            self.late -= 1
+            self.s3.put_object(Bucket="the-logs", Key=f"late-{self.late}", Body=b"x")
+        full = "Contents" in self.s3.list_objects_v2(Bucket="the-logs")
+        self.gone = not self.stubborn and (not full or "AccessLogBucket" in asked.get("RetainResources", []))
+
+    def get_waiter(self, _: str) -> Any:
+        formation = self
+
+        class Waiter:
+            def wait(self, **_: Any) -> None:
+                if not formation.gone:
+                    raise WaiterError("StackDeleteComplete", "DELETE_FAILED", {})
+
+        return Waiter()
+
+    def get_paginator(self, _: str) -> Any:
+        failed = self.stubborn or "AccessLogBucket"
+        summaries = [
+            {**found, "ResourceStatus": "DELETE_FAILED" if found["LogicalResourceId"] == failed else "DELETE_COMPLETE"}
+            for found in RESOURCES
+        ]
+
+        class Paginator:
+            def paginate(self, **_: Any) -> list[dict[str, Any]]:
+                return [{"StackResourceSummaries": summaries}]
+
+        return Paginator()
+
+
+@pytest.mark.parametrize(("late", "tries", "left"), [(0, 1, []), (2, 3, []), (9, 4, ["the-logs"])])
+def test_logs_that_arrive_late_do_not_stop_a_teardown(s3: Any, late: int, tries: int, left: list[str]) -> None:
+    s3.create_bucket(Bucket="the-logs")
+    formation = Formation(s3, late)
+    assert delete("Stack", ["the-logs"], formation, s3) == left
+    assert formation.gone
+    assert len(formation.asked) == tries
+    assert not any("RetainResources" in asked for asked in formation.asked[:TRIES])
+
+
+def test_what_else_stands_in_a_teardowns_way_is_said(s3: Any) -> None:
+    s3.create_bucket(Bucket="the-logs")
+    with pytest.raises(SystemExit, match="Pipeline"):
+        delete("Stack", ["the-logs"], Formation(s3, 0, stubborn="Pipeline"), s3)
+
+
+def test_a_teardown_stops_the_logging_into_the_bucket_it_deletes(s3: Any) -> None:
+    summaries = [one for one in RESOURCES if one["ResourceType"] == "AWS::S3::Bucket"]
+    for one in summaries:
+        s3.create_bucket(Bucket=one["PhysicalResourceId"])
+    asked: list[str] = []
+    s3.meta.events.register(
+        "provide-client-params.s3.PutBucketLogging",
+        lambda params, **_: asked.append(f"{params['Bucket']} {params['BucketLoggingStatus']}"),
+    )
+    stop_logging(RESOURCES, s3)
+    assert asked == [f"{one['PhysicalResourceId']} {{}}" for one in summaries]
