@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROKEN := $(VENV)/.incomplete
 
-.PHONY: help setup run test accuracy bench lint format lock clean synth deploy-check deploy teardown source-events requirements images-check pack-facts
+.PHONY: help setup run test accuracy bench lint format lock clean synth deploy-check deploy teardown source-events secrets requirements images-check pack-facts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -96,6 +96,9 @@ teardown: setup $(CDK) ## empty what holds intermediate data, delete the stack, 
 
 source-events: setup ## let the bucket you already have, BUCKET=name, tell EventBridge of uploads
 	@$(BIN)/python -m infra.source_events "$(BUCKET)"
+
+secrets: setup ## let webhook and database use their secrets as Secrets Manager holds them now
+	@$(BIN)/python -m infra.secrets $(ARGS)
 
 requirements: setup ## write lambdas/*/requirements*.txt anew, pinned for Python 3.12 on both architectures
 	@$(BIN)/python -m infra.requirements compile

@@ -49,7 +49,12 @@ class Gpu(Construct):
             gateway_endpoints={"S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)},
         )
         flow_log = log_group(self, "FlowLog", settings.log_days)
-        self.vpc.add_flow_log("Rejected", destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_log))
+        # What was refused is what there is to see: the rest is S3, and is billed by the gigabyte.
+        self.vpc.add_flow_log(
+            "Rejected",
+            destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_log),
+            traffic_type=ec2.FlowLogTrafficType.REJECT,
+        )
         group = ec2.SecurityGroup(
             self, "NoIngress", vpc=self.vpc, description="Nothing comes in; S3, ECR and logs are reached over TLS"
         )

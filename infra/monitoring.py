@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
+from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
@@ -53,12 +54,13 @@ class Monitoring(Construct):
         queue: sqs.Queue | None,
         dead_letters: Sequence[sqs.Queue],
         gpu: Gpu | None,
+        api: apigateway.RestApi | None,
     ) -> None:
         super().__init__(scope, id)
         self.alarms: list[cloudwatch.Alarm] = []
         self.topic = self._topic(settings)
         self._action = actions.SnsAction(self.topic)
-        self._run_alarms(machine)
+        self._run_alarms(settings.stack)
         self._stage_alarms(stages)
         for letters in dead_letters:
             self._alarm(
@@ -73,6 +75,8 @@ class Monitoring(Construct):
                 "Messages wait: the pipe does not take them.",
                 threshold=settings.queue_age_alarm_s,
             )
+        if api:
+            self._api_alarm(api)
         if gpu:
             self._gpu_alarm(gpu)
         self.dashboard = self._dashboard(settings, machine, stages, queue)
@@ -107,20 +111,21 @@ class Monitoring(Construct):
         alarm.add_alarm_action(self._action)
         self.alarms.append(alarm)
 
-    def _run_alarms(self, machine: sfn.StateMachine) -> None:
+    def _run_alarms(self, namespace: str) -> None:
+        # By the recorder, which tells by a failure's name whether the video is to blame. It writes no other dimension.
         self._alarm(
-            "FailedRunsAlarm",
-            cloudwatch.MathExpression(
-                expression="failed + timedout + aborted",
-                using_metrics={
-                    "failed": machine.metric_failed(statistic="Sum"),
-                    "timedout": machine.metric_timed_out(statistic="Sum"),
-                    "aborted": machine.metric_aborted(statistic="Sum"),
-                },
-                period=FIVE_MINUTES,
-                label="runs that did not end well",
-            ),
-            "A run failed, timed out or was stopped; the ledger and a Video Failed event say why.",
+            "BrokenRunsAlarm",
+            cloudwatch.Metric(namespace=namespace, metric_name="BrokenRuns", period=FIVE_MINUTES, statistic="Sum"),
+            "A run failed or timed out, and not for its video; the ledger and a Video Failed event say why.",
+        )
+
+    def _api_alarm(self, api: apigateway.RestApi) -> None:
+        self._alarm(
+            "ApiServerErrorsAlarm",
+            api.metric_server_error(period=FIVE_MINUTES, statistic="Sum"),
+            "The API answers with errors of its own: an integration's role, or the service behind it.",
+            # One may be a hiccup that a caller tries again.
+            threshold=2,
         )
 
     def _stage_alarms(self, stages: Mapping[str, Stage]) -> None:

@@ -183,7 +183,10 @@ class Recorder(Construct):
             handler="lambdas.recorder.handler.handler",
             code=lambda_.Code.from_asset(
                 str(ROOT),
-                exclude=["*", "!lambdas", "lambdas/*", "!lambdas/__init__.py", "!lambdas/recorder", "**/__pycache__"],
+                exclude=[
+                    *("*", "!lambdas", "lambdas/*", "!lambdas/__init__.py", "!lambdas/errors.py", "!lambdas/recorder"),
+                    "**/__pycache__",
+                ],
                 ignore_mode=cdk.IgnoreMode.DOCKER,
             ),
             memory_size=256,
@@ -197,6 +200,7 @@ class Recorder(Construct):
                 "STAGING_BUCKET": storage.staging.bucket_name,
                 "EVENT_BUS": bus.event_bus_name,
                 "EVENT_SOURCE": EVENT_SOURCE,
+                "METRICS_NAMESPACE": settings.stack,
                 **({"TURNS_KEY": turns_key} if turns_key else {}),
                 "LOG_LEVEL": settings.log_level,
             },

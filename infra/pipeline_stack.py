@@ -122,6 +122,7 @@ class PipelineStack(cdk.Stack):
             queue=triggers.queue,
             dead_letters=[notifications.dead_letters, recorder.dead_letters, *triggers.dead_letters],
             gpu=gpu,
+            api=triggers.api,
         )
         self._outputs(storage, notifications, workflow, triggers, monitoring, settings)
 
@@ -156,6 +157,7 @@ class PipelineStack(cdk.Stack):
             "DashboardConsole": f"{console}/cloudwatch/home?region={self.region}#dashboards/dashboard/"
             f"{monitoring.dashboard.dashboard_name}",
             "AlarmTopicArn": monitoring.topic.topic_arn,
+            "AlarmsGoTo": settings.alarm_email or "nobody: set alarm_email, or subscribe to AlarmTopicArn",
         }
         if triggers.queue:
             outputs["QueueUrl"] = triggers.queue.queue_url

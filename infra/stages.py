@@ -121,7 +121,6 @@ def common_environment(name: str, settings: DeploymentSettings) -> dict[str, str
     """What every worker is told."""
     return {
         "POWERTOOLS_SERVICE_NAME": name,
-        "POWERTOOLS_METRICS_NAMESPACE": settings.stack,
         "LOG_LEVEL": settings.log_level,
         "AWS_RETRY_MODE": "standard",
         "AWS_MAX_ATTEMPTS": str(settings.s3_attempts),

@@ -23,6 +23,8 @@ from infra.storage import Storage, acknowledge
 PIPE_VISIBILITY_S = 60
 """A pipe starts an execution in well under a second; a message it could not hand over is seen again after this."""
 
+STAGE = "v1"
+
 START_TEMPLATE = """\
 #set($text = $util.escapeJavaScript($input.json('$')).replaceAll("\\\\'", "'"))
 {"stateMachineArn": "%s", "input": "$text"}"""
@@ -181,7 +183,7 @@ class Triggers(Construct):
                 api_key_required=keyed,
             ),
             deploy_options=apigateway.StageOptions(
-                stage_name="v1",
+                stage_name=STAGE,
                 throttling_rate_limit=settings.api_rate_per_s,
                 throttling_burst_limit=settings.api_burst,
                 tracing_enabled=True,
@@ -201,6 +203,11 @@ class Triggers(Construct):
                 ),
             ),
         )
+        # API Gateway logs errors under this name, made by itself without an end and left behind when the API is gone.
+        errors = log_group(
+            self, "ApiErrorLog", settings.log_days, name=f"API-Gateway-Execution-Logs_{api.rest_api_id}/{STAGE}"
+        )
+        api.deployment_stage.node.add_dependency(errors)
         validator = api.add_request_validator("Validator", validate_request_body=True, validate_request_parameters=True)
         role = self._starter("ApiRole", "apigateway.amazonaws.com")
         storage.let_use_ledger(role, "GetItem")

@@ -41,6 +41,10 @@ class InvalidRequest(BadInput):
     """What a stage was asked is not what it understands: a field is unknown, missing or of another kind."""
 
 
+class KeyTooLong(BadInput):
+    """The video's key leaves no room for the names of what would be published under it."""
+
+
 class InvalidGallery(BadInput):
     """The gallery can't be read, or nobody in it can be enrolled."""
 

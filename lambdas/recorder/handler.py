@@ -1,7 +1,8 @@
 """Records how executions of the state machine ended, and tells whoever listens of those that did not end well.
 
 Runs on the status change events SUCCEEDED, FAILED, TIMED_OUT and ABORTED, so that it sees what no state of the machine
-can catch; and, where runs take turns, every few minutes for events that got lost. Needs nothing but boto3.
+can catch; and, where runs take turns, every few minutes for events that got lost. Needs nothing but boto3 and the
+errors' names.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
+
+from lambdas import errors
 
 LOG = logging.getLogger(__name__)
 LOG.setLevel(logging.INFO)
@@ -36,7 +39,8 @@ WATCHING_STATES = ("Look at the job", "Give the job up")
 def handler(event: dict[str, Any], context: object) -> None:
     """Gives an ended execution's turn back; writes a failure into the ledger and sends `Video Failed`."""
     table, turns = _variable("LEDGER_TABLE"), environ.get("TURNS_KEY", "")
-    bucket, bus, source = _variable("STAGING_BUCKET"), _variable("EVENT_BUS"), _variable("EVENT_SOURCE")
+    bucket, namespace = _variable("STAGING_BUCKET"), _variable("METRICS_NAMESPACE")
+    bus, source = _variable("EVENT_BUS"), _variable("EVENT_SOURCE")
     if event.get("sweep"):
         _sweep(table, turns)
         return
@@ -46,7 +50,10 @@ def handler(event: dict[str, Any], context: object) -> None:
     if detail["status"] == "SUCCEEDED":
         _keep_for_a_while(table, detail["name"])
     else:
-        _record(table, bucket, bus, source, detail)
+        told = _record(table, bucket, detail)
+        if told is not None:
+            _count(told, namespace)
+            _tell(told, bus, source)
 
 
 def _give_back(table: str, turns: str, arn: str) -> None:
@@ -92,8 +99,8 @@ def _expires() -> dict[str, str]:
     return {"N": str(int(time.time()) + KEPT_DAYS * 86_400)}
 
 
-def _record(table: str, bucket: str, bus: str, source: str, detail: dict[str, Any]) -> None:
-    """Writes the failure into the ledger if the run is still this execution's, and sends `Video Failed`."""
+def _record(table: str, bucket: str, detail: dict[str, Any]) -> dict[str, Any] | None:
+    """Writes the failure into the ledger; what is to be told, None if the run is not this execution's any more."""
     ledger = boto3.client("dynamodb")
     arn, name, status = detail["executionArn"], detail["name"], detail["status"]
 
@@ -128,7 +135,7 @@ def _record(table: str, bucket: str, bus: str, source: str, detail: dict[str, An
             )
         except ledger.exceptions.ConditionalCheckFailedException:
             LOG.info(json.dumps({"run_id": run_id, "execution": name, "recorded": False}))
-            return
+            return None
     ledger.update_item(
         TableName=table,
         Key=execution_row,
@@ -136,7 +143,7 @@ def _record(table: str, bucket: str, bus: str, source: str, detail: dict[str, An
         ExpressionAttributeNames=names,
         ExpressionAttributeValues={**ended, ":expires": _expires()},
     )
-    told = {
+    return {
         "run_id": run_id,
         "execution_arn": arn,
         "video": video or _announced(detail.get("input")),
@@ -145,11 +152,28 @@ def _record(table: str, bucket: str, bus: str, source: str, detail: dict[str, An
         "cause": cause,
         "stage": stage,
     }
+
+
+def _tell(told: dict[str, Any], bus: str, source: str) -> None:
+    """Sends `Video Failed`."""
     answer = boto3.client("events").put_events(
         Entries=[{"Source": source, "DetailType": "Video Failed", "Detail": json.dumps(told), "EventBusName": bus}]
     )
     if answer["FailedEntryCount"]:
         raise RuntimeError(f"Video Failed was not taken: {answer['Entries'][0].get('ErrorCode')}")
+
+
+def _count(told: dict[str, Any], namespace: str) -> None:
+    """Counts the failure as CloudWatch's embedded metric format says it, a line of the log.
+
+    `RefusedVideos` are broken or not what they should be, which is for their owner to know; `BrokenRuns` are ours.
+    Whoever stops a run knows of it.
+    """
+    refused = issubclass(getattr(errors, told["error"], Exception), errors.BadInput)
+    name = "StoppedRuns" if told["status"] == "ABORTED" else "RefusedVideos" if refused else "BrokenRuns"
+    metrics = {"Namespace": namespace, "Dimensions": [[]], "Metrics": [{"Name": name}]}
+    about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [metrics]}
+    print(json.dumps({"_aws": about, name: 1}))
 
 
 def _variable(name: str) -> str:

@@ -33,7 +33,7 @@ from lambdas.split.claim import Ledger
 from lambdas.split.identify import PIPELINE_VERSION, identify, identify_object, run_id
 from lambdas.split.plan import choose_borders, make_chunks, mid_gop_ticks
 from lambdas.split.probe import Probe, find_keyframes, measured_end, probe_video, settle_borders
-from lambdas.split.requests import DEFAULT_PREFIX, choose_settings, pin, published_prefix, read_sidecar
+from lambdas.split.requests import DEFAULT_PREFIX, check_room, choose_settings, pin, published_prefix, read_sidecar
 from lambdas.split.segments import copy_chunk, copy_indexed
 from lambdas.staging import (
     S3Staging,
@@ -116,6 +116,7 @@ def _start(
 ) -> StartResponse:
     assert request.source is not None
     client = s3_client()
+    check_room(published_prefix(prefix, request.source.key, "0" * 16), stack.keys, request.source.key)
     source = pin(client, request.source)
     settings = choose_settings(stack, read_sidecar(client, source), request.settings or {})
     gallery, gallery_key = b"", None

@@ -9,6 +9,7 @@ import base64
 import copy
 import json
 import logging
+import os
 import re
 import shutil
 import threading
@@ -33,8 +34,8 @@ SECRETS = {"webhook-secret": "let-the-hook-in", "database-key": "service-key"}
 """By name in Secrets Manager."""
 ON_THE_CPU = {"DETECT_DEVICE": "cpu", "DETECT_DECODER": "cpu", "DETECT_WORKERS": "1"}
 """Put over a Batch job's own environment, as there is no GPU here."""
-RUN_S = 90.0
-"""A run that has not ended by then is stuck."""
+RUN_S = float(os.environ.get("TALENT_FRAMES_TEST_RUN_S", "90"))
+"""A run that has not ended by then is stuck; a busy machine may need more."""
 
 
 @dataclass(frozen=True)

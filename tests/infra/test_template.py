@@ -312,7 +312,7 @@ def test_a_runs_cost_is_reckoned_by_what_is_deployed(template: Template) -> None
 
 
 def test_what_a_local_run_is_reckoned_for_is_the_stacks_defaults() -> None:
-    assert DeploymentSettings().deployment() == Deployment()
+    assert DeploymentSettings(architecture="x86_64").deployment() == Deployment()
 
 
 def test_x86_and_arm_are_a_setting_but_gpu_machines_are_x86(full: Template, full_out: Path) -> None:
@@ -357,8 +357,44 @@ def test_every_alarm_tells_somebody(template: Template) -> None:
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
     assert all(alarm["AlarmActions"] for alarm in alarms.values())
     described = " ".join(alarms)
-    for what in ("FailedRuns", "Throttles", "QueueAge"):
+    for what in ("BrokenRuns", "Throttles", "QueueAge", "ApiServerErrors"):
         assert what in described
+
+
+def test_a_video_that_is_refused_raises_no_alarm(template: Template) -> None:
+    alarms = of_type(template, "AWS::CloudWatch::Alarm").values()
+    watched = {alarm.get("MetricName") for alarm in alarms}
+    assert "BrokenRuns" in watched
+    # These count every run that fails, the ones of broken videos with them.
+    assert not any(metric in json.dumps(list(alarms)) for metric in ("ExecutionsFailed", "RefusedVideos"))
+    environment = of_type(template, "AWS::Lambda::Function")["RecorderFunction"]["Environment"]["Variables"]
+    (broken,) = [alarm for alarm in alarms if alarm.get("MetricName") == "BrokenRuns"]
+    assert broken["Namespace"] == environment["METRICS_NAMESPACE"]
+
+
+def test_the_outputs_say_whom_alarms_reach(plain: Template, full: Template) -> None:
+    assert plain["Outputs"]["AlarmsGoTo"]["Value"].startswith("nobody")
+    assert full["Outputs"]["AlarmsGoTo"]["Value"] == "someone@example.com"
+
+
+def test_no_function_is_told_of_metrics_nobody_writes(template: Template) -> None:
+    for id, function in of_type(template, "AWS::Lambda::Function").items():
+        assert "POWERTOOLS_METRICS_NAMESPACE" not in function["Environment"]["Variables"], id
+
+
+def test_what_the_api_logs_by_itself_ends_and_goes_with_the_stack(plain: Template) -> None:
+    groups = of_type(plain, "AWS::Logs::LogGroup")
+    (id,) = [id for id, group in groups.items() if "API-Gateway-Execution-Logs_" in json.dumps(group)]
+    assert groups[id]["RetentionInDays"] == 30
+    assert groups[id]["LogGroupName"]["Fn::Join"][1][-1] == "/v1"
+    assert plain["Resources"][id]["DeletionPolicy"] == "Delete"
+    (stage,) = [one for one in plain["Resources"].values() if one["Type"] == "AWS::ApiGateway::Stage"]
+    assert id in stage["DependsOn"]
+
+
+def test_the_network_logs_what_it_refused_alone(full: Template) -> None:
+    (log,) = of_type(full, "AWS::EC2::FlowLog").values()
+    assert log["TrafficType"] == "REJECT"
 
 
 def test_alarms_may_publish_to_their_topic(template: Template) -> None:

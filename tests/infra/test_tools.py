@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.exceptions import WaiterError
 
+from infra.secrets import REFERENCE, renew
 from infra.source_events import switch_on
 from infra.teardown import TRIES, delete, empty, plan, stop_logging
 
@@ -156,3 +157,57 @@ def test_a_teardown_stops_the_logging_into_the_bucket_it_deletes(s3: Any) -> Non
     )
     stop_logging(RESOURCES, s3)
     assert asked == [f"{one['PhysicalResourceId']} {{}}" for one in summaries]
+
+
+# secrets
+
+
+def connection(name: str, secret: str) -> dict[str, Any]:
+    """A connection as the template has it."""
+    key = f"{{{{resolve:secretsmanager:{secret}:SecretString:::}}}}"
+    return {
+        "Type": "AWS::Events::Connection",
+        "Properties": {
+            "AuthorizationType": "API_KEY",
+            "AuthParameters": {
+                "ApiKeyAuthParameters": {"ApiKeyName": name, "ApiKeyValue": key},
+                "InvocationHttpParameters": {
+                    "HeaderParameters": [{"Key": "Authorization", "Value": f"Bearer {key}", "IsValueSecret": True}]
+                },
+            },
+        },
+    }
+
+
+def test_rotated_secrets_are_written_into_their_connections(s3: Any) -> None:
+    secrets, events = boto3.client("secretsmanager"), boto3.client("events")
+    for name in ("webhook", "database/key"):
+        secrets.create_secret(Name=name, SecretString=f"old {name}")
+    template = {
+        "Resources": {
+            "Hook": connection("X-Webhook-Secret", "webhook"),
+            "Table": connection("apikey", "database/key"),
+            "Bus": {"Type": "AWS::Events::EventBus", "Properties": {}},
+        }
+    }
+    names = {"Hook": "hook-1", "Table": "table-1"}
+    for id, name in names.items():
+        properties = template["Resources"][id]["Properties"]
+        events.create_connection(Name=name, **properties)
+    secrets.put_secret_value(SecretId="webhook", SecretString="new one")
+    sent: list[dict[str, Any]] = []
+    events.meta.events.register(
+        "provide-client-params.events.UpdateConnection", lambda params, **_: sent.append(params)
+    )
+    assert renew(template, names, events, secrets) == ["hook-1", "table-1"]
+    hook, table = (one["AuthParameters"] for one in sent)
+    assert hook["ApiKeyAuthParameters"] == {"ApiKeyName": "X-Webhook-Secret", "ApiKeyValue": "new one"}
+    assert hook["InvocationHttpParameters"]["HeaderParameters"][0]["Value"] == "Bearer new one"
+    assert table["ApiKeyAuthParameters"]["ApiKeyValue"] == "old database/key"
+
+
+def test_the_templates_references_are_of_the_kind_that_is_resolved(full: dict[str, Any]) -> None:
+    connections = [one for one in full["Resources"].values() if one["Type"] == "AWS::Events::Connection"]
+    assert len(connections) == 2
+    for one in connections:
+        assert REFERENCE.search(one["Properties"]["AuthParameters"]["ApiKeyAuthParameters"]["ApiKeyValue"])

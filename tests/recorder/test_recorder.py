@@ -28,6 +28,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("STAGING_BUCKET", STAGING),
         ("EVENT_BUS", "default"),
         ("EVENT_SOURCE", "talent-frames"),
+        ("METRICS_NAMESPACE", "TalentFrames"),
     ):
         monkeypatch.setenv(name, value)
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "TURNS_KEY"):
@@ -162,11 +163,38 @@ def test_the_turn_is_given_back(account: None, monkeypatch: pytest.MonkeyPatch) 
     assert row("turns")["holders"] == ["arn:another"]
 
 
-@pytest.mark.parametrize("name", ["LEDGER_TABLE", "STAGING_BUCKET", "EVENT_BUS", "EVENT_SOURCE"])
+@pytest.mark.parametrize("name", ["LEDGER_TABLE", "STAGING_BUCKET", "EVENT_BUS", "EVENT_SOURCE", "METRICS_NAMESPACE"])
 def test_a_variable_that_is_missing_is_named(account: None, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.delenv(name)
     with pytest.raises(KeyError, match=name):
         recorder.handler({"detail": {}}, None)
+
+
+# who is to be alarmed
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "counted"),
+    [
+        ("UnreadableVideo", "FAILED", "RefusedVideos"),
+        ("InvalidSettings", "FAILED", "RefusedVideos"),
+        ("KeyTooLong", "FAILED", "RefusedVideos"),
+        ("ServiceUnavailable", "FAILED", "BrokenRuns"),
+        ("States.Timeout", "TIMED_OUT", "BrokenRuns"),
+        ("Runtime.ExitError", "FAILED", "BrokenRuns"),
+        ("Aborted", "ABORTED", "StoppedRuns"),
+    ],
+)
+def test_a_broken_video_is_no_broken_machine(
+    account: None, capsys: pytest.CaptureFixture[str], error: str, status: str, counted: str
+) -> None:
+    event = failing(error)
+    event["detail"]["status"] = status
+    recorder.handler(event, None)
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    (metrics,) = line["_aws"]["CloudWatchMetrics"]
+    assert (metrics["Namespace"], metrics["Metrics"]) == ("TalentFrames", [{"Name": counted}])
+    assert line[counted] == 1
 
 
 # turns and rows
