@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
@@ -79,6 +80,8 @@ class Monitoring(Construct):
             self._api_alarm(api)
         if gpu:
             self._gpu_alarm(gpu)
+        if settings.budget_usd:
+            self._budget(settings)
         self.dashboard = self._dashboard(settings, machine, stages, queue)
 
     def _topic(self, settings: DeploymentSettings) -> sns.Topic:
@@ -137,6 +140,29 @@ class Monitoring(Construct):
                 # A map that starts beside another is throttled a little; minutes of it are a shortage.
                 threshold=50,
             )
+
+    def _budget(self, settings: DeploymentSettings) -> None:
+        """Counts what bears the stack's tag, once `stack` is an active cost allocation tag of the account."""
+        address = budgets.CfnBudget.SubscriberProperty(address=settings.alarm_email, subscription_type="EMAIL")
+        budgets.CfnBudget(
+            self,
+            "Budget",
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_type="COST",
+                time_unit="MONTHLY",
+                budget_limit=budgets.CfnBudget.SpendProperty(amount=settings.budget_usd, unit="USD"),
+                cost_filters={"TagKeyValue": [f"user:stack${settings.tags['stack']}"]},
+            ),
+            notifications_with_subscribers=[
+                budgets.CfnBudget.NotificationWithSubscribersProperty(
+                    notification=budgets.CfnBudget.NotificationProperty(
+                        comparison_operator="GREATER_THAN", notification_type=kind, threshold=percent
+                    ),
+                    subscribers=[address],
+                )
+                for kind, percent in (("ACTUAL", 80), ("FORECASTED", 100))
+            ],
+        )
 
     def _gpu_alarm(self, gpu: Gpu) -> None:
         """Batch has no metric for jobs that can't start, but sends an event when they block a queue."""

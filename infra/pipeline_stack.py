@@ -20,6 +20,13 @@ from infra.storage import Storage
 from infra.triggers import Triggers
 from infra.workflow import Workflow
 
+CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
+"""Host of the console by partition; where that is not known at synth, the first."""
+
 LEASE_SPARE_S = 300
 """A claim outlives the state machine's own time limit by so much."""
 
@@ -144,7 +151,7 @@ class PipelineStack(cdk.Stack):
         settings: DeploymentSettings,
     ) -> None:
         machine = workflow.machine
-        console = f"https://{self.region}.console.aws.amazon.com"
+        console = f"https://{self.region}.{CONSOLES.get(self.partition, CONSOLES['aws'])}"
         outputs = {
             "SourceBucketName": storage.source.bucket_name,
             "StagingBucketName": storage.staging.bucket_name,
@@ -159,6 +166,8 @@ class PipelineStack(cdk.Stack):
             "AlarmTopicArn": monitoring.topic.topic_arn,
             "AlarmsGoTo": settings.alarm_email or "nobody: set alarm_email, or subscribe to AlarmTopicArn",
         }
+        if settings.source_prefix:
+            outputs["SourcePrefix"] = settings.source_prefix
         if triggers.queue:
             outputs["QueueUrl"] = triggers.queue.queue_url
         if triggers.api:

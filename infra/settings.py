@@ -62,6 +62,10 @@ class DeploymentSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    tags: Annotated[dict[str, str], BeforeValidator(_from_text), Field(max_length=40)] = {}
+    """Of everything in the stack that takes tags, for the bill and for rules of one's own."""
+    budget_usd: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """A month's budget; alarm_email hears at 80% and when it is forecast to be passed. 0 for none."""
     stack: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,59}$")] = "TalentFrames"
 
     # storage
@@ -110,8 +114,8 @@ class DeploymentSettings(BaseModel):
     """A chunk of 60 s takes about its own length; the rest is for 4K at 60 frames a second."""
     cluster_timeout_s: TimeoutS = 600
     publish_timeout_s: TimeoutS = 600
-    split_tmp_mib: TmpMib = 2048
-    """Holds one stream-copied chunk at a time: 60 s at 200 Mb/s are 1.5 GB."""
+    split_tmp_mib: TmpMib = 10_240
+    """Holds a copy of a video whose container has no index; $0.000003 of a run that needs none."""
     detect_tmp_mib: TmpMib = 512
     cluster_tmp_mib: TmpMib = 512
     publish_tmp_mib: TmpMib = 512
@@ -184,6 +188,8 @@ class DeploymentSettings(BaseModel):
     webhook_secret: SecretName = ""
     """Secrets Manager's name of what the webhook gets in `webhook_header`."""
     webhook_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] = "X-Webhook-Secret"
+    webhook_signing_secret: SecretName = ""
+    """Secrets Manager's name of the key by which a function signs what the webhook gets; empty signs nothing."""
     webhook_rate_per_s: Annotated[int, Field(ge=1, le=300)] = 10
     topic: bool = False
     """An SNS topic that gets the events too."""
@@ -212,6 +218,12 @@ class DeploymentSettings(BaseModel):
             raise ValueError(f"key_template {self.key_template!r}: no slash in front, no quotes, stars or backslashes")
         if self.webhook_url and not self.webhook_secret:
             raise ValueError("webhook_url: needs webhook_secret, the name of a secret in Secrets Manager")
+        if self.webhook_signing_secret and not self.webhook_url:
+            raise ValueError("webhook_signing_secret: needs webhook_url")
+        if self.budget_usd and not self.alarm_email:
+            raise ValueError("budget_usd: needs alarm_email, who is told")
+        if self.budget_usd and "stack" not in self.tags:
+            raise ValueError('budget_usd: needs tags to hold "stack", by which the bill is told apart')
         if self.database_url and not self.database_secret:
             raise ValueError("database_url: needs database_secret, the name of a secret in Secrets Manager")
         if self.database_url and f"{{{self.database_column}}}" not in self.key_template.split("/"):

@@ -427,7 +427,7 @@ class Deployment(Contract):
     architecture: Literal["x86_64", "arm64"] = "x86_64"
     memory_mib: dict[str, int] = {"split": 1024, "detect": 1769, "cluster": 2048, "publish": 1769}
     """Of each stage's function. 1769 MiB is where a function has one whole vCPU (AWS Lambda developer guide)."""
-    tmp_mib: dict[str, int] = {"split": 2048, "detect": 512, "cluster": 512, "publish": 512}
+    tmp_mib: dict[str, int] = {"split": 10_240, "detect": 512, "cluster": 512, "publish": 512}
     """Disk of each stage's function; 512 MiB are free."""
     staging_days: int = 7
     """Staging expires after so many days."""

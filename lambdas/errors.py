@@ -93,6 +93,10 @@ class SourceUnreachable(TalentFramesError):
     """The video's host did not answer, or answered with trouble of its own; trying again may help."""
 
 
+class NoSpace(TalentFramesError):
+    """A disk is full; with room on it the run goes on."""
+
+
 class SourceRefused(TalentFramesError):
     """The video's store refused how it was asked, not the video: credentials, signature, region or clock."""
 

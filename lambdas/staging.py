@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -308,6 +309,26 @@ NOT_ABOUT_THE_OBJECT = {
     "TokenRefreshRequired": "the credentials must be refreshed",
 }
 """Codes of S3 (Amazon S3 API reference, error responses) for refusals that say nothing about the object."""
+
+
+ANSWER_BYTES = 4096
+"""Of a refusal's text looked at."""
+
+
+def refusal(what: str, status: int, text: str, region: str | None = None) -> SourceMissing | SourceRefused:
+    """The named error for a URL that was answered by a 3xx or 4xx.
+
+    Stores of S3's kind say in the text what they refused, and in a header which `region` the bucket is in.
+    """
+    told = re.search(r"<Code>(\w+)</Code>", text)
+    code = told[1] if told else ""
+    why = f"HTTP {status}, {code}" if code else f"HTTP {status}"
+    if code == "AccessDenied" and "Request has expired" in text:
+        code = "ExpiredToken"
+    if code in NOT_ABOUT_THE_OBJECT:
+        there = f"; the bucket is in {region}" if region else ""
+        return SourceRefused(f"{what}: {NOT_ABOUT_THE_OBJECT[code]} ({why}){there}")
+    return SourceMissing(f"{what}: can't be read ({why})")
 
 
 def limit_waiting(connect_timeout_s: int, read_timeout_s: int) -> None:

@@ -7,7 +7,6 @@ the network passes through as it is, to be tried again.
 from __future__ import annotations
 
 import errno
-import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -26,11 +25,10 @@ from lambdas.errors import (
     EmptySource,
     NoVideoStream,
     SourceMissing,
-    SourceRefused,
     SourceUnreachable,
     UnreadableVideo,
 )
-from lambdas.staging import NOT_ABOUT_THE_OBJECT
+from lambdas.staging import ANSWER_BYTES, refusal
 
 ACCEPTED_FORMATS = ("mov", "matroska", "mpegts", "avi", "flv", "mpeg", "asf", "ogg", "mxf", "nut")
 """FFmpeg's demuxers of real video containers. Playlists (hls, concat, dash, sdp), pictures, raw audio and raw
@@ -43,8 +41,6 @@ REQUEST_BYTES = 2 * 2**20
 """Of one range request when a chunk is read: few requests, little read beyond its end."""
 GLANCE_BYTES = 2**18
 """Of one range request when a few packets are read here and there, and of the first in any case."""
-ANSWER_BYTES = 4096
-"""Of a refusal's text looked at."""
 HEAD_BYTES = 4096
 """Looked at to say what a refused source is."""
 
@@ -220,22 +216,8 @@ def _read_url(location: str, start: int, length: int, name: str) -> tuple[bytes,
             return b"", int((error.headers.get("Content-Range") or "*/0").rpartition("/")[2])
         if error.code == 429 or error.code >= 500:
             raise
-        raise _refused(name, error) from None
-
-
-def _refused(name: str, error: urllib.error.HTTPError) -> SourceMissing | SourceRefused:
-    """The named error for a 3xx or 4xx; stores of S3's kind say in the body what they refused."""
-    text = error.read(ANSWER_BYTES).decode(errors="replace")
-    told = re.search(r"<Code>(\w+)</Code>", text)
-    code = told[1] if told else ""
-    why = f"HTTP {error.code}, {code}" if code else f"HTTP {error.code}"
-    if code == "AccessDenied" and "Request has expired" in text:
-        code = "ExpiredToken"
-    if code in NOT_ABOUT_THE_OBJECT:
-        region = error.headers.get("x-amz-bucket-region")
-        there = f"; the bucket is in {region}" if region else ""
-        return SourceRefused(f"{name}: {NOT_ABOUT_THE_OBJECT[code]} ({why}){there}")
-    return SourceMissing(f"{name}: can't be read ({why})")
+        text = error.read(ANSWER_BYTES).decode(errors="replace")
+        raise refusal(name, error.code, text, error.headers.get("x-amz-bucket-region")) from None
 
 
 def _refusal(location: str, name: str, error: av.error.FFmpegError) -> Exception:

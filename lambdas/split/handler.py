@@ -35,6 +35,7 @@ from lambdas.split.plan import choose_borders, make_chunks, mid_gop_ticks
 from lambdas.split.probe import Probe, find_keyframes, measured_end, probe_video, settle_borders
 from lambdas.split.requests import DEFAULT_PREFIX, check_room, choose_settings, pin, published_prefix, read_sidecar
 from lambdas.split.segments import copy_chunk, copy_indexed
+from lambdas.split.space import require_space
 from lambdas.staging import (
     S3Staging,
     Store,
@@ -226,6 +227,7 @@ def _plan_segments(
 ) -> tuple[Probe, list[Chunk]]:
     """Plans on an indexed copy, whose times are the segments' too, and stages a segment per chunk."""
     with tempfile.TemporaryDirectory(prefix="talent-frames-split-") as folder:
+        require_space(Path(folder), probe.facts.size_bytes, name)
         indexed = Path(folder) / "indexed.mkv"
         copy_indexed(location, name, probe.facts.video_stream, indexed, starts_at_or_after_0=probe.facts.start_pts >= 0)
         copied = probe_video(str(indexed), name, probe.facts.uri, probe.facts.identity, probe.facts.size_bytes)

@@ -13,7 +13,7 @@ import ffmpeg
 import imageio_ffmpeg
 
 from lambdas.contracts import OPEN_END, Chunk
-from lambdas.errors import UnreadableVideo
+from lambdas.errors import NoSpace, UnreadableVideo
 from lambdas.video import input_options, is_url
 
 MARGIN_S = 2
@@ -68,6 +68,8 @@ def _run(source: Any, target: Path, trouble: str, *, transient: bool = False, **
             cmd=imageio_ffmpeg.get_ffmpeg_exe(), capture_stdout=True, capture_stderr=True, overwrite_output=True
         )
     except ffmpeg.Error as error:
+        if b"No space left" in error.stderr or b"Disk quota" in error.stderr:
+            raise NoSpace(f"{trouble}: no space left") from None
         # Its own text would show a signed URL.
         if transient:
             raise ConnectionError(trouble) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 import boto3
 import pytest
 
+from infra.asl import machine_definition
+from infra.smoke import Clients, Trouble, smoke
 from lambdas.publish.manifest import Manifest
 from tests.aws.conftest import RUN_SETTINGS, make_clip
 from tests.aws.emulator import ACCOUNT, ON_THE_CPU, REGION, Cloud, Received, Stack, wait_for
 from tests.clips import ffmpeg
+from tests.infra.reading import tasks
 
 WEBHOOK = "/frames"
 CHUNKS = 3
@@ -221,6 +225,39 @@ def test_a_post_starts_a_run_that_can_be_asked_for(main: Stack, clip: Path) -> N
     assert main.request("GET", "/runs/none")[0] == 404
     assert main.request("POST", "/runs", {"key": "a.mp4"})[0] == 400
     assert main.request("POST", "/runs", {"bucket": bucket, "key": "a.mp4", "url": "https://x"})[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "request_"),
+    [
+        ("By source", "SourceMissing", {"source": {"bucket": "BUCKET", "key": "no/such.mp4"}}),
+        (
+            "By upload",
+            "SourceMissing",
+            {"detail": {"bucket": {"name": "BUCKET"}, "object": {"key": "no/such.mp4", "etag": "e"}}},
+        ),
+        ("InvalidRequest", "InvalidRequest", {"shortcode": "alone"}),
+    ],
+)
+def test_every_other_form_of_a_request_reaches_its_state(
+    main: Stack, state: str, error: str, request_: dict[str, Any]
+) -> None:
+    arn = main.start(json.loads(json.dumps(request_).replace("BUCKET", main.outputs["SourceBucketName"])))
+    assert main.ended(arn)["error"] == error
+    assert state in main.states(arn)
+
+
+def test_a_video_that_is_being_worked_on_is_left_to_its_run(main: Stack, uploaded: tuple[str, dict[str, Any]]) -> None:
+    run = row_of(main, uploaded[0])["run"]
+    ledger, key = boto3.client("dynamodb"), {"run_id": {"S": run}}
+    before = ledger.get_item(TableName=main.outputs["LedgerName"], Key=key)["Item"]
+    running = before | {"status": {"S": "RUNNING"}, "lease_until": {"N": str(int(time.time()) + 600)}}
+    ledger.put_item(TableName=main.outputs["LedgerName"], Item=running)
+    arn = main.start({"bucket": main.outputs["SourceBucketName"], "key": "show/first take.mp4"})
+    good(main.ended(arn))
+    assert main.states(arn)[-1] == "AlreadyRunning"
+    assert row_of(main, arn)["status"] == "AlreadyRunning"
+    ledger.put_item(TableName=main.outputs["LedgerName"], Item=before)
 
 
 # trouble
@@ -608,3 +645,52 @@ def test_turns_are_given_back_however_a_run_ends(with_gpu: Stack) -> None:
 
 def test_the_clip_of_these_tests_is_what_they_take_it_for(clip: Path, tmp_path: Path) -> None:
     assert make_clip(tmp_path / "again.mp4", 2.4, 3.0).read_bytes() == clip.read_bytes()
+
+
+# after a deployment
+
+
+def test_a_smoke_test_follows_its_video_to_the_people_in_it(main: Stack, clip: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    clients = Clients(boto3.client("s3"), boto3.client("stepfunctions"))
+    manifest = smoke(main.outputs, clip, 3, tmp_path, clients, said.append, pause_s=0.2)
+    assert len(manifest["people"]) == 3
+    text = "\n".join(said)
+    for stage in ("Split", "Detect", "Cluster", "Publish", "3 people", "$0.0"):
+        assert stage in text
+    assert json.loads((tmp_path / "manifest.json").read_text()) == manifest
+    assert "</html>" in (tmp_path / "report.html").read_text()
+    # Nothing of it is left to start again.
+    assert main.keys("Source", "smoke/") == []
+    with pytest.raises(Trouble, match="3 people were found, 4 are in the video"):
+        smoke(main.outputs, clip, 4, tmp_path, clients, said.append, pause_s=0.2)
+
+
+def test_a_smoke_test_says_how_a_run_went_wrong(main: Stack, with_gpu: Stack, clip: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("This is no video.\n" * 100)
+    clients = Clients(boto3.client("s3"), boto3.client("stepfunctions"))
+    with pytest.raises(Trouble, match="UnreadableVideo"):
+        smoke(main.outputs, text, 3, tmp_path, clients, pause_s=0.2)
+    # The status database knows nothing of it.
+    with pytest.raises(Trouble, match="as NotListed"):
+        smoke(with_gpu.outputs, clip, 3, tmp_path, clients, pause_s=0.2)
+
+
+def test_every_state_was_reached_by_a_test_above(
+    request: pytest.FixtureRequest, cloud: Cloud, main: Stack, with_gpu: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prints how often each state of either machine was entered by the executions of this module."""
+    here = [item for item in request.session.items if item.path == request.node.path]
+    written = Path(__file__).read_text().count("\ndef test_")
+    if len({item.originalname for item in here if isinstance(item, pytest.Function)}) < written:
+        pytest.skip("only some tests of this module were chosen: run tests/aws without -k")
+    entered = Counter(state for stack in (main, with_gpu) for arn in stack.arns() for state in stack.states(arn))
+    # A map's children are executions of their own.
+    entered["Detect chunk"] = len(asked(cloud, "Detect"))
+    known = {name for stack in (main, with_gpu) for name, _ in tasks(machine_definition(stack.template)["States"])}
+    with capsys.disabled():
+        print("\nentered state")
+        for name in sorted(known, key=lambda name: (entered[name], name)):
+            print(f"{entered[name]:7d} {name}")
+    assert sorted(name for name in known if not entered[name]) == []
