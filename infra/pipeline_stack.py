@@ -127,7 +127,12 @@ class PipelineStack(cdk.Stack):
             machine=workflow.machine,
             stages=stages,
             queue=triggers.queue,
-            dead_letters=[notifications.dead_letters, recorder.dead_letters, *triggers.dead_letters],
+            dead_letters=[
+                notifications.dead_letters,
+                *([notifications.webhook_letters] if notifications.webhook_letters else []),
+                recorder.dead_letters,
+                *triggers.dead_letters,
+            ],
             gpu=gpu,
             api=triggers.api,
         )

@@ -184,6 +184,8 @@ class DeploymentSettings(BaseModel):
 
     # completion
     event_bus: Literal["default", "own"] = "default"
+    event_schemas: bool = False
+    """Puts the events' schemas into EventBridge's schema registry."""
     webhook_url: HttpsUrl = ""
     webhook_secret: SecretName = ""
     """Secrets Manager's name of what the webhook gets in `webhook_header`."""

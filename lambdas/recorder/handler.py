@@ -22,6 +22,8 @@ from lambdas import errors
 LOG = logging.getLogger(__name__)
 LOG.setLevel(logging.INFO)
 
+SCHEMA_VERSION = "1.0"
+"""Of the event's detail, docs/event-failed.schema.json."""
 KEPT_DAYS = 400
 """A row this old is dropped by the table, as those are that lambdas/split/claim.py writes."""
 CAUSE_CHARACTERS = 2000
@@ -144,6 +146,7 @@ def _record(table: str, bucket: str, detail: dict[str, Any]) -> dict[str, Any] |
         ExpressionAttributeValues={**ended, ":expires": _expires()},
     )
     return {
+        "schema_version": SCHEMA_VERSION,
         "run_id": run_id,
         "execution_arn": arn,
         "video": video or _announced(detail.get("input")),

@@ -43,6 +43,14 @@ AGAIN: dict[str, Any] = {
     "published_bucket": "kept-published",
     "ledger_table": "kept-ledger",
     "customer_key": KEPT_KEY,
+    # And what no other template here has.
+    "webhook_url": "https://hooks.example.com/frames",
+    "webhook_secret": "hooks/static",
+    "webhook_signing_secret": "hooks/key",
+    "event_schemas": True,
+    "tags": {"stack": "kept", "team": "video"},
+    "alarm_email": "someone@example.com",
+    "budget_usd": 50,
 }
 """A second deployment, over what a first one left."""
 

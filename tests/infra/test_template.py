@@ -508,6 +508,48 @@ def test_failures_go_to_the_databases_errors_with_what_the_recorder_tells(full: 
     }
 
 
+def test_a_signed_webhook_is_told_by_a_function_from_a_queue(again: Template) -> None:
+    assert not of_type(again, "AWS::Events::ApiDestination")
+    function = of_type(again, "AWS::Lambda::Function")["WebhookFunction"]
+    code = (ROOT / "lambdas" / "webhook" / "handler.py").read_text()
+    assert set(re.findall(r'_variable\("([A-Z_]+)"\)', code)) == set(function["Environment"]["Variables"])
+    (mapping,) = of_type(again, "AWS::Lambda::EventSourceMapping").values()
+    queue = of_type(again, "AWS::SQS::Queue")[mapping["EventSourceArn"]["Fn::GetAtt"][0]]
+    assert mapping["BatchSize"] == 1
+    assert queue["VisibilityTimeout"] > function["Timeout"]
+    # For a day, every ten minutes; then it is seen in the dead letters.
+    assert queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"] == 86_400
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0] == "WebhookDeadLetters"
+    assert "WebhookDeadLetters" in json.dumps(of_type(again, "AWS::CloudWatch::Alarm"))
+    (rule,) = [r for id, r in of_type(again, "AWS::Events::Rule").items() if id.startswith("NotificationsWebhookRule")]
+    assert rule["EventPattern"]["detail-type"] == ["Video Processed", "Video Failed"]
+    reads = allowed(again, "NotificationsWebhookRole")["secretsmanager:GetSecretValue"]
+    assert "secret:hooks/static-??????" in reads
+    assert "secret:hooks/key-??????" in reads
+
+
+def test_the_events_schemas_are_registered_as_the_docs_have_them(again: Template, full: Template) -> None:
+    schemas = of_type(again, "AWS::EventSchemas::Schema").values()
+    registered = {schema["SchemaName"]: json.loads(schema["Content"]) for schema in schemas}
+    assert registered == {
+        f"talent-frames@Video{kind.capitalize()}": json.loads((ROOT / "docs" / f"event-{kind}.schema.json").read_text())
+        for kind in ("processed", "failed")
+    }
+    assert not of_type(full, "AWS::EventSchemas::Schema")
+
+
+def test_everything_bears_the_owners_tags_and_the_budget_counts_by_them(again: Template) -> None:
+    tag = {"Key": "team", "Value": "video"}
+    resources = again["Resources"].items()
+    tagged = {id for id, one in resources if tag in as_list(one.get("Properties", {}).get("Tags", []))}
+    assert {"StagingBucket", "SplitFunction", "Pipeline"} <= tagged
+    (budget,) = of_type(again, "AWS::Budgets::Budget").values()
+    assert budget["Budget"]["CostFilters"] == {"TagKeyValue": ["user:stack$kept"]}
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": 50, "Unit": "USD"}
+    told = [one["Subscribers"][0]["Address"] for one in budget["NotificationsWithSubscribers"]]
+    assert told == ["someone@example.com"] * 2
+
+
 # gpu
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
+import jsonschema
 import pytest
 
 from lambdas.contracts import Failure, batch_error_key, failure_key
@@ -168,6 +170,19 @@ def test_a_variable_that_is_missing_is_named(account: None, monkeypatch: pytest.
     monkeypatch.delenv(name)
     with pytest.raises(KeyError, match=name):
         recorder.handler({"detail": {}}, None)
+
+
+@pytest.mark.parametrize("error", ["UnreadableVideo", "InvalidRequest"])
+def test_what_is_told_fits_its_schema(account: None, error: str) -> None:
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "event-failed.schema.json").read_text())
+    event = failing(error)
+    if error == "UnreadableVideo":
+        claimed(event["detail"]["executionArn"])
+    recorder.handler(event, None)
+    (detail,) = told()
+    jsonschema.validate(detail, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**detail, "more": 1}, schema)
 
 
 # who is to be alarmed
