@@ -5,15 +5,14 @@ from __future__ import annotations
 import aws_cdk as cdk
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra.images import Images
 from infra.monitoring import log_group
-from infra.packs import ChosenPack
 from infra.settings import DeploymentSettings
-from infra.stages import PACK_DIR, ROOT, common_environment, image
+from infra.stages import PACK_DIR, common_environment
 from infra.storage import Storage, acknowledge, acknowledge_wildcard
 
 DISK_GIB = 60
@@ -33,7 +32,7 @@ class Gpu(Construct):
     """Network, compute environments, queue and job definition."""
 
     def __init__(
-        self, scope: Construct, id: str, *, settings: DeploymentSettings, storage: Storage, pack: ChosenPack
+        self, scope: Construct, id: str, *, settings: DeploymentSettings, storage: Storage, images: Images
     ) -> None:
         super().__init__(scope, id)
         # Public subnets and a gateway to S3: a NAT gateway would cost $32 a month while nothing runs.
@@ -139,13 +138,10 @@ class Gpu(Construct):
         self.role = iam.Role(self, "JobRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
         storage.let_read_source(self.role)
         storage.let_stage(self.role, "runs/")
-        asset = ecr_assets.DockerImageAsset(
-            self, "Image", directory=str(ROOT), **image("detect", "batch", settings, pack)
-        )
         container = batch.EcsEc2ContainerDefinition(
             self,
             "Container",
-            image=ecs.ContainerImage.from_docker_image_asset(asset),
+            image=images.container(),
             gpu=1,
             cpu=settings.gpu_vcpus,
             memory=cdk.Size.mebibytes(settings.gpu_memory_mib),
@@ -175,3 +171,4 @@ class Gpu(Construct):
                 batch.RetryStrategy.of(batch.Action.EXIT, batch.Reason.custom(on_reason="*")),
             ],
         )
+        images.wait(self.job, "detect", "batch")

@@ -10,6 +10,7 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from infra.gpu import Gpu
+from infra.images import Images
 from infra.monitoring import Monitoring
 from infra.notifications import Database, Notifications, Recorder
 from infra.packs import UnknownModelPack, choose_pack
@@ -70,13 +71,14 @@ class PipelineStack(cdk.Stack):
                 "URL_EXPIRY_S": str(settings.url_expiry_s),
             },
         }
+        images = Images(self, "Images", settings=settings, pack=pack)
         stages = {
             name: Stage(
                 self,
                 name.capitalize(),
                 name=name,
                 settings=settings,
-                pack=pack,
+                images=images,
                 environment=environments[name],
                 reserved_concurrency=settings.reserved_detect_concurrency if name == "detect" else 0,
             )
@@ -99,7 +101,7 @@ class PipelineStack(cdk.Stack):
         storage.let_read_staging(stages["publish"].role, "runs/*")
         storage.let_publish(stages["publish"].role)
 
-        gpu = Gpu(self, "Gpu", settings=settings, storage=storage, pack=pack) if settings.gpu else None
+        gpu = Gpu(self, "Gpu", settings=settings, storage=storage, images=images) if settings.gpu else None
         workflow = Workflow(
             self,
             "Workflow",

@@ -22,6 +22,13 @@ REFUSED_RUN_SETTINGS = frozenset({"keys"})
 """Settings of a run that the stack may set and a request may not: names of files are the owner's to choose."""
 
 
+DIGEST = (
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.(com\.cn|com|eu)"
+    r"/(?P<name>[a-z0-9][a-z0-9/_.-]{0,254})@(?P<digest>sha256:[0-9a-f]{64})"
+)
+"""An image in ECR by its digest: what is deployed can't change behind one's back."""
+
+
 class WrongSetting(Exception):
     """A context value is unknown or outside its range; the text is one sentence."""
 
@@ -48,12 +55,15 @@ TimeoutS = Annotated[int, Field(ge=3, le=900)]
 TmpMib = Annotated[int, Field(ge=512, le=10_240)]
 BucketName = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")]
 HttpsUrl = Annotated[str, Field(pattern=r"^(https://[^\s/?#]+(/[^\s?#]*)?)?$")]
+ImageName = Literal["split", "detect", "cluster", "publish", "detect_gpu"]
 SecretName = Annotated[str, Field(pattern=r"^[A-Za-z0-9/_+=.@-]{0,512}$")]
 """A name in Secrets Manager, never the secret itself."""
 
 
-def native_architecture() -> Literal["x86_64", "arm64"]:
-    """Of this machine, as Lambda names it."""
+def native_architecture(build: str) -> Literal["x86_64", "arm64"]:
+    """What is built without emulation, as Lambda names it: this machine's own, and in the account the cheaper one."""
+    if build == "codebuild":
+        return "arm64"
     return "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
 
 
@@ -97,9 +107,18 @@ class DeploymentSettings(BaseModel):
     """Whether source, published frames and ledger outlive the stack."""
 
     # functions
-    architecture: Annotated[Literal["x86_64", "arm64"], Field(default_factory=native_architecture)]
+    build: Literal["here", "codebuild"] = "here"
+    """Where the images are built: by this machine's Docker, or in the account."""
+    images: Annotated[
+        dict[ImageName, Annotated[str, Field(pattern=f"^{DIGEST}$")]],
+        BeforeValidator(_from_text),
+    ] = {}
+    """Images taken from a registry (ECR) by digest instead of being built."""
+    architecture: Annotated[
+        Literal["x86_64", "arm64"], Field(default_factory=lambda chosen: native_architecture(chosen["build"]))
+    ]
     """By default that of the machine which builds the images: the other one is emulated there, slowly or not at all.
-    arm64 costs a fifth less a second."""
+    CodeBuild has both. arm64 costs a fifth less a second."""
     split_memory_mib: MemoryMib = 1024
     """It reads indexes and copies streams: network-bound."""
     detect_memory_mib: MemoryMib = 1769
