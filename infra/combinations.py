@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infra.app import build
 from infra.asl import machine_definition
 
 ROOT = Path(__file__).parent.parent
@@ -96,37 +97,34 @@ COMBINATIONS = (
     ),
 )
 
-_SYNTH = "import sys, json; from infra.app import build; build(json.loads(sys.argv[1]), sys.argv[2]).synth()"
-
 
 def check(combination: Combination, folder: Path) -> list[str]:
     """What is wrong with it; empty where nothing is."""
+    from cfnlint.api import ManualArgs, lint
+
     zones = {
         f"availability-zones:account={ACCOUNT}:region={combination.region}": [
             f"{combination.region}{letter}" for letter in "abcdef"[: combination.zones]
         ]
     }
-    # As the CDK CLI hands them over; a process of its own, since cdk-nag stops at the first stack it finds fault with.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CDK_DEFAULT_")}
-    if combination.region:
-        environment |= {"CDK_DEFAULT_ACCOUNT": ACCOUNT, "CDK_DEFAULT_REGION": combination.region}
-    context = json.dumps({**combination.context, **(zones if combination.region else {})})
-    made = _run([sys.executable, "-c", _SYNTH, context, str(folder)], environment)
-    if made:
-        return [f"synth, cdk-nag: {made}"]
+    # As the CDK CLI hands them over.
+    for name, value in (("ACCOUNT", ACCOUNT), ("REGION", combination.region)):
+        os.environ.pop(f"CDK_DEFAULT_{name}", None)
+        if combination.region:
+            os.environ[f"CDK_DEFAULT_{name}"] = value
+    try:
+        build({**combination.context, **(zones if combination.region else {})}, str(folder)).synth()
+    except RuntimeError as error:
+        return [f"synth, cdk-nag: {error}"]
     (template,) = folder.glob("*.template.json")
-    regions = ["--regions", combination.region] if combination.region else []
-    lint = _run([str(Path(sys.executable).parent / "cfn-lint"), str(template), *regions])
+    text = template.read_text()
+    arguments: ManualArgs = {"regions": [combination.region]} if combination.region else {}
+    wrong = [f"cfn-lint: {match}" for match in lint(text, config=arguments)]
     machine = folder / "machine.asl.json"
-    machine.write_text(json.dumps(machine_definition(json.loads(template.read_text()))))
-    valid = _run([str(ROOT / "node_modules/.bin/asl-validator"), "--json-path", str(machine)])
-    return [f"{what}: {said}" for what, said in (("cfn-lint", lint), ("asl-validator", valid)) if said]
-
-
-def _run(command: list[str], environment: dict[str, str] | None = None) -> str:
-    """What a command that failed said; empty where it succeeded."""
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    return "" if done.returncode == 0 else (done.stdout + done.stderr).strip() or f"exit code {done.returncode}"
+    machine.write_text(json.dumps(machine_definition(json.loads(text))))
+    validator = ROOT / "node_modules/.bin/asl-validator"
+    done = subprocess.run([validator, "--json-path", str(machine)], capture_output=True, text=True)
+    return wrong + ([f"asl-validator: {done.stdout}{done.stderr}"] if done.returncode else [])
 
 
 def main(arguments: list[str]) -> None:
