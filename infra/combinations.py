@@ -53,7 +53,9 @@ COMBINATIONS = (
         context={"source_bucket": "my-videos", "source_bucket_key": KEY, "source_prefix": "incoming/"},
     ),
     Combination("China, webhook", "cn-north-1", context=HOOK),
-    Combination("GovCloud, key of its own", "us-gov-west-1", context={"customer_key": "own", "topic": True}),
+    Combination(
+        "GovCloud, key of its own", "us-gov-west-1", context={"customer_key": "own", "topic": True, "queue": False}
+    ),
     Combination(
         "database, gpu on demand, turns",
         "us-west-2",

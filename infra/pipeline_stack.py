@@ -45,6 +45,8 @@ class PipelineStack(cdk.Stack):
             pack = choose_pack(settings.pack)
         except UnknownModelPack as error:
             raise WrongSetting(str(error)) from None
+        if settings.queue and self.partition == "aws-us-gov":
+            raise WrongSetting("queue: EventBridge Pipes, which empties it, is not in GovCloud; set queue=false.")
         gallery = self._gallery(settings)
         storage = Storage(self, "Storage", settings=settings)
         database = Database(self, "Database", settings=settings) if settings.database_url else None
