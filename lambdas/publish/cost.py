@@ -47,8 +47,9 @@ PRICES = PriceTable(
     as_of="2025-06-01",
     source=(
         "AWS price pages (aws.amazon.com: lambda/pricing, step-functions/pricing, s3/pricing), on demand; checked "
-        "against published copies and guides rather than the live price list, ephemeral storage unchecked; EC2 "
-        "(ec2/pricing/on-demand, ebs/pricing, vpc/pricing) likewise, spot an assumption"
+        "against published copies and guides rather than the live price list; EC2 (ec2/pricing/on-demand, ebs/pricing, "
+        "vpc/pricing) likewise, spot an assumption. Lambda on arm64 and its requests once more in a reading of "
+        "eu-central-1's public price list of 2026-09-11; of the others no public copy younger than a year shows numbers"
     ),
     lambda_gb_second={"x86_64": 0.0000166667, "arm64": 0.0000133334},
     lambda_request=0.20 / 1_000_000,
