@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from infra.app import build
-from infra.settings import DeploymentSettings
+from infra.settings import DeploymentSettings, WrongSetting
 from infra.stages import STAGES
 from lambdas.contracts import Deployment
-from tests.infra.conftest import KEPT_KEY
+from tests.infra.conftest import KEPT_KEY, Synth, read_template
 from tests.infra.reading import Template, allowed, as_list, of_type, statements
 
 ROOT = Path(__file__).parents[2]
@@ -565,6 +565,27 @@ def test_the_gpus_network_costs_nothing_at_rest_and_lets_nothing_in(full: Templa
     (group,) = of_type(full, "AWS::EC2::SecurityGroup").values()
     assert "SecurityGroupIngress" not in group
     assert not of_type(full, "AWS::EC2::SecurityGroupIngress")
+
+
+def test_the_gpus_network_spans_every_zone_of_the_region_it_is_deployed_to(synth: Synth) -> None:
+    zones = [f"eu-central-2{letter}" for letter in "abcd"]
+    with pytest.MonkeyPatch.context() as patch:
+        # As the CDK CLI says it, with credentials.
+        patch.setenv("CDK_DEFAULT_ACCOUNT", "123456789012")
+        patch.setenv("CDK_DEFAULT_REGION", "eu-central-2")
+        # cdk-nag has no objection either: findings then write account and region out.
+        out = synth(**{"gpu": True, "availability-zones:account=123456789012:region=eu-central-2": zones})
+    subnets = of_type(read_template(out), "AWS::EC2::Subnet").values()
+    assert sorted(subnet["AvailabilityZone"] for subnet in subnets) == zones
+    assert {subnet["MapPublicIpOnLaunch"] for subnet in subnets} == {True}
+
+
+def test_govcloud_has_no_pipes_and_says_so_before_anything_is_built(synth: Synth) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CDK_DEFAULT_ACCOUNT", "123456789012")
+        patch.setenv("CDK_DEFAULT_REGION", "us-gov-west-1")
+        with pytest.raises(WrongSetting, match="queue=false"):
+            synth()
 
 
 def test_gpu_machines_scale_to_zero_spot_first(full: Template) -> None:
