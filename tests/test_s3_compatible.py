@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 
 from lambdas.split.identify import identify_object
@@ -34,7 +33,7 @@ def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_p
     endpoint = next(started)
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     s3_client.cache_clear()
-    boto3.client("s3").create_bucket(Bucket="videos", CreateBucketConfiguration={"LocationConstraint": "eu-central-2"})
+    s3_client().create_bucket(Bucket="videos", CreateBucketConfiguration={"LocationConstraint": "eu-central-2"})
     yield endpoint
     s3_client.cache_clear()
     next(started, None)
@@ -80,7 +79,7 @@ def _s3rver(folder: Path) -> Iterator[str]:
 
 def test_a_video_in_a_store_of_ones_own_is_read_by_range(store: str, tmp_path: Path) -> None:
     clip = make_clip("mp4_moov_last", tmp_path)
-    boto3.client("s3").upload_file(str(clip), "videos", "a b/ü.mp4")
+    s3_client().upload_file(str(clip), "videos", "a b/ü.mp4")
     uri = "s3://videos/a b/ü.mp4"
     location = source_location(uri)
     assert location.startswith(f"{store}/videos/a%20b/")
