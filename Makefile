@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROKEN := $(VENV)/.incomplete
 
-.PHONY: help setup run test fuzz audit accuracy bench lint format lock clean synth deploy-check deploy teardown source-events requirements images-check pack-facts
+.PHONY: help setup run test fuzz audit accuracy bench lint format lock clean synth deploy-check combinations deploy smoke teardown source-events secrets requirements images-check pack-facts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -74,10 +74,15 @@ lock: setup ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --python-version 3.11 --extra dev --no-header --no-annotate --no-emit-index-url \
 		--no-emit-find-links pyproject.toml -o requirements.lock
 
-# The cloud; docs/deploy.md. CONTEXT="-c gpu=true" sets options, infra/settings.py lists them.
+# The cloud; docs/deploy.md. CONTEXT="-c gpu=true" sets options, infra/settings.py lists them; STAGE=dev takes those of
+# settings/dev.json. APPROVE=never deploys without asking, OUTPUTS=file.json writes the stack's outputs there.
 
 CDK := node_modules/.bin/cdk
 CONTEXT ?=
+STAGE ?=
+APPROVE ?=
+OUTPUTS ?=
+CHOSEN = $(if $(STAGE),-c settings_file=settings/$(STAGE).json) $(CONTEXT)
 
 $(CDK): package.json
 	@command -v npm >/dev/null || { echo "make: npm not found; install Node 22 or newer" >&2; exit 2; }
@@ -85,23 +90,35 @@ $(CDK): package.json
 	@touch $@
 
 synth: setup $(CDK) ## write the CloudFormation template to cdk.out; CONTEXT="-c name=value" sets options
-	@$(CDK) synth --quiet --no-notices  $(CONTEXT)
+	@$(CDK) synth --quiet --no-notices $(CHOSEN)
 	@ls -1 cdk.out/*.template.json
 
-deploy-check: synth ## synth, cfn-lint, asl-validator and the template's tests; changes nothing anywhere
+deploy-check: synth ## linters and tests of the template, and whether the account's quotas suffice; changes nothing
 	@$(BIN)/cfn-lint cdk.out/*.template.json
 	@$(BIN)/python -m infra.asl cdk.out/*.template.json > cdk.out/pipeline.asl.json
 	@node_modules/.bin/asl-validator --json-path cdk.out/pipeline.asl.json
 	@$(BIN)/python -m pytest -q tests/infra
+	@$(BIN)/python -m infra.account $(CHOSEN)
+
+combinations: setup $(CDK) ## synthesize ten kinds of deployment, of several regions, and lint each (minutes)
+	@$(BIN)/python -m infra.combinations $(ARGS)
 
 deploy: setup $(CDK) ## deploy to the AWS account of the environment's credentials; needs Docker
-	@$(CDK) deploy --no-notices $(CONTEXT)
+	@test -t 0 -o -n "$(APPROVE)" || { echo "make: nobody is here to be asked: add APPROVE=never to deploy without" >&2; exit 2; }
+	@$(CDK) deploy --no-notices $(if $(APPROVE),--require-approval $(APPROVE) --progress events) \
+		$(if $(OUTPUTS),--outputs-file $(OUTPUTS)) $(CHOSEN)
+
+smoke: setup ## after a deployment: a video of known people goes in, what comes out is looked at; ARGS="--stack NAME"
+	@$(BIN)/python -m infra.smoke $(if $(OUTPUTS),--outputs $(OUTPUTS)) $(ARGS)
 
 teardown: setup $(CDK) ## empty what holds intermediate data, delete the stack, say what is kept
 	@$(BIN)/python -m infra.teardown $(ARGS)
 
 source-events: setup ## let the bucket you already have, BUCKET=name, tell EventBridge of uploads
 	@$(BIN)/python -m infra.source_events "$(BUCKET)"
+
+secrets: setup ## let webhook and database use their secrets as Secrets Manager holds them now
+	@$(BIN)/python -m infra.secrets $(ARGS)
 
 requirements: setup ## write lambdas/*/requirements*.txt anew, pinned for Python 3.12 on both architectures
 	@$(BIN)/python -m infra.requirements compile

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.stage_times import PackTimes, Times, read_times
-from lambdas.publish.cost import MEMORY_MIB, PRICES, Stage, Work, estimate
+from lambdas.contracts import Deployment
+from lambdas.publish.cost import DEPLOYMENT, PRICES, Stage, Work, estimate, gpu_hour
 
 WHOLE_VCPU_MIB = 1769
 """Where a function has one whole vCPU (AWS Lambda developer guide, "Configure Lambda function memory")."""
@@ -75,10 +76,14 @@ class Choice:
     """What a deployment may choose."""
 
     chunk_s: float = 60.0
-    memory_mib: dict[Stage, int] = field(default_factory=lambda: dict(MEMORY_MIB))
+    memory_mib: dict[str, int] = field(default_factory=lambda: dict(DEPLOYMENT.memory_mib))
     at_once: int = 8
     """Chunks of one run at once: map_concurrency of infra/settings.py."""
     arm: bool = False
+
+    @property
+    def deployment(self) -> Deployment:
+        return Deployment(architecture="arm64" if self.arm else "x86_64", memory_mib=self.memory_mib)
 
 
 @dataclass(frozen=True)
@@ -183,7 +188,7 @@ def price(times: PackTimes, video_s: float, chunks: int, seconds: dict[Stage, fl
         frames_read=round(times.frames_read * longer),
         files_published=round(files_of(times, video_s)),
     )
-    return sum(line.usd for line in estimate(work, "arm64" if choice.arm else "x86_64", memory_mib=choice.memory_mib))
+    return sum(line.usd for line in estimate(work, choice.deployment))
 
 
 def gpu_seconds(times: PackTimes, all_times: Times, name: str, video_s: float, cloud: Cloud) -> tuple[float, bool]:
@@ -222,9 +227,7 @@ def gpu_route(
 
 
 def gpu_usd_per_s(cloud: Cloud, *, spot: bool) -> float:
-    hour = PRICES.gpu_hour[cloud.gpu_machine] * (PRICES.gpu_spot_share if spot else 1.0)
-    hour += PRICES.public_address_hour + cloud.gpu_disk_gib * PRICES.disk_gb_month / (30.4375 * 24)
-    return hour / 3600
+    return gpu_hour(cloud.gpu_machine, spot, cloud.gpu_disk_gib) / 3600
 
 
 def backlog(
@@ -367,7 +370,7 @@ def show_bill(all_times: Times, name: str, choice: Choice, cloud: Cloud) -> str:
         frames_read=round(times.frames_read * 3600 / times.video_s),
         files_published=round(files_of(times, 3600)),
     )
-    lines = estimate(work, "arm64" if choice.arm else "x86_64", memory_mib=choice.memory_mib)
+    lines = estimate(work, choice.deployment)
     rows = [[line.name, f"{line.quantity:,.1f}", line.unit, dollars(line.usd)] for line in lines if line.usd >= 0.00005]
     rows.append(["**together**", "", "", f"**{dollars(sum(line.usd for line in lines))}**"])
     return table(["one video hour", "quantity", "", "USD"], rows)
@@ -535,7 +538,7 @@ def main() -> None:
     parser.add_argument("--chunk-s", type=float, default=60.0)
     parser.add_argument("--at-once", type=int, default=8)
     parser.add_argument("--concurrency", type=int, default=1000)
-    parser.add_argument("--detect-mib", type=int, default=MEMORY_MIB["detect"])
+    parser.add_argument("--detect-mib", type=int, default=DEPLOYMENT.memory_mib["detect"])
     parser.add_argument("--vcpu-speed", type=float, default=1.0)
     parser.add_argument("--arm", action="store_true")
     given = parser.parse_args()
@@ -544,7 +547,7 @@ def main() -> None:
         raise SystemExit("no stage times: run python -m benchmarks.stage_times VIDEO --pack DIRECTORY")
     if "test_pack" in all_times.packs:
         all_times.packs[BUFFALO] = buffalo(all_times.packs["test_pack"])
-    memory: dict[Stage, int] = {**MEMORY_MIB, "detect": given.detect_mib}
+    memory = {**DEPLOYMENT.memory_mib, "detect": given.detect_mib}
     choice = Choice(given.chunk_s, memory, given.at_once, given.arm)
     cloud = Cloud(concurrency=given.concurrency, vcpu_speed=given.vcpu_speed)
     found = sections(all_times, choice, cloud)

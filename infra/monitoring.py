@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_budgets as budgets
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
@@ -53,12 +55,13 @@ class Monitoring(Construct):
         queue: sqs.Queue | None,
         dead_letters: Sequence[sqs.Queue],
         gpu: Gpu | None,
+        api: apigateway.RestApi | None,
     ) -> None:
         super().__init__(scope, id)
         self.alarms: list[cloudwatch.Alarm] = []
         self.topic = self._topic(settings)
         self._action = actions.SnsAction(self.topic)
-        self._run_alarms(machine)
+        self._run_alarms(settings.stack)
         self._stage_alarms(stages)
         for letters in dead_letters:
             self._alarm(
@@ -73,8 +76,12 @@ class Monitoring(Construct):
                 "Messages wait: the pipe does not take them.",
                 threshold=settings.queue_age_alarm_s,
             )
+        if api:
+            self._api_alarm(api)
         if gpu:
             self._gpu_alarm(gpu)
+        if settings.budget_usd:
+            self._budget(settings)
         self.dashboard = self._dashboard(settings, machine, stages, queue)
 
     def _topic(self, settings: DeploymentSettings) -> sns.Topic:
@@ -107,20 +114,21 @@ class Monitoring(Construct):
         alarm.add_alarm_action(self._action)
         self.alarms.append(alarm)
 
-    def _run_alarms(self, machine: sfn.StateMachine) -> None:
+    def _run_alarms(self, namespace: str) -> None:
+        # By the recorder, which tells by a failure's name whether the video is to blame. It writes no other dimension.
         self._alarm(
-            "FailedRunsAlarm",
-            cloudwatch.MathExpression(
-                expression="failed + timedout + aborted",
-                using_metrics={
-                    "failed": machine.metric_failed(statistic="Sum"),
-                    "timedout": machine.metric_timed_out(statistic="Sum"),
-                    "aborted": machine.metric_aborted(statistic="Sum"),
-                },
-                period=FIVE_MINUTES,
-                label="runs that did not end well",
-            ),
-            "A run failed, timed out or was stopped; the ledger and a Video Failed event say why.",
+            "BrokenRunsAlarm",
+            cloudwatch.Metric(namespace=namespace, metric_name="BrokenRuns", period=FIVE_MINUTES, statistic="Sum"),
+            "A run failed or timed out, and not for its video; the ledger and a Video Failed event say why.",
+        )
+
+    def _api_alarm(self, api: apigateway.RestApi) -> None:
+        self._alarm(
+            "ApiServerErrorsAlarm",
+            api.metric_server_error(period=FIVE_MINUTES, statistic="Sum"),
+            "The API answers with errors of its own: an integration's role, or the service behind it.",
+            # One may be a hiccup that a caller tries again.
+            threshold=2,
         )
 
     def _stage_alarms(self, stages: Mapping[str, Stage]) -> None:
@@ -132,6 +140,29 @@ class Monitoring(Construct):
                 # A map that starts beside another is throttled a little; minutes of it are a shortage.
                 threshold=50,
             )
+
+    def _budget(self, settings: DeploymentSettings) -> None:
+        """Counts what bears the stack's tag, once `stack` is an active cost allocation tag of the account."""
+        address = budgets.CfnBudget.SubscriberProperty(address=settings.alarm_email, subscription_type="EMAIL")
+        budgets.CfnBudget(
+            self,
+            "Budget",
+            budget=budgets.CfnBudget.BudgetDataProperty(
+                budget_type="COST",
+                time_unit="MONTHLY",
+                budget_limit=budgets.CfnBudget.SpendProperty(amount=settings.budget_usd, unit="USD"),
+                cost_filters={"TagKeyValue": [f"user:stack${settings.tags['stack']}"]},
+            ),
+            notifications_with_subscribers=[
+                budgets.CfnBudget.NotificationWithSubscribersProperty(
+                    notification=budgets.CfnBudget.NotificationProperty(
+                        comparison_operator="GREATER_THAN", notification_type=kind, threshold=percent
+                    ),
+                    subscribers=[address],
+                )
+                for kind, percent in (("ACTUAL", 80), ("FORECASTED", 100))
+            ],
+        )
 
     def _gpu_alarm(self, gpu: Gpu) -> None:
         """Batch has no metric for jobs that can't start, but sends an event when they block a queue."""

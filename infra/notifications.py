@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import aws_cdk as cdk
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_eventschemas as eventschemas
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
@@ -27,6 +30,10 @@ FAILED = "Video Failed"
 DELIVERY_HOURS = 24
 """EventBridge tries a receiver again for so long; then the event goes to the dead letters."""
 DELIVERY_ATTEMPTS = 185
+WEBHOOK_PAUSE_MINUTES = 10
+"""Between two tries of the function that signs."""
+SWEEP_MINUTES = 10
+"""A turn whose run ended without a word is free again after so long."""
 
 
 def dead_letters(scope: Construct, id: str, logical_id: str) -> sqs.Queue:
@@ -81,8 +88,13 @@ class Notifications(Construct):
         )
         self.dead_letters = dead_letters(self, "DeadLetters", "NotificationDeadLetters")
         self.topic = self._topic() if settings.topic else None
-        if settings.webhook_url:
+        self.webhook_letters: sqs.Queue | None = None
+        if settings.webhook_signing_secret:
+            self._signed_webhook(settings)
+        elif settings.webhook_url:
             self._webhook(settings)
+        if settings.event_schemas:
+            self._schemas(settings)
         if database:
             self._errors_into(database, settings)
 
@@ -120,6 +132,88 @@ class Notifications(Construct):
             )
         )
 
+    def _signed_webhook(self, settings: DeploymentSettings) -> None:
+        """Events wait in a queue until a function could tell the webhook."""
+        self.webhook_letters = dead_letters(self, "WebhookLetters", "WebhookDeadLetters")
+        queue = sqs.Queue(
+            self,
+            "WebhookQueue",
+            visibility_timeout=cdk.Duration.minutes(WEBHOOK_PAUSE_MINUTES),
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=self.webhook_letters, max_receive_count=DELIVERY_HOURS * 60 // WEBHOOK_PAUSE_MINUTES
+            ),
+        )
+        log = log_group(self, "WebhookLog", settings.log_days)
+        role = iam.Role(self, "WebhookRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        log.grant_write(role)
+        function = lambda_.Function(
+            self,
+            "WebhookFunction",
+            description="Talent Frames: signs and sends events to the webhook",
+            runtime=lambda_.Runtime.PYTHON_3_14,
+            architecture=lambda_.Architecture.ARM_64,
+            handler="lambdas.webhook.handler.handler",
+            code=lambda_.Code.from_asset(
+                str(ROOT),
+                exclude=["*", "!lambdas", "lambdas/*", "!lambdas/__init__.py", "!lambdas/webhook", "**/__pycache__"],
+                ignore_mode=cdk.IgnoreMode.DOCKER,
+            ),
+            memory_size=256,
+            timeout=cdk.Duration.seconds(60),
+            role=role,
+            log_group=log,
+            tracing=lambda_.Tracing.ACTIVE,
+            environment={
+                "WEBHOOK_URL": settings.webhook_url,
+                "WEBHOOK_HEADER": settings.webhook_header,
+                "WEBHOOK_SECRET": settings.webhook_secret,
+                "SIGNING_SECRET": settings.webhook_signing_secret,
+            },
+        )
+        element = function.node.default_child
+        assert isinstance(element, cdk.CfnResource)
+        element.override_logical_id("WebhookFunction")
+        stack = cdk.Stack.of(self)
+        for name in dict.fromkeys((settings.webhook_secret, settings.webhook_signing_secret)):
+            role.add_to_policy(
+                iam.PolicyStatement(
+                    actions=["secretsmanager:GetSecretValue"],
+                    # Secrets Manager puts six characters behind a name.
+                    resources=[
+                        stack.format_arn(
+                            service="secretsmanager",
+                            resource="secret",
+                            resource_name=f"{name}-??????",
+                            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                        )
+                    ],
+                )
+            )
+        acknowledge_wildcard(role, "*", "X-Ray's PutTraceSegments and PutTelemetryRecords know no resources.")
+        function.add_event_source(
+            sources.SqsEventSource(queue, batch_size=1, max_concurrency=max(2, settings.webhook_rate_per_s))
+        )
+        self._rule("WebhookRule", "Tells the webhook", [PROCESSED, FAILED]).add_target(
+            targets.SqsQueue(queue, dead_letter_queue=self.dead_letters)
+        )
+
+    def _schemas(self, settings: DeploymentSettings) -> None:
+        registry = eventschemas.CfnRegistry(
+            self, "Schemas", registry_name=settings.stack, description="Events of Talent Frames"
+        )
+        for kind, file in ((PROCESSED, "event-processed"), (FAILED, "event-failed")):
+            name = kind.replace(" ", "")
+            eventschemas.CfnSchema(
+                self,
+                name,
+                registry_name=registry.attr_registry_name,
+                schema_name=f"{EVENT_SOURCE}@{name}",
+                type="JSONSchemaDraft4",
+                content=json.dumps(json.loads((ROOT / "docs" / f"{file}.schema.json").read_text())),
+            )
+
     def _topic(self) -> sns.Topic:
         topic = sns.Topic(self, "Topic", enforce_ssl=True)
         self._rule("TopicRule", "Tells the topic", [PROCESSED, FAILED]).add_target(
@@ -152,7 +246,7 @@ class Notifications(Construct):
 
 
 class Recorder(Construct):
-    """Writes down runs that failed, timed out or were stopped, and says so on the bus."""
+    """Writes down how runs ended, and says on the bus which failed, timed out or were stopped."""
 
     def __init__(
         self,
@@ -174,14 +268,17 @@ class Recorder(Construct):
         self.function = lambda_.Function(
             self,
             "Function",
-            description="Talent Frames: records runs that did not end well",
+            description="Talent Frames: records how runs ended",
             # The runtime's boto3 and the standard library are all it needs.
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
             handler="lambdas.recorder.handler.handler",
             code=lambda_.Code.from_asset(
                 str(ROOT),
-                exclude=["*", "!lambdas", "lambdas/*", "!lambdas/__init__.py", "!lambdas/recorder", "**/__pycache__"],
+                exclude=[
+                    *("*", "!lambdas", "lambdas/*", "!lambdas/__init__.py", "!lambdas/errors.py", "!lambdas/recorder"),
+                    "**/__pycache__",
+                ],
                 ignore_mode=cdk.IgnoreMode.DOCKER,
             ),
             memory_size=256,
@@ -195,6 +292,7 @@ class Recorder(Construct):
                 "STAGING_BUCKET": storage.staging.bucket_name,
                 "EVENT_BUS": bus.event_bus_name,
                 "EVENT_SOURCE": EVENT_SOURCE,
+                "METRICS_NAMESPACE": settings.stack,
                 **({"TURNS_KEY": turns_key} if turns_key else {}),
                 "LOG_LEVEL": settings.log_level,
             },
@@ -221,16 +319,30 @@ class Recorder(Construct):
         executions = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<Pipeline.Name>:*"
         acknowledge_wildcard(self.role, executions, "Executions get their names later.")
         acknowledge_wildcard(self.role, "*", "X-Ray's PutTraceSegments and PutTelemetryRecords know no resources.")
+        if turns_key:
+            events.Rule(
+                self,
+                "Sweep",
+                description="Takes back the turns of runs whose end was not told",
+                schedule=events.Schedule.rate(cdk.Duration.minutes(SWEEP_MINUTES)),
+                targets=[
+                    targets.LambdaFunction(
+                        self.function,
+                        event=events.RuleTargetInput.from_object({"sweep": True}),
+                        dead_letter_queue=self.dead_letters,
+                    )
+                ],
+            )
         events.Rule(
             self,
             "Rule",
-            description="Runs that did not end well",
+            description="Runs that ended",
             event_pattern=events.EventPattern(
                 source=["aws.states"],
                 detail_type=["Step Functions Execution Status Change"],
                 detail={
                     "stateMachineArn": [machine.state_machine_arn],
-                    "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+                    "status": ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"],
                 },
             ),
             targets=[targets.LambdaFunction(self.function, dead_letter_queue=self.dead_letters, retry_attempts=20)],

@@ -10,14 +10,23 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from infra.gpu import Gpu
+from infra.images import Images
 from infra.monitoring import Monitoring
 from infra.notifications import Database, Notifications, Recorder
 from infra.packs import UnknownModelPack, choose_pack
 from infra.settings import DeploymentSettings, WrongSetting
 from infra.stages import PACK_DIR, STAGES, Stage
+from infra.states.language import TURNS
 from infra.storage import Storage
 from infra.triggers import Triggers
-from infra.workflow import TURNS, Workflow
+from infra.workflow import Workflow
+
+CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
+"""Host of the console by partition; where that is not known at synth, the first."""
 
 LEASE_SPARE_S = 300
 """A claim outlives the state machine's own time limit by so much."""
@@ -26,12 +35,18 @@ LEASE_SPARE_S = 300
 class PipelineStack(cdk.Stack):
     """Talent Frames in one account and region."""
 
-    def __init__(self, scope: Construct, id: str, *, settings: DeploymentSettings) -> None:
-        super().__init__(scope, id, description="Talent Frames: a video in, the best frame of everyone in it out")
+    def __init__(
+        self, scope: Construct, id: str, *, settings: DeploymentSettings, env: cdk.Environment | None = None
+    ) -> None:
+        super().__init__(
+            scope, id, env=env, description="Talent Frames: a video in, the best frame of everyone in it out"
+        )
         try:
             pack = choose_pack(settings.pack)
         except UnknownModelPack as error:
             raise WrongSetting(str(error)) from None
+        if settings.queue and self.partition == "aws-us-gov":
+            raise WrongSetting("queue: EventBridge Pipes, which empties it, is not in GovCloud; set queue=false.")
         gallery = self._gallery(settings)
         storage = Storage(self, "Storage", settings=settings)
         database = Database(self, "Database", settings=settings) if settings.database_url else None
@@ -53,17 +68,19 @@ class PipelineStack(cdk.Stack):
             "publish": {
                 **staging,
                 "PUBLISHED_BUCKET": storage.published.bucket_name,
+                "DEPLOYMENT": settings.deployment().model_dump_json(),
                 "EVENT_URI_CAP": str(settings.event_uri_cap),
                 "URL_EXPIRY_S": str(settings.url_expiry_s),
             },
         }
+        images = Images(self, "Images", settings=settings, pack=pack)
         stages = {
             name: Stage(
                 self,
                 name.capitalize(),
                 name=name,
                 settings=settings,
-                pack=pack,
+                images=images,
                 environment=environments[name],
                 reserved_concurrency=settings.reserved_detect_concurrency if name == "detect" else 0,
             )
@@ -86,7 +103,7 @@ class PipelineStack(cdk.Stack):
         storage.let_read_staging(stages["publish"].role, "runs/*")
         storage.let_publish(stages["publish"].role)
 
-        gpu = Gpu(self, "Gpu", settings=settings, storage=storage, pack=pack) if settings.gpu else None
+        gpu = Gpu(self, "Gpu", settings=settings, storage=storage, images=images) if settings.gpu else None
         workflow = Workflow(
             self,
             "Workflow",
@@ -114,8 +131,14 @@ class PipelineStack(cdk.Stack):
             machine=workflow.machine,
             stages=stages,
             queue=triggers.queue,
-            dead_letters=[notifications.dead_letters, recorder.dead_letters, *triggers.dead_letters],
+            dead_letters=[
+                notifications.dead_letters,
+                *([notifications.webhook_letters] if notifications.webhook_letters else []),
+                recorder.dead_letters,
+                *triggers.dead_letters,
+            ],
             gpu=gpu,
+            api=triggers.api,
         )
         self._outputs(storage, notifications, workflow, triggers, monitoring, settings)
 
@@ -137,7 +160,7 @@ class PipelineStack(cdk.Stack):
         settings: DeploymentSettings,
     ) -> None:
         machine = workflow.machine
-        console = f"https://{self.region}.console.aws.amazon.com"
+        console = f"https://{self.region}.{CONSOLES.get(self.partition, CONSOLES['aws'])}"
         outputs = {
             "SourceBucketName": storage.source.bucket_name,
             "StagingBucketName": storage.staging.bucket_name,
@@ -150,7 +173,10 @@ class PipelineStack(cdk.Stack):
             "DashboardConsole": f"{console}/cloudwatch/home?region={self.region}#dashboards/dashboard/"
             f"{monitoring.dashboard.dashboard_name}",
             "AlarmTopicArn": monitoring.topic.topic_arn,
+            "AlarmsGoTo": settings.alarm_email or "nobody: set alarm_email, or subscribe to AlarmTopicArn",
         }
+        if settings.source_prefix:
+            outputs["SourcePrefix"] = settings.source_prefix
         if triggers.queue:
             outputs["QueueUrl"] = triggers.queue.queue_url
         if triggers.api:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import string
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from lambdas.contracts import Deployment
 from lambdas.contracts import Settings as RunSettings
 from lambdas.errors import InvalidSettings
 
@@ -18,6 +20,13 @@ LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096,
 
 REFUSED_RUN_SETTINGS = frozenset({"keys"})
 """Settings of a run that the stack may set and a request may not: names of files are the owner's to choose."""
+
+
+DIGEST = (
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.(com\.cn|com|eu)"
+    r"/(?P<name>[a-z0-9][a-z0-9/_.-]{0,254})@(?P<digest>sha256:[0-9a-f]{64})"
+)
+"""An image in ECR by its digest: what is deployed can't change behind one's back."""
 
 
 class WrongSetting(Exception):
@@ -46,8 +55,16 @@ TimeoutS = Annotated[int, Field(ge=3, le=900)]
 TmpMib = Annotated[int, Field(ge=512, le=10_240)]
 BucketName = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")]
 HttpsUrl = Annotated[str, Field(pattern=r"^(https://[^\s/?#]+(/[^\s?#]*)?)?$")]
+ImageName = Literal["split", "detect", "cluster", "publish", "detect_gpu"]
 SecretName = Annotated[str, Field(pattern=r"^[A-Za-z0-9/_+=.@-]{0,512}$")]
 """A name in Secrets Manager, never the secret itself."""
+
+
+def native_architecture(build: str) -> Literal["x86_64", "arm64"]:
+    """What is built without emulation, as Lambda names it: this machine's own, and in the account the cheaper one."""
+    if build == "codebuild":
+        return "arm64"
+    return "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
 
 
 class DeploymentSettings(BaseModel):
@@ -55,6 +72,10 @@ class DeploymentSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    tags: Annotated[dict[str, str], BeforeValidator(_from_text), Field(max_length=40)] = {}
+    """Of everything in the stack that takes tags, for the bill and for rules of one's own."""
+    budget_usd: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """A month's budget; alarm_email hears at 80% and when it is forecast to be passed. 0 for none."""
     stack: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,59}$")] = "TalentFrames"
 
     # storage
@@ -70,6 +91,12 @@ class DeploymentSettings(BaseModel):
         Field(min_length=1, max_length=20),
     ] = [".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".mxf"]
     """Only uploads that end so start a run, upper or lower case. Without it the sidecar JSON of a video would."""
+    published_bucket: BucketName = ""
+    """An existing bucket to publish into, as the one an earlier stack left; empty makes one."""
+    published_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    """Published frames are deleted after so many days; 0 keeps them for ever, though faces are biometric data."""
+    ledger_table: Annotated[str, Field(pattern=r"^([A-Za-z0-9_.-]{3,255})?$")] = ""
+    """The ledger an earlier stack left; empty makes one."""
     staging_days: Annotated[int, Field(ge=1, le=365)] = 7
     """Staging holds faces and embeddings, biometric data: no longer than repeating a run can need it."""
     access_logs: bool = True
@@ -80,8 +107,18 @@ class DeploymentSettings(BaseModel):
     """Whether source, published frames and ledger outlive the stack."""
 
     # functions
-    architecture: Literal["x86_64", "arm64"] = "x86_64"
-    """arm64 costs a fifth less a second; its images build slowly on an x86 machine (emulated)."""
+    build: Literal["here", "codebuild"] = "here"
+    """Where the images are built: by this machine's Docker, or in the account."""
+    images: Annotated[
+        dict[ImageName, Annotated[str, Field(pattern=f"^{DIGEST}$")]],
+        BeforeValidator(_from_text),
+    ] = {}
+    """Images taken from a registry (ECR) by digest instead of being built."""
+    architecture: Annotated[
+        Literal["x86_64", "arm64"], Field(default_factory=lambda chosen: native_architecture(chosen["build"]))
+    ]
+    """By default that of the machine which builds the images: the other one is emulated there, slowly or not at all.
+    CodeBuild has both. arm64 costs a fifth less a second."""
     split_memory_mib: MemoryMib = 1024
     """It reads indexes and copies streams: network-bound."""
     detect_memory_mib: MemoryMib = 1769
@@ -96,8 +133,8 @@ class DeploymentSettings(BaseModel):
     """A chunk of 60 s takes about its own length; the rest is for 4K at 60 frames a second."""
     cluster_timeout_s: TimeoutS = 600
     publish_timeout_s: TimeoutS = 600
-    split_tmp_mib: TmpMib = 2048
-    """Holds one stream-copied chunk at a time: 60 s at 200 Mb/s are 1.5 GB."""
+    split_tmp_mib: TmpMib = 10_240
+    """Holds a copy of a video whose container has no index; $0.000003 of a run that needs none."""
     detect_tmp_mib: TmpMib = 512
     cluster_tmp_mib: TmpMib = 512
     publish_tmp_mib: TmpMib = 512
@@ -166,10 +203,14 @@ class DeploymentSettings(BaseModel):
 
     # completion
     event_bus: Literal["default", "own"] = "default"
+    event_schemas: bool = False
+    """Puts the events' schemas into EventBridge's schema registry."""
     webhook_url: HttpsUrl = ""
     webhook_secret: SecretName = ""
     """Secrets Manager's name of what the webhook gets in `webhook_header`."""
     webhook_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] = "X-Webhook-Secret"
+    webhook_signing_secret: SecretName = ""
+    """Secrets Manager's name of the key by which a function signs what the webhook gets; empty signs nothing."""
     webhook_rate_per_s: Annotated[int, Field(ge=1, le=300)] = 10
     topic: bool = False
     """An SNS topic that gets the events too."""
@@ -198,6 +239,12 @@ class DeploymentSettings(BaseModel):
             raise ValueError(f"key_template {self.key_template!r}: no slash in front, no quotes, stars or backslashes")
         if self.webhook_url and not self.webhook_secret:
             raise ValueError("webhook_url: needs webhook_secret, the name of a secret in Secrets Manager")
+        if self.webhook_signing_secret and not self.webhook_url:
+            raise ValueError("webhook_signing_secret: needs webhook_url")
+        if self.budget_usd and not self.alarm_email:
+            raise ValueError("budget_usd: needs alarm_email, who is told")
+        if self.budget_usd and "stack" not in self.tags:
+            raise ValueError('budget_usd: needs tags to hold "stack", by which the bill is told apart')
         if self.database_url and not self.database_secret:
             raise ValueError("database_url: needs database_secret, the name of a secret in Secrets Manager")
         if self.database_url and f"{{{self.database_column}}}" not in self.key_template.split("/"):
@@ -205,6 +252,8 @@ class DeploymentSettings(BaseModel):
                 f"database_column {self.database_column!r}: key_template {self.key_template!r} has no folder "
                 f"{{{self.database_column}}} to take it from"
             )
+        if self.published_days and self.published_bucket:
+            raise ValueError("published_days: the rules of an existing published_bucket are its owner's to set")
         if self.source_bucket_key and not self.source_bucket:
             raise ValueError("source_bucket_key: only an existing source_bucket has one")
         shared = "{run_id}" not in self.prefix_template and "{key}" not in self.prefix_template
@@ -232,6 +281,19 @@ class DeploymentSettings(BaseModel):
 
     def tmp_mib(self, stage: str) -> int:
         return int(getattr(self, f"{stage}_tmp_mib"))
+
+    def deployment(self) -> Deployment:
+        """What decides about a run's cost, for publish to reckon by."""
+        stages = ("split", "detect", "cluster", "publish")
+        return Deployment(
+            architecture=self.architecture,
+            memory_mib={stage: self.memory_mib(stage) for stage in stages},
+            tmp_mib={stage: self.tmp_mib(stage) for stage in stages},
+            staging_days=self.staging_days,
+            # The smallest machine of a family that a job fits into has four vCPUs.
+            gpu_machine=f"{self.gpu_families[0]}.xlarge",
+            gpu_spot=self.gpu_spot,
+        )
 
 
 def from_context(context: Mapping[str, Any]) -> DeploymentSettings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecr_assets as ecr_assets
@@ -15,6 +16,9 @@ from infra.monitoring import log_group
 from infra.packs import ChosenPack
 from infra.settings import DeploymentSettings
 from infra.storage import acknowledge_wildcard
+
+if TYPE_CHECKING:
+    from infra.images import Images
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,7 +46,7 @@ class Stage(Construct):
         *,
         name: str,
         settings: DeploymentSettings,
-        pack: ChosenPack,
+        images: Images,
         environment: Mapping[str, str],
         reserved_concurrency: int = 0,
     ) -> None:
@@ -56,7 +60,7 @@ class Stage(Construct):
             self,
             "Function",
             description=f"Talent Frames: {name}",
-            code=lambda_.DockerImageCode.from_image_asset(str(ROOT), **image(name, "lambda", settings, pack)),
+            code=images.function(name),
             architecture=lambda_.Architecture.ARM_64
             if settings.architecture == "arm64"
             else lambda_.Architecture.X86_64,
@@ -72,6 +76,7 @@ class Stage(Construct):
         element = self.function.node.default_child
         assert isinstance(element, cdk.CfnResource)
         element.override_logical_id(title)
+        images.wait(self.function, name, "lambda")
         acknowledge_wildcard(self.role, "*", "X-Ray's PutTraceSegments and PutTelemetryRecords know no resources.")
 
 
@@ -121,7 +126,6 @@ def common_environment(name: str, settings: DeploymentSettings) -> dict[str, str
     """What every worker is told."""
     return {
         "POWERTOOLS_SERVICE_NAME": name,
-        "POWERTOOLS_METRICS_NAMESPACE": settings.stack,
         "LOG_LEVEL": settings.log_level,
         "AWS_RETRY_MODE": "standard",
         "AWS_MAX_ATTEMPTS": str(settings.s3_attempts),

@@ -22,7 +22,8 @@ class Storage(Construct):
         super().__init__(scope, id)
         self._settings = settings
         self.key = self._key(settings.customer_key)
-        kept = cdk.RemovalPolicy.RETAIN if settings.keep_data else cdk.RemovalPolicy.DESTROY
+        # Kept when the stack goes, but not when its first deployment fails: the next try would find leftovers.
+        kept = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if settings.keep_data else cdk.RemovalPolicy.DESTROY
         self._logs = self._log_bucket() if settings.access_logs else None
 
         self.source_key: kms.IKey | None = self.key
@@ -63,12 +64,28 @@ class Storage(Construct):
                 )
             ],
         )
-        self.published = self._bucket(
-            "PublishedBucket",
-            removal_policy=kept,
-            lifecycle_rules=[s3.LifecycleRule(abort_incomplete_multipart_upload_after=cdk.Duration.days(1))],
+        self.published: s3.IBucket = (
+            s3.Bucket.from_bucket_name(self, "PublishedBucket", settings.published_bucket)
+            if settings.published_bucket
+            else self._bucket(
+                "PublishedBucket",
+                removal_policy=kept,
+                lifecycle_rules=[
+                    s3.LifecycleRule(
+                        expiration=cdk.Duration.days(settings.published_days) if settings.published_days else None,
+                        abort_incomplete_multipart_upload_after=cdk.Duration.days(1),
+                    )
+                ],
+            )
         )
-        self.ledger = dynamodb.Table(
+        self.ledger: dynamodb.ITable = (
+            dynamodb.Table.from_table_name(self, "Ledger", settings.ledger_table)
+            if settings.ledger_table
+            else self._ledger(kept)
+        )
+
+    def _ledger(self, removal_policy: cdk.RemovalPolicy) -> dynamodb.Table:
+        ledger = dynamodb.Table(
             self,
             "Ledger",
             partition_key=dynamodb.Attribute(name="run_id", type=dynamodb.AttributeType.STRING),
@@ -79,9 +96,10 @@ class Storage(Construct):
             time_to_live_attribute="expires_at",
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if self.key else dynamodb.TableEncryption.DEFAULT,
             encryption_key=self.key,
-            removal_policy=kept,
+            removal_policy=removal_policy,
         )
-        _name(self.ledger, "Ledger")
+        _name(ledger, "Ledger")
+        return ledger
 
     # what a stage may do, in the actions it needs and no others
 
@@ -121,7 +139,9 @@ class Storage(Construct):
             ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"],
             self.published.arn_for_objects("*"),
         )
-        acknowledge_wildcard(role, "<PublishedBucket.Arn>/*", "Published keys follow from the video's key.")
+        published = self._settings.published_bucket
+        named = f"arn:<AWS::Partition>:s3:::{published}" if published else "<PublishedBucket.Arn>"
+        acknowledge_wildcard(role, f"{named}/*", "Published keys follow from the video's key.")
         _allow(role, ["s3:ListBucket"], self.published.bucket_arn)
         self._let_use_key(role, "kms:Decrypt", "kms:GenerateDataKey")
 
@@ -145,7 +165,9 @@ class Storage(Construct):
             enable_key_rotation=True,
             description="Videos, faces and frames of Talent Frames",
             # What is kept must stay readable.
-            removal_policy=cdk.RemovalPolicy.RETAIN if self._settings.keep_data else cdk.RemovalPolicy.DESTROY,
+            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+            if self._settings.keep_data
+            else cdk.RemovalPolicy.DESTROY,
         )
 
     def _log_bucket(self) -> s3.Bucket:
@@ -192,6 +214,9 @@ class Storage(Construct):
             removal_policy=removal_policy,
         )
         _name(bucket, id)
+        # A bucket that is kept keeps refusing what comes without TLS.
+        assert bucket.policy is not None
+        bucket.policy.apply_removal_policy(removal_policy)
         if not self._logs:
             cdk.Validations.of(bucket).acknowledge(
                 cdk.Acknowledgment(id="AwsSolutions-S1", reason="access_logs is off by the owner's setting.")
@@ -200,10 +225,17 @@ class Storage(Construct):
 
 
 def acknowledge_wildcard(scope: Construct, resource: str, reason: str) -> None:
-    """Tells cdk-nag why a policy names more than one thing; `resource` as its finding writes it."""
-    cdk.Validations.of(scope).acknowledge(
-        cdk.Acknowledgment(id=f"AwsSolutions-IAM5[Resource::{resource}]", reason=reason)
-    )
+    """Tells cdk-nag why a policy names more than one thing; `resource` as its finding writes it without an account."""
+    acknowledge(scope, f"AwsSolutions-IAM5[Resource::{resource}]", reason)
+
+
+def acknowledge(scope: Construct, finding: str, reason: str) -> None:
+    """Tells cdk-nag why a finding stands. Where account and region are known, findings write them out."""
+    stack = cdk.Stack.of(scope)
+    for name, value in (("Partition", stack.partition), ("Region", stack.region), ("AccountId", stack.account)):
+        if not cdk.Token.is_unresolved(value):
+            finding = finding.replace(f"<AWS::{name}>", value)
+    cdk.Validations.of(scope).acknowledge(cdk.Acknowledgment(id=finding, reason=reason))
 
 
 def _allow(role: iam.Role, actions: list[str], *resources: str) -> None:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 EMPTIED = ("StagingBucket", "AccessLogBucket")
 """Logical ids of the buckets that are emptied: faces and embeddings on their way, and access logs."""
 WAIT_MINUTES = 30
+TRIES = 3
+"""Of deleting the stack. S3 delivers access logs for hours after the access (Amazon S3 user guide, "Logging requests
+with server access logging"), so a bucket that was emptied may hold something again."""
 
 
 def plan(resources: list[dict[str, Any]], everything: bool) -> tuple[list[str], list[str]]:
@@ -48,6 +52,52 @@ def empty(bucket: str, s3: Any) -> int:
     return count
 
 
+def stop_logging(resources: list[dict[str, Any]], s3: Any) -> None:
+    """Lets the stack's buckets write no more access logs: the bucket they go to is to be deleted."""
+    for found in resources:
+        if found["ResourceType"] == "AWS::S3::Bucket":
+            s3.put_bucket_logging(Bucket=found["PhysicalResourceId"], BucketLoggingStatus={})
+
+
+def delete(stack: str, emptied: Sequence[str], cloudformation: Any, s3: Any) -> list[str]:
+    """Empties these buckets and deletes the stack, again where something got into one of them meanwhile.
+
+    Names of the buckets that were not empty even at the last try: the stack goes without them. Exits where anything
+    else stands in the way.
+    """
+    from botocore.exceptions import WaiterError
+
+    in_the_way: list[dict[str, Any]] = []
+    for attempt in range(TRIES + 1):
+        for bucket in emptied:
+            print(f"{bucket}: {empty(bucket, s3)} objects deleted")
+        # Only of a stack that could not be deleted CloudFormation lets something be left out.
+        left = {"RetainResources": [one["LogicalResourceId"] for one in in_the_way]} if attempt == TRIES else {}
+        cloudformation.delete_stack(StackName=stack, **left)
+        try:
+            cloudformation.get_waiter("stack_delete_complete").wait(
+                StackName=stack, WaiterConfig={"Delay": 15, "MaxAttempts": WAIT_MINUTES * 4}
+            )
+        except WaiterError:
+            in_the_way = [one for one in _resources(stack, cloudformation) if one["ResourceStatus"] == "DELETE_FAILED"]
+            others = [one for one in in_the_way if one["PhysicalResourceId"] not in emptied]
+            if others or not in_the_way:
+                first = others[0] if others else {}
+                what, why = first.get("LogicalResourceId", stack), first.get("ResourceStatusReason", "no reason given")
+                sys.exit(f"stack {stack} could not be deleted: {what}: {why}")
+            continue
+        return [one["PhysicalResourceId"] for one in in_the_way] if left else []
+    sys.exit(f"stack {stack} could not be deleted, even without its buckets; its events in the console say why")
+
+
+def _resources(stack: str, cloudformation: Any) -> list[dict[str, Any]]:
+    return [
+        found
+        for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
+        for found in page["StackResourceSummaries"]
+    ]
+
+
 def main(arguments: list[str]) -> None:
     import boto3
 
@@ -59,11 +109,7 @@ def main(arguments: list[str]) -> None:
     )
     given = parser.parse_args(arguments)
     cloudformation = boto3.client("cloudformation")
-    resources = [
-        found
-        for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=given.stack)
-        for found in page["StackResourceSummaries"]
-    ]
+    resources = _resources(given.stack, cloudformation)
     emptied, kept = plan(resources, given.everything)
     for bucket in emptied:
         print(f"empties and deletes bucket {bucket}")
@@ -74,13 +120,12 @@ def main(arguments: list[str]) -> None:
     if not given.yes:
         print("nothing was done; add ARGS=--yes")
         return
-    for bucket in emptied:
-        print(f"{bucket}: {empty(bucket, boto3.client('s3'))} objects deleted")
-    cloudformation.delete_stack(StackName=given.stack)
-    cloudformation.get_waiter("stack_delete_complete").wait(
-        StackName=given.stack, WaiterConfig={"Delay": 15, "MaxAttempts": WAIT_MINUTES * 4}
-    )
+    s3 = boto3.client("s3")
+    stop_logging(resources, s3)
+    left = delete(given.stack, emptied, cloudformation, s3)
     print(f"stack {given.stack} is gone")
+    for bucket in left:
+        print(f"bucket {bucket} is still getting access logs and was left; delete it in a day")
 
 
 if __name__ == "__main__":

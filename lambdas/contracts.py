@@ -454,6 +454,33 @@ class PublishAnswer(Contract):
     """Detail of the `Video Processed` event."""
 
 
+class Deployment(Contract):
+    """What a deployment runs on, as far as it decides what a run costs; the defaults are the stack's."""
+
+    architecture: Literal["x86_64", "arm64"] = "x86_64"
+    memory_mib: dict[str, int] = {"split": 1024, "detect": 1769, "cluster": 2048, "publish": 1769}
+    """Of each stage's function. 1769 MiB is where a function has one whole vCPU (AWS Lambda developer guide)."""
+    tmp_mib: dict[str, int] = {"split": 10_240, "detect": 512, "cluster": 512, "publish": 512}
+    """Disk of each stage's function; 512 MiB are free."""
+    staging_days: int = 7
+    """Staging expires after so many days."""
+    gpu_machine: str = "g4dn.xlarge"
+    """EC2 type that a job is taken to run on: Batch chooses among the families allowed, the first is the cheapest."""
+    gpu_spot: bool = True
+    gpu_disk_gib: int = 60
+
+
+class JobReport(Contract):
+    """What the Batch job of a run did, `runs/<run_id>/job.json`; a job that was started again adds to it."""
+
+    chunks: int
+    """Done by it; the map did the others."""
+    detect_s: float
+    """Sum of those chunks' seconds, as detect counts them."""
+    job_s: float
+    """For which it held its machine, without the machine's start."""
+
+
 class Failure(Contract):
     """Why a worker gave up: `runs/<run_id>/failures/<index>.json`, and `batch_error.json` for a whole job."""
 
@@ -496,6 +523,10 @@ def selection_key(run_id: str) -> str:
 
 def failure_key(run_id: str, chunk: int) -> str:
     return f"runs/{run_id}/failures/{chunk:05d}.json"
+
+
+def job_report_key(run_id: str) -> str:
+    return f"runs/{run_id}/job.json"
 
 
 def batch_error_key(run_id: str) -> str:

@@ -19,6 +19,8 @@ from lambdas.staging import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, S3Staging, limit_
 C = TypeVar("C", bound=Contract)
 
 THROTTLED = (
+    "ConditionalRequestConflict",
+    "OperationAborted",
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
     "SlowDown",

@@ -45,6 +45,10 @@ class InvalidRequest(BadInput):
     """What a stage was asked is not what it understands: a field is unknown, missing or of another kind."""
 
 
+class KeyTooLong(BadInput):
+    """The video's key leaves no room for the names of what would be published under it."""
+
+
 class InvalidGallery(BadInput):
     """The gallery can't be read, or nobody in it can be enrolled."""
 
@@ -95,6 +99,10 @@ class SourceUnreachable(TalentFramesError):
 
 class NoSpace(TalentFramesError):
     """A disk is full; with room on it the run goes on."""
+
+
+class SourceRefused(TalentFramesError):
+    """The video's store refused how it was asked, not the video: credentials, signature, region or clock."""
 
 
 class ServiceUnavailable(TalentFramesError):

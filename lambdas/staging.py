@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -12,13 +13,16 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from lambdas.contracts import Contract
-from lambdas.errors import SourceChanged, SourceMissing
+from lambdas.errors import SourceChanged, SourceMissing, SourceRefused
 
 C = TypeVar("C", bound=Contract)
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
 """Of one try at a bucket; a healthy one answers within a second, and a stuck one is worth another try."""
+
+CONFLICT_TRIES = 4
+"""Of a conditional write that S3 answers with 409 (Amazon S3 user guide, "How to prevent object overwrites")."""
 
 
 class Store(Protocol):
@@ -146,13 +150,19 @@ class S3Staging:
     def put_if_absent(self, key: str, data: bytes) -> bool:
         from botocore.exceptions import ClientError
 
-        try:
-            self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, IfNoneMatch="*")
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "PreconditionFailed":
-                return False
-            raise
-        return True
+        for last in (False,) * (CONFLICT_TRIES - 1) + (True,):
+            try:
+                self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, IfNoneMatch="*")
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code == "PreconditionFailed":
+                    return False
+                # Somebody else is writing or deleting it at this moment: whether they win is known at the next try.
+                if code != "ConditionalRequestConflict" or last:
+                    raise
+            else:
+                return True
+        raise AssertionError("the last try returns or raises")
 
     def put_file(self, key: str, path: Path) -> None:
         self.client.upload_file(str(path), self.bucket, self.prefix + key)
@@ -241,7 +251,10 @@ class ObjectFacts:
 
 
 def describe_object(client: Any, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
-    """Version and ETag of an object as it stands, or of that version. Raises SourceMissing."""
+    """Version and ETag of an object as it stands, or of that version.
+
+    Raises SourceMissing, and SourceRefused where the trouble is not the object's.
+    """
     from botocore.exceptions import ClientError
 
     version = {} if version_id is None else {"VersionId": version_id}
@@ -249,12 +262,73 @@ def describe_object(client: Any, bucket: str, key: str, version_id: str | None =
         answer = client.head_object(Bucket=bucket, Key=key, **version)
     except ClientError as error:
         code = error.response["Error"]["Code"]
-        # A version that never was is a 400; a delete marker a 405.
-        if code in ("400", "403", "404", "405", "NoSuchKey", "NoSuchBucket", "NoSuchVersion", "NotFound"):
+        if code in ("301", "400", "403"):
+            # The answer to HEAD has no body that would tell why.
+            code = _why_refused(client, bucket, key, version) or code
+        # A delete marker is a 405.
+        if code in ABOUT_THE_OBJECT:
             raise SourceMissing(f"s3://{bucket}/{key}: no such object, or it may not be read ({code})") from None
+        if code in NOT_ABOUT_THE_OBJECT:
+            raise SourceRefused(f"s3://{bucket}/{key}: {NOT_ABOUT_THE_OBJECT[code]} ({code})") from None
         raise
     found = answer.get("VersionId")
     return ObjectFacts(found if found not in (None, "null") else None, answer["ETag"].strip('"'))
+
+
+def _why_refused(client: Any, bucket: str, key: str, version: dict[str, str]) -> str:
+    """S3's own code for a refusal; empty where this reading was not refused."""
+    from botocore.exceptions import ClientError
+
+    try:
+        client.get_object(Bucket=bucket, Key=key, Range="bytes=0-0", **version)["Body"].close()
+    except ClientError as error:
+        code: str = error.response["Error"]["Code"]
+        return code
+    return ""
+
+
+ABOUT_THE_OBJECT = frozenset(
+    {
+        *("400", "403", "404", "405", "AccessDenied", "InvalidArgument", "InvalidObjectState", "MethodNotAllowed"),
+        *("NoSuchBucket", "NoSuchKey", "NoSuchVersion", "NotFound"),
+    }
+)
+"""Codes of S3, or statuses where an answer holds no code, that say that the object isn't there or may not be read."""
+
+NOT_ABOUT_THE_OBJECT = {
+    "AuthorizationHeaderMalformed": "signed for another region than the bucket's",
+    "AuthorizationQueryParametersError": "signed for another region than the bucket's, or for too long a time",
+    "ExpiredToken": "the credentials have expired",
+    "IllegalLocationConstraintException": "the bucket is in another region",
+    "InvalidAccessKeyId": "the credentials are unknown to the store",
+    "InvalidToken": "the session's token is not the store's",
+    "PermanentRedirect": "the bucket is in another region",
+    "RequestTimeTooSkewed": "this machine's clock is wrong",
+    "SignatureDoesNotMatch": "the signature does not fit: a wrong secret key, or a changed request",
+    "TemporaryRedirect": "the bucket was made minutes ago in another region",
+    "TokenRefreshRequired": "the credentials must be refreshed",
+}
+"""Codes of S3 (Amazon S3 API reference, error responses) for refusals that say nothing about the object."""
+
+
+ANSWER_BYTES = 4096
+"""Of a refusal's text looked at."""
+
+
+def refusal(what: str, status: int, text: str, region: str | None = None) -> SourceMissing | SourceRefused:
+    """The named error for a URL that was answered by a 3xx or 4xx.
+
+    Stores of S3's kind say in the text what they refused, and in a header which `region` the bucket is in.
+    """
+    told = re.search(r"<Code>(\w+)</Code>", text)
+    code = told[1] if told else ""
+    why = f"HTTP {status}, {code}" if code else f"HTTP {status}"
+    if code == "AccessDenied" and "Request has expired" in text:
+        code = "ExpiredToken"
+    if code in NOT_ABOUT_THE_OBJECT:
+        there = f"; the bucket is in {region}" if region else ""
+        return SourceRefused(f"{what}: {NOT_ABOUT_THE_OBJECT[code]} ({why}){there}")
+    return SourceMissing(f"{what}: can't be read ({why})")
 
 
 def limit_waiting(connect_timeout_s: int, read_timeout_s: int) -> None:
@@ -273,8 +347,33 @@ def s3_client() -> Any:
     """One client a process; its retries and their number come from AWS_RETRY_MODE and AWS_MAX_ATTEMPTS."""
     import boto3
     from botocore.config import Config
+    from botocore.session import Session
 
+    session = Session()
     connect_s, read_s = _timeouts_s
     # Signature 4, since objects under a KMS key can't be read by an older signature.
-    config = Config(signature_version="s3v4", connect_timeout=connect_s, read_timeout=read_s)
-    return boto3.client("s3", config=config)
+    config = Config(
+        signature_version="s3v4",
+        connect_timeout=connect_s,
+        read_timeout=read_s,
+        s3={"addressing_style": _addressing_style(session)},
+    )
+    return boto3.Session(botocore_session=session).client("s3", config=config)
+
+
+def _addressing_style(session: Any) -> str:
+    """Whether URLs name a bucket by host (`virtual`) or by path.
+
+    By host, unless the AWS profile says otherwise (`s3 = addressing_style = path`): with nothing said, boto3 signs URLs
+    for the host of all regions, which answers for us-east-1 alone and sends others elsewhere, where the signature does
+    not fit any more (https://github.com/boto/boto3/issues/2989). An endpoint of one's own (AWS_ENDPOINT_URL) gets
+    paths, which every S3-compatible server understands without names of its own in DNS.
+    """
+    from botocore.configprovider import ConfiguredEndpointProvider
+
+    profile = session.get_scoped_config()
+    own = ConfiguredEndpointProvider(session.full_config, profile, "s3").provide()
+    chosen = profile.get("s3")
+    if isinstance(chosen, dict) and "addressing_style" in chosen:
+        return str(chosen["addressing_style"])
+    return "path" if own and not session.get_config_variable("ignore_configured_endpoint_urls") else "virtual"

@@ -203,7 +203,7 @@ def reader_of(location: str, name: str) -> Callable[[int, int], bytes]:
 def read_bytes(location: str, start: int, length: int, name: str) -> bytes:
     """Up to `length` bytes from offset `start`; a negative `start` counts from the end.
 
-    Raises SourceMissing where there is nothing to read.
+    Raises SourceMissing where there is nothing to read, SourceRefused where the trouble is not the source's.
     """
     if is_url(location):
         remote = RangeFile(location, name, request_bytes=max(1, length))

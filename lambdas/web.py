@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from lambdas.errors import SourceChanged, SourceMissing, SourceUnreachable
+from lambdas.staging import ANSWER_BYTES, refusal
 
 if TYPE_CHECKING:
     import urllib3
@@ -207,7 +208,8 @@ class RangeFile(io.RawIOBase):
             # What could be read a moment ago was not forbidden: a signature ran out, and a new one may be made.
             if self._read_before and status in (401, 403):
                 raise SourceUnreachable(f"{self.title}: may not be read any more (HTTP {status})")
-            raise SourceMissing(f"{self.title}: can't be read (HTTP {status})")
+            text = response.read(ANSWER_BYTES).decode(errors="replace")
+            raise refusal(self.title, status, text, response.headers.get("x-amz-bucket-region"))
         place = re.fullmatch(r"\s*bytes\s+(\d+)-(\d+)/(\d+)\s*", response.headers.get("Content-Range", ""))
         if place is None or int(place[1]) != start:
             raise SourceMissing(f"{self.title}: the server answers ranges without saying which (no Content-Range)")

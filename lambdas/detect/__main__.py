@@ -10,14 +10,25 @@ import argparse
 import logging
 import multiprocessing
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from os import cpu_count, environ
 from pathlib import Path
 from typing import NoReturn, get_args
 
-from lambdas.contracts import DetectRequest, Failure, Plan, batch_error_key, chunk_document_key, plan_key
+from lambdas.contracts import (
+    ChunkDocument,
+    DetectRequest,
+    Failure,
+    JobReport,
+    Plan,
+    batch_error_key,
+    chunk_document_key,
+    job_report_key,
+    plan_key,
+)
 from lambdas.detect import device
 from lambdas.detect.frames import ChunkReader
 from lambdas.detect.handler import location_of, run_noting_failure
@@ -58,6 +69,37 @@ def work_through(run_id: str, staging: S3Staging, pack: Path, given: argparse.Na
         raise IncompleteRun(f"run {run_id}: its plan is not in staging") from None
     missing = [chunk.index for chunk in plan.chunks if not staging.exists(chunk_document_key(run_id, chunk.index))]
     _LOG.info("run %s: %d of %d chunks to do on %s", run_id, len(missing), len(plan.chunks), given.device)
+    with _reporting(run_id, missing, staging):
+        _work_on_all(run_id, plan, missing, staging, pack, given)
+
+
+@contextmanager
+def _reporting(run_id: str, missing: Sequence[int], staging: S3Staging) -> Iterator[None]:
+    """Leaves in staging what the job did and how long it took, also where it fails; publish reckons by it."""
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        with suppress(Exception):
+            before = JobReport(chunks=0, detect_s=0.0, job_s=0.0)
+            with suppress(KeyError):
+                before = get_document(staging, job_report_key(run_id), JobReport)
+            done = [
+                get_document(staging, chunk_document_key(run_id, chunk), ChunkDocument).seconds["total"]
+                for chunk in missing
+                if staging.exists(chunk_document_key(run_id, chunk))
+            ]
+            report = JobReport(
+                chunks=before.chunks + len(done),
+                detect_s=before.detect_s + sum(done),
+                job_s=before.job_s + time.perf_counter() - began,
+            )
+            put_document(staging, job_report_key(run_id), report)
+
+
+def _work_on_all(
+    run_id: str, plan: Plan, missing: Sequence[int], staging: S3Staging, pack: Path, given: argparse.Namespace
+) -> None:
     if missing and given.decoder == "nvdec":
         _prove_decoder(plan, missing[0], staging)
     workers = min(given.workers, len(missing))

@@ -5,9 +5,11 @@ The one place with prices: update `PRICES` and its date together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
 from typing import Literal
+
+from lambdas.contracts import Deployment
 
 Stage = Literal["split", "detect", "cluster", "publish"]
 Architecture = Literal["x86_64", "arm64"]
@@ -45,8 +47,9 @@ PRICES = PriceTable(
     as_of="2025-06-01",
     source=(
         "AWS price pages (aws.amazon.com: lambda/pricing, step-functions/pricing, s3/pricing), on demand; checked "
-        "against published copies and guides rather than the live price list, ephemeral storage unchecked; EC2 "
-        "(ec2/pricing/on-demand, ebs/pricing, vpc/pricing) likewise, spot an assumption"
+        "against published copies and guides rather than the live price list; EC2 (ec2/pricing/on-demand, ebs/pricing, "
+        "vpc/pricing) likewise, spot an assumption. Lambda on arm64 and its requests once more in a reading of "
+        "eu-central-1's public price list of 2026-09-11; of the others no public copy younger than a year shows numbers"
     ),
     lambda_gb_second={"x86_64": 0.0000166667, "arm64": 0.0000133334},
     lambda_request=0.20 / 1_000_000,
@@ -61,19 +64,18 @@ PRICES = PriceTable(
     disk_gb_month=0.08,
 )
 
-MEMORY_MIB: dict[Stage, int] = {"split": 1024, "detect": 1769, "cluster": 2048, "publish": 1769}
-"""Of each stage's function. 1769 MiB is where a function has one whole vCPU (AWS Lambda developer guide)."""
-EPHEMERAL_MIB: dict[Stage, int] = {"split": 2048, "detect": 512, "cluster": 512, "publish": 512}
-"""Disk of each stage's function; 512 MiB are free."""
 FREE_EPHEMERAL_MIB = 512
-STAGING_DAYS = 7
-"""Staging expires after so many days."""
 DAYS_PER_MONTH = 30.4375
 
-TRANSITIONS_PER_RUN = 17
-"""States an upload passes through: reading the request, the ledger, four stages, event, ledger, metrics, end."""
+DEPLOYMENT = Deployment()
+"""What a run on one's own machine is reckoned for."""
+
+TRANSITIONS_PER_RUN = 18
+"""States an upload passes through: reading the request, ledger, four stages, claim, event, ledger, metrics, end."""
 TRANSITIONS_PER_CHUNK = 2
 """Start of the child and its one task."""
+TRANSITIONS_PER_JOB_MINUTE = 4
+"""A Batch job is looked at every minute: wait, look, decide, count."""
 SOURCE_READS_PER_CHUNK = 12
 """Range requests of a worker for its index and its span."""
 STAGED_FRAMES_PER_MINUTE = 20
@@ -99,7 +101,7 @@ class Work:
     """What a run did, as far as it is charged."""
 
     seconds: dict[Stage, float]
-    """Of each stage; detect's is the sum over its workers."""
+    """Of each stage's functions; detect's is the sum over its workers."""
     chunks: int
     segments: int
     """Chunks that split copied to staging."""
@@ -110,31 +112,32 @@ class Work:
     frames_read: int
     """Staged frames that publish fetched."""
     files_published: int
+    job_chunks: int = 0
+    """Of the chunks, those a Batch job did."""
+    job_s: float = 0.0
+    """For which that job held its machine."""
 
 
-def estimate(
-    work: Work,
-    architecture: Architecture = "x86_64",
-    prices: PriceTable = PRICES,
-    memory_mib: Mapping[Stage, int] = MEMORY_MIB,
-) -> list[Line]:
+def estimate(work: Work, deployment: Deployment = DEPLOYMENT, prices: PriceTable = PRICES) -> list[Line]:
     """The parts of the estimate, largest first; their sum is the cost of the run.
 
     Seconds are taken as measured, wherever that was: a Lambda vCPU may be slower or faster. Not in it: the source and
-    published buckets, logs, and transfer out of AWS.
+    published buckets, logs, transfer out of AWS, and the minutes in which a GPU machine starts.
     """
-    invocations: dict[Stage, int] = {"split": 1, "detect": work.chunks, "cluster": 1, "publish": 1}
+    memory_mib, by_map = deployment.memory_mib, work.chunks - work.job_chunks
+    invocations: dict[Stage, int] = {"split": 1, "detect": by_map, "cluster": 1, "publish": 1}
     lines = [
         Line(
             f"lambda {stage}, {memory_mib[stage]} MiB",
             seconds * memory_mib[stage] / 1024,
             "GB-second",
-            prices.lambda_gb_second[architecture],
+            prices.lambda_gb_second[deployment.architecture],
         )
         for stage, seconds in work.seconds.items()
     ]
     disk = sum(
-        seconds * max(EPHEMERAL_MIB[stage] - FREE_EPHEMERAL_MIB, 0) / 1024 for stage, seconds in work.seconds.items()
+        seconds * max(deployment.tmp_mib[stage] - FREE_EPHEMERAL_MIB, 0) / 1024
+        for stage, seconds in work.seconds.items()
     )
     # split: plan, chunks; each chunk: frames, detections, document; cluster: selection.
     puts = 2 + work.segments + 3 * work.chunks + 1 + work.files_published
@@ -146,17 +149,35 @@ def estimate(
         Line("lambda ephemeral storage above 512 MiB", disk, "GB-second", prices.ephemeral_gb_second),
         Line(
             "step functions",
-            TRANSITIONS_PER_RUN + TRANSITIONS_PER_CHUNK * work.chunks,
+            TRANSITIONS_PER_RUN
+            + TRANSITIONS_PER_CHUNK * by_map
+            + TRANSITIONS_PER_JOB_MINUTE * math.ceil(work.job_s / 60),
             "state transition",
             prices.state_transition,
         ),
         Line("s3 puts", puts, "request", prices.s3_put),
         Line("s3 gets", gets, "request", prices.s3_get),
         Line(
-            f"staging for {STAGING_DAYS} days",
-            staged / 1024**3 * STAGING_DAYS / DAYS_PER_MONTH,
+            f"staging for {deployment.staging_days} days",
+            staged / 1024**3 * deployment.staging_days / DAYS_PER_MONTH,
             "GB-month",
             prices.s3_gb_month,
         ),
     ]
+    if work.job_chunks:
+        kind = "spot" if deployment.gpu_spot else "on demand"
+        lines.append(
+            Line(
+                f"gpu {deployment.gpu_machine}, {kind}",
+                work.job_s / 3600,
+                "hour",
+                gpu_hour(deployment.gpu_machine, deployment.gpu_spot, deployment.gpu_disk_gib, prices),
+            )
+        )
     return sorted(lines, key=lambda line: -line.usd)
+
+
+def gpu_hour(machine: str, spot: bool, disk_gib: float, prices: PriceTable = PRICES) -> float:
+    """USD an hour of a GPU machine, with its address and its disk."""
+    hour = prices.gpu_hour[machine] * (prices.gpu_spot_share if spot else 1.0)
+    return hour + prices.public_address_hour + disk_gib * prices.disk_gb_month / (DAYS_PER_MONTH * 24)

@@ -8,6 +8,8 @@ from typing import Any
 
 from lambdas.publish.manifest import Manifest
 
+SCHEMA_VERSION = "1.0"
+"""Of the detail, docs/event-processed.schema.json: a new minor number for a new field, a new major one for a change."""
 DETAIL_BYTES = 180_000
 """Of an event's detail at most: an event with everything around it, and a state of the machine, hold 256 KiB."""
 
@@ -45,6 +47,7 @@ def event_detail(
         listed.append(("scene_frames", {"index": scene.index, "t_s": scene.t_s}, scene.file))
 
     detail: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
         "run_id": manifest.run_id,
         "execution_arn": execution_arn,
         "source": manifest.source.uri,

@@ -15,8 +15,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from lambdas.contracts import (
     QUALITY_PARTS,
+    Deployment,
     FaceInFrame,
     FrameRef,
+    JobReport,
     PersonTrack,
     Plan,
     PublishAnswer,
@@ -28,10 +30,11 @@ from lambdas.contracts import (
     SourceFacts,
     UnclearAppearance,
     frames_key,
+    job_report_key,
     plan_key,
     selection_key,
 )
-from lambdas.door import decode, log_for, number, open_bucket, services_named
+from lambdas.door import decode, document, log_for, number, open_bucket, services_named
 from lambdas.errors import IncompleteRun
 from lambdas.publish import cost, images, names, report
 from lambdas.publish import manifest as manifests
@@ -88,7 +91,9 @@ class _Done:
     shown: dict[str, report.Shown] = field(default_factory=dict)
 
 
-def run(request: PublishRequest, staging: Store, published: Store) -> PublishResponse:
+def run(
+    request: PublishRequest, staging: Store, published: Store, deployment: Deployment = cost.DEPLOYMENT
+) -> PublishResponse:
     """The run's results in `published`, under `request.prefix`: pictures, then names and report, the manifest last.
 
     Files that the manifest standing there before listed and the new one does not are deleted after the new one stands.
@@ -116,7 +121,11 @@ def run(request: PublishRequest, staging: Store, published: Store) -> PublishRes
     else:
         text = names.list_names([(keys.person(person.id, person.name), person) for person in selection.people])
     published.put(request.prefix + keys.names, text.encode(), content_type="text/plain; charset=utf-8")
-    manifest = _manifest(plan, selection, keys, files, done, len(jobs), time.perf_counter() - started)
+    try:
+        job = get_document(staging, job_report_key(request.run_id), JobReport)
+    except KeyError:
+        job = JobReport(chunks=0, detect_s=0.0, job_s=0.0)
+    manifest = _manifest(plan, selection, keys, files, done, len(jobs), time.perf_counter() - started, job, deployment)
     page = report.render(manifest, keys, done.shown)
     published.put(request.prefix + keys.report, page.encode(), content_type="text/html; charset=utf-8")
 
@@ -154,7 +163,8 @@ def handler(event: Any, context: object) -> dict[str, Any]:
     expiry_s = number(environ, "URL_EXPIRY_S", 0)
     most_uris = number(environ, "EVENT_URI_CAP", MOST_URIS)
     with services_named():
-        answer = run(PublishRequest(run_id=order.run_id, prefix=order.prefix), staging, published)
+        asked = PublishRequest(run_id=order.run_id, prefix=order.prefix)
+        answer = run(asked, staging, published, document(environ, "DEPLOYMENT", Deployment))
         manifest = manifests.Manifest.model_validate_json(published.get(answer.manifest_key))
         if latest := latest_key(order.prefix, order.run_id):
             pointer = latest_document(manifest, published.bucket, order.prefix, answer.manifest_key)
@@ -280,6 +290,8 @@ def _manifest(
     done: _Done,
     frames_read: int,
     publish_s: float,
+    job: JobReport,
+    deployment: Deployment,
 ) -> manifests.Manifest:
     source, pack = plan.source, plan.pack
     thumbnails = {person.id: keys.thumbnail(person.id, person.name) for person in selection.people}
@@ -339,7 +351,7 @@ def _manifest(
             for scene in selection.scenes
         ],
         timings=timings,
-        cost=_cost(plan, selection, timings, frames_read, len(files) + 1),
+        cost=_cost(plan, selection, timings, frames_read, len(files) + 1, job, deployment),
         scenes_are_even=selection.scenes_are_even,
         unclear=[
             _unclear(appearance, file)
@@ -425,7 +437,13 @@ def _share(value: float) -> float:
 
 
 def _cost(
-    plan: Plan, selection: Selection, timings: manifests.Timings, frames_read: int, files_published: int
+    plan: Plan,
+    selection: Selection,
+    timings: manifests.Timings,
+    frames_read: int,
+    files_published: int,
+    job: JobReport,
+    deployment: Deployment,
 ) -> manifests.Cost:
     lengths = [ref.length for ref in _refs(selection)]
     segments = sum(chunk.segment_key is not None for chunk in plan.chunks)
@@ -433,7 +451,7 @@ def _cost(
         cost.Work(
             seconds={
                 "split": timings.split,
-                "detect": timings.detect,
+                "detect": max(timings.detect - job.detect_s, 0.0),
                 "cluster": timings.cluster,
                 "publish": timings.publish,
             },
@@ -444,7 +462,10 @@ def _cost(
             staged_frame_bytes=sum(lengths) / len(lengths) if lengths else 0.0,
             frames_read=frames_read,
             files_published=files_published,
-        )
+            job_chunks=job.chunks,
+            job_s=job.job_s,
+        ),
+        deployment,
     )
     parts = [
         manifests.CostPart(
@@ -460,7 +481,7 @@ def _cost(
         total_usd=round(sum(part.usd for part in parts), 8),
         parts=parts,
         region=cost.PRICES.region,
-        architecture="x86_64",
+        architecture=deployment.architecture,
         prices_as_of=cost.PRICES.as_of,
         prices_source=cost.PRICES.source,
     )

@@ -1,13 +1,15 @@
-"""Records how an execution of the state machine ended when it did not end well, and tells whoever listens.
+"""Records how executions of the state machine ended, and tells whoever listens of those that did not end well.
 
-Runs on the status change events FAILED, TIMED_OUT and ABORTED, so that it sees what no state of the machine can catch.
-Needs nothing but boto3.
+Runs on the status change events SUCCEEDED, FAILED, TIMED_OUT and ABORTED, so that it sees what no state of the machine
+can catch; and, where runs take turns, every few minutes for events that got lost. Needs nothing but boto3 and the
+errors' names.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 from datetime import UTC, datetime
 from os import environ
 from typing import Any
@@ -15,9 +17,15 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+from lambdas import errors
+
 LOG = logging.getLogger(__name__)
 LOG.setLevel(logging.INFO)
 
+SCHEMA_VERSION = "1.0"
+"""Of the event's detail, docs/event-failed.schema.json."""
+KEPT_DAYS = 400
+"""A row this old is dropped by the table, as those are that lambdas/split/claim.py writes."""
 CAUSE_CHARACTERS = 2000
 """Of a cause kept at most; Lambda's causes hold a whole stack trace."""
 LATE_FAILURES = 5
@@ -26,13 +34,76 @@ WORKERS_ERRORS = ("States.ExceedToleratedFailureThreshold", "States.TaskFailed",
 """Errors of the map or the job itself, which don't say what the worker met."""
 WORKING_STATES = ("TaskStateEntered", "MapStateEntered")
 """Events of states that do something; a Fail state only says what another met."""
+WATCHING_STATES = ("Look at the job", "Give the job up")
+"""States that do something, but only watch what another began."""
 
 
 def handler(event: dict[str, Any], context: object) -> None:
-    """Writes the failure into the ledger if the run is still this execution's, and sends `Video Failed`."""
-    table, bucket = _variable("LEDGER_TABLE"), _variable("STAGING_BUCKET")
+    """Gives an ended execution's turn back; writes a failure into the ledger and sends `Video Failed`."""
+    table, turns = _variable("LEDGER_TABLE"), environ.get("TURNS_KEY", "")
+    bucket, namespace = _variable("STAGING_BUCKET"), _variable("METRICS_NAMESPACE")
     bus, source = _variable("EVENT_BUS"), _variable("EVENT_SOURCE")
-    ledger, detail = boto3.client("dynamodb"), event["detail"]
+    if event.get("sweep"):
+        _sweep(table, turns)
+        return
+    detail = event["detail"]
+    if turns:
+        _give_back(table, turns, detail["executionArn"])
+    if detail["status"] == "SUCCEEDED":
+        _keep_for_a_while(table, detail["name"])
+    else:
+        told = _record(table, bucket, detail)
+        if told is not None:
+            _count(told, namespace)
+            _tell(told, bus, source)
+
+
+def _give_back(table: str, turns: str, arn: str) -> None:
+    """Takes the execution off the list of those whose turn it is."""
+    boto3.client("dynamodb").update_item(
+        TableName=table,
+        Key={"run_id": {"S": turns}},
+        UpdateExpression="DELETE holders :me",
+        ExpressionAttributeValues={":me": {"SS": [arn]}},
+    )
+
+
+def _sweep(table: str, turns: str) -> None:
+    """Gives back the turns of executions that have ended: a lost event holds none for ever."""
+    ledger, machine = boto3.client("dynamodb"), boto3.client("stepfunctions")
+    listed = ledger.get_item(TableName=table, Key={"run_id": {"S": turns}}, ConsistentRead=True).get("Item", {})
+    for arn in listed.get("holders", {}).get("SS", []):
+        try:
+            running = machine.describe_execution(executionArn=arn)["status"] == "RUNNING"
+        except machine.exceptions.ExecutionDoesNotExist:
+            running = False
+        if not running:
+            LOG.warning(json.dumps({"execution": arn.rpartition(":")[2], "turn": "given back, its end was not told"}))
+            _give_back(table, turns, arn)
+
+
+def _keep_for_a_while(table: str, name: str) -> None:
+    """Lets the row of an execution that ended before its claim expire too: the state machine can't reckon dates."""
+    ledger = boto3.client("dynamodb")
+    try:
+        ledger.update_item(
+            TableName=table,
+            Key={"run_id": {"S": f"execution#{name}"}},
+            UpdateExpression="SET expires_at = if_not_exists(expires_at, :expires)",
+            ConditionExpression="attribute_exists(run_id)",
+            ExpressionAttributeValues={":expires": _expires()},
+        )
+    except ledger.exceptions.ConditionalCheckFailedException:
+        LOG.info(json.dumps({"execution": name, "row": "none"}))
+
+
+def _expires() -> dict[str, str]:
+    return {"N": str(int(time.time()) + KEPT_DAYS * 86_400)}
+
+
+def _record(table: str, bucket: str, detail: dict[str, Any]) -> dict[str, Any] | None:
+    """Writes the failure into the ledger; what is to be told, None if the run is not this execution's any more."""
+    ledger = boto3.client("dynamodb")
     arn, name, status = detail["executionArn"], detail["name"], detail["status"]
 
     execution_row = {"run_id": {"S": f"execution#{name}"}}
@@ -53,14 +124,6 @@ def handler(event: dict[str, Any], context: object) -> None:
     }
     names = {"#status": "status", "#error": "error", "#stage": "stage"}
     changes = "SET #status = :status, #error = :error, cause = :cause, #stage = :stage, finished_at = :now"
-    if turns := environ.get("TURNS_KEY"):
-        # A state of the machine gives the turn back where a run ends well.
-        ledger.update_item(
-            TableName=table,
-            Key={"run_id": {"S": turns}},
-            UpdateExpression="DELETE holders :me",
-            ExpressionAttributeValues={":me": {"SS": [arn]}},
-        )
     if run_id:
         try:
             ledger.update_item(
@@ -74,15 +137,16 @@ def handler(event: dict[str, Any], context: object) -> None:
             )
         except ledger.exceptions.ConditionalCheckFailedException:
             LOG.info(json.dumps({"run_id": run_id, "execution": name, "recorded": False}))
-            return
+            return None
     ledger.update_item(
         TableName=table,
         Key=execution_row,
-        UpdateExpression=f"{changes}, execution_arn = :arn",
+        UpdateExpression=f"{changes}, execution_arn = :arn, expires_at = if_not_exists(expires_at, :expires)",
         ExpressionAttributeNames=names,
-        ExpressionAttributeValues=ended,
+        ExpressionAttributeValues={**ended, ":expires": _expires()},
     )
-    told = {
+    return {
+        "schema_version": SCHEMA_VERSION,
         "run_id": run_id,
         "execution_arn": arn,
         "video": video or _announced(detail.get("input")),
@@ -91,11 +155,28 @@ def handler(event: dict[str, Any], context: object) -> None:
         "cause": cause,
         "stage": stage,
     }
+
+
+def _tell(told: dict[str, Any], bus: str, source: str) -> None:
+    """Sends `Video Failed`."""
     answer = boto3.client("events").put_events(
         Entries=[{"Source": source, "DetailType": "Video Failed", "Detail": json.dumps(told), "EventBusName": bus}]
     )
     if answer["FailedEntryCount"]:
         raise RuntimeError(f"Video Failed was not taken: {answer['Entries'][0].get('ErrorCode')}")
+
+
+def _count(told: dict[str, Any], namespace: str) -> None:
+    """Counts the failure as CloudWatch's embedded metric format says it, a line of the log.
+
+    `RefusedVideos` are broken or not what they should be, which is for their owner to know; `BrokenRuns` are ours.
+    Whoever stops a run knows of it.
+    """
+    refused = issubclass(getattr(errors, told["error"], Exception), errors.BadInput)
+    name = "StoppedRuns" if told["status"] == "ABORTED" else "RefusedVideos" if refused else "BrokenRuns"
+    metrics = {"Namespace": namespace, "Dimensions": [[]], "Metrics": [{"Name": name}]}
+    about = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [metrics]}
+    print(json.dumps({"_aws": about, name: 1}))
 
 
 def _variable(name: str) -> str:
@@ -116,8 +197,11 @@ def _reason(arn: str, status: str) -> tuple[str, str, str]:
     )
     for page in pages:
         for entry in page["events"]:
-            if entry["type"] in WORKING_STATES:
-                stage = entry["stateEnteredEventDetails"]["name"]
+            if entry["type"] not in WORKING_STATES:
+                continue
+            name = entry["stateEnteredEventDetails"]["name"]
+            if name not in WATCHING_STATES:
+                stage = name
                 break
         if stage:
             break

@@ -35,8 +35,9 @@ from lambdas.split.containers import missing_bytes
 from lambdas.split.identify import PIPELINE_VERSION, identify, identify_object, run_id
 from lambdas.split.plan import choose_borders, key_before, make_chunks, mid_gop_ticks
 from lambdas.split.probe import Probe, find_keyframes, probe_video, settle_borders, survey
-from lambdas.split.requests import DEFAULT_PREFIX, choose_settings, pin, published_prefix, read_sidecar
+from lambdas.split.requests import DEFAULT_PREFIX, check_room, choose_settings, pin, published_prefix, read_sidecar
 from lambdas.split.segments import copy_chunk, copy_indexed, knows_when_shown
+from lambdas.split.space import require_space
 from lambdas.staging import (
     S3Staging,
     Store,
@@ -126,6 +127,7 @@ def _start(
 ) -> StartResponse:
     assert request.source is not None
     client = s3_client()
+    check_room(published_prefix(prefix, request.source.key, "0" * 16), stack.keys, request.source.key)
     source = pin(client, request.source)
     settings = choose_settings(stack, read_sidecar(client, source), request.settings or {})
     gallery, gallery_key = b"", None
@@ -260,6 +262,7 @@ def _plan_segments(
     A copy whose packets don't tell when they are shown would lose that in segments: it is staged whole.
     """
     with tempfile.TemporaryDirectory(prefix="talent-frames-split-") as folder:
+        require_space(Path(folder), probe.facts.size_bytes, name)
         whole = not knows_when_shown(probe)
         indexed = Path(folder) / ("indexed.avi" if whole else "indexed.mkv")
         copy_indexed(location, name, probe, indexed)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import string
 from typing import Any
 
 from pydantic import JsonValue, ValidationError
 
-from lambdas.contracts import Settings, SourceObject
-from lambdas.errors import InvalidSettings
+from lambdas.contracts import KeyTemplates, Settings, SourceObject
+from lambdas.errors import InvalidSettings, KeyTooLong
 from lambdas.staging import describe_object
 
 PER_VIDEO = frozenset(
@@ -41,6 +42,12 @@ SIDECAR_SUFFIX = ".settings.json"
 SIDECAR_BYTES = 65_536
 
 DEFAULT_PREFIX = "{key}/{run_id}/"
+
+LONGEST_KEY_BYTES = 1024
+"""Of a key in S3 (Amazon S3 user guide, "Naming Amazon S3 objects")."""
+LONGEST_NAME_BYTES = 150
+"""Publish cuts a person's name, a stem and each folder to so many bytes."""
+LONGEST_NUMBER_BYTES = 9
 
 
 def pin(client: Any, source: SourceObject) -> SourceObject:
@@ -98,3 +105,25 @@ def published_prefix(template: str, key: str, run_id: str) -> str:
     filled = template.replace("{key}", clean).replace("{run_id}", run_id)
     parts = [part for part in filled.split("/") if part not in ("", ".", "..")]
     return "".join(f"{part}/" for part in parts)
+
+
+def check_room(prefix: str, templates: KeyTemplates, key: str) -> None:
+    """Nothing, if every file of a run may have a key under the prefix, and the sidecar one of its own.
+
+    Raises KeyTooLong otherwise: publish would fail after all the work.
+    """
+    folders = key.rpartition("/")[0].encode()
+    longest = {"name": LONGEST_NAME_BYTES, "stem": LONGEST_NAME_BYTES, "dirname": len(folders)}
+    for template in templates.model_dump().values():
+        parts = list(string.Formatter().parse(template))
+        needed = len(prefix.encode()) + sum(
+            len(text.encode()) + (0 if field is None else longest.get(field, LONGEST_NUMBER_BYTES))
+            for text, field, _, _ in parts
+        )
+        if needed > LONGEST_KEY_BYTES:
+            raise KeyTooLong(
+                f"the video's key has {len(key.encode())} bytes: {prefix[:40]}... and {template} may take {needed}, "
+                f"a key holds {LONGEST_KEY_BYTES}"
+            )
+    if len((key + SIDECAR_SUFFIX).encode()) > LONGEST_KEY_BYTES:
+        raise KeyTooLong(f"the video's key has {len(key.encode())} bytes: no room for {SIDECAR_SUFFIX} behind it")

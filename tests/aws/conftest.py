@@ -45,6 +45,8 @@ WITH_GPU: dict[str, Any] = {
     "stack": "WithGpu",
     "gpu": True,
     "gpu_from_s": 0,
+    "gpu_wait_s": 600,
+    "source_prefix": "tok/",
     "runs_in_flight": 1,
     "webhook_url": "",
     "webhook_secret": "",

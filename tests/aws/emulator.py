@@ -9,6 +9,7 @@ import base64
 import copy
 import json
 import logging
+import os
 import re
 import shutil
 import threading
@@ -33,8 +34,8 @@ SECRETS = {"webhook-secret": "let-the-hook-in", "database-key": "service-key"}
 """By name in Secrets Manager."""
 ON_THE_CPU = {"DETECT_DEVICE": "cpu", "DETECT_DECODER": "cpu", "DETECT_WORKERS": "1"}
 """Put over a Batch job's own environment, as there is no GPU here."""
-RUN_S = 90.0
-"""A run that has not ended by then is stuck."""
+RUN_S = float(os.environ.get("TALENT_FRAMES_TEST_RUN_S", "90"))
+"""A run that has not ended by then is stuck; a busy machine may need more."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,10 @@ class Cloud:
         """Command and exit code of every Batch job."""
         self.job_environment: dict[str, str] = dict(ON_THE_CPU)
         self.before_job: Callable[[Any], None] | None = None
+        self.machines = True
+        """Whether Batch gets machines."""
+        self.refusals: dict[str, list[str]] = {}
+        """Errors by which the next calls of a stage are refused, by its name."""
         self._images: dict[str, Program] = {}
         self._lock = threading.Lock()
         # Its lines hold signed URLs, and there are thousands.
@@ -160,6 +165,15 @@ class Cloud:
         self.stacks: list[Stack] = []
 
     # what moto asks of us
+
+    def has_machine(self) -> bool:
+        return self.machines
+
+    def refuses(self, function: Any) -> str:
+        for stage, errors in self.refusals.items():
+            if f"-{stage}Function" in function.function_name and errors:
+                return errors.pop(0)
+        return ""
 
     def invoke(self, function: Any, body: bytes) -> Answer:
         stack = next(stack for stack in self.stacks if function.function_name in stack.function_names())

@@ -19,18 +19,36 @@ from typing import Any, Protocol
 
 import pytest
 from moto.core.common_models import CloudFormationModel
+from moto.core.exceptions import JsonRESTError
 
 from tests.aws.runtime import Answer
 
 WAIT_SHORTENED = 0.05
 """Retriers' waits pass twenty times as fast; their number, backoff and jitter stay the definition's."""
+LOOKS_SHORTENED = 0.004
+"""Wait states pass faster yet: a job that waits for its machine is looked at every minute."""
+
+
+class NotReady(JsonRESTError):
+    """A function whose call is refused, as that of one which nobody called for weeks."""
+
+    code = 409
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "Lambda is initializing your function. It will be ready to invoke shortly.")
 
 
 class Outside(Protocol):
     """What the emulator does outside moto."""
 
+    def refuses(self, function: Any) -> str:
+        """The error by which a call of the function is refused; empty if it isn't."""
+
     def invoke(self, function: Any, body: bytes) -> Answer:
         """Runs a Lambda function."""
+
+    def has_machine(self) -> bool:
+        """Whether Batch gets a machine for a job."""
 
     def run_job(self, job: Any) -> int:
         """Runs a Batch job; its exit code."""
@@ -132,7 +150,7 @@ def fill(patch: pytest.MonkeyPatch, outside: Outside) -> None:
     _functions_run_outside(patch, outside)
     _jobs_run_outside(patch, outside)
     _failed_children_fail_the_map(patch)
-    _batch_results_are_pascal_case(patch)
+    _batch_speaks_pascal_case(patch)
     _definite_paths_give_values(patch)
     _retriers_wait_shorter(patch)
     _http_invoke(patch, outside)
@@ -175,6 +193,8 @@ def _functions_run_outside(patch: pytest.MonkeyPatch, outside: Outside) -> None:
         self: Any, function_name: str, qualifier: Any, body: Any, headers: Any, response_headers: dict[str, str]
     ) -> bytes:
         function = self.get_function(function_name, qualifier)
+        if refused := outside.refuses(function):
+            raise NotReady(refused)
         answer = outside.invoke(function, body if isinstance(body, bytes) else str(body or "{}").encode())
         if answer.error:
             response_headers["x-amz-function-error"] = answer.error
@@ -188,6 +208,12 @@ def _jobs_run_outside(patch: pytest.MonkeyPatch, outside: Outside) -> None:
     from moto.batch.models import ComputeEnvironment, Job, JobDefinition, JobQueue
 
     def run(self: Any) -> None:
+        self.status = "RUNNABLE"
+        while not self.stop and not outside.has_machine():
+            time.sleep(0.05)
+        if self.stop:
+            self._mark_stopped(success=False)
+            return
         self.job_started_at = datetime.now()
         self.status = "RUNNING"
         self._start_attempt()
@@ -276,45 +302,36 @@ def _failed_children_fail_the_map(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(worker.DistributedItemProcessorWorker, "_eval_job", eval_job)
 
 
-def _batch_results_are_pascal_case(patch: pytest.MonkeyPatch) -> None:
-    """AWS hands a job's description over in PascalCase (`Container.ExitCode`), moto as the API spells it."""
+def _batch_speaks_pascal_case(patch: pytest.MonkeyPatch) -> None:
+    """Step Functions names what it hands to Batch and gets from it in PascalCase (`Container.ExitCode`), by both of its
+    ways to ask; moto as the API spells it."""
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+        state_task_service_aws_sdk as sdk,
+    )
     from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_batch as batch
 
-    def pascal(value: Any) -> Any:
+    def spelled(value: Any, case: Callable[[str], str]) -> Any:
         if isinstance(value, dict):
-            return {key[:1].upper() + key[1:]: pascal(inner) for key, inner in value.items()}
-        return [pascal(inner) for inner in value] if isinstance(value, list) else value
+            return {case(key[:1]) + key[1:]: spelled(inner, case) for key, inner in value.items()}
+        return [spelled(inner, case) for inner in value] if isinstance(value, list) else value
 
-    build = batch.StateTaskServiceBatch._build_sync_resolver
+    for kind in (batch.StateTaskServiceBatch, sdk.StateTaskServiceAwsSdk):
 
-    def build_resolver(self: Any, env: Any, *given: Any, **named: Any) -> Callable[[], Any]:
-        env.stack[-1] = pascal(env.stack[-1])
-        resolve = build(self, env, *given, **named)
+        def eval_task(
+            self: Any,
+            env: Any,
+            resource_runtime_part: Any,
+            normalised_parameters: Any,
+            state_credentials: Any,
+            evaluate: Any = kind._eval_service_task,
+        ) -> None:
+            ours = "batch" in (self.resource.service_name, self.resource.api_name)
+            asked = spelled(normalised_parameters, str.lower) if ours else normalised_parameters
+            evaluate(self, env, resource_runtime_part, asked, state_credentials)
+            if ours:
+                env.stack[-1] = spelled(env.stack[-1], str.upper)
 
-        def resolver() -> Any:
-            done = resolve()
-            return None if done is None else pascal(done)
-
-        return resolver
-
-    def cause(described: Any) -> str:
-        return json.dumps(pascal(described), default=str)
-
-    evaluate = batch.StateTaskServiceBatch._eval_service_task
-
-    def camel(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key[:1].lower() + key[1:]: camel(inner) for key, inner in value.items()}
-        return [camel(inner) for inner in value] if isinstance(value, list) else value
-
-    def eval_task(
-        self: Any, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any
-    ) -> None:
-        evaluate(self, env, resource_runtime_part, camel(normalised_parameters), state_credentials)
-
-    patch.setattr(batch.StateTaskServiceBatch, "_build_sync_resolver", build_resolver)
-    patch.setattr(batch.StateTaskServiceBatch, "_eval_service_task", eval_task)
-    patch.setattr(batch, "to_json_str", cause)
+        patch.setattr(kind, "_eval_service_task", eval_task)
 
 
 def _definite_paths_give_values(patch: pytest.MonkeyPatch) -> None:
@@ -340,9 +357,13 @@ def _retriers_wait_shorter(patch: pytest.MonkeyPatch) -> None:
 
     waits = types.SimpleNamespace(sleep=lambda seconds: time.sleep(seconds * WAIT_SHORTENED))
     patch.setattr(retrier_decl, "time", waits)
-    from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_callback
+    from moto.stepfunctions.parser.asl.component.state.wait.wait_function import wait_function
 
-    patch.setattr(state_task_service_callback, "_DELAY_SECONDS_SYNC_CONDITION_CHECK", 0.1)
+    patch.setattr(
+        wait_function.WaitFunction,
+        "_wait_interval",
+        lambda self, env, wait_seconds: env.program_state_event.wait(wait_seconds * LOOKS_SHORTENED),
+    )
 
 
 def _http_invoke(patch: pytest.MonkeyPatch, outside: Outside) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,17 @@ from typing import Any
 import boto3
 import pytest
 
+from infra.asl import machine_definition
+from infra.smoke import Clients, Trouble, smoke
 from lambdas.publish.manifest import Manifest
 from tests.aws.conftest import RUN_SETTINGS, make_clip
-from tests.aws.emulator import ON_THE_CPU, Cloud, Received, Stack, wait_for
+from tests.aws.emulator import ACCOUNT, ON_THE_CPU, REGION, Cloud, Received, Stack, wait_for
 from tests.clips import ffmpeg
+from tests.infra.reading import tasks
 
 WEBHOOK = "/frames"
-CHUNKS = 3
-"""Of the clip."""
+CHUNKS, PEOPLE = 3, 2
+"""Of the clip; the third face, with its eyes closed, is an unclear appearance."""
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +32,8 @@ def calm(cloud: Cloud) -> Iterator[None]:
     cloud.faults.clear()
     cloud.job_environment = dict(ON_THE_CPU)
     cloud.before_job = None
+    cloud.machines = True
+    cloud.refusals.clear()
 
 
 def told(cloud: Cloud, run_or_video: str, count: int = 1) -> list[Received]:
@@ -89,7 +96,7 @@ def test_an_uploaded_video_is_published(cloud: Cloud, main: Stack, uploaded: tup
     run = row_of(main, arn)["run"]
     prefix = f"show/first take.mp4/{run}/"
     manifest = manifest_of(main, run, prefix)
-    assert len(manifest.people) == 3
+    assert len(manifest.people) == PEOPLE
     assert len(manifest.representative_frames) == RUN_SETTINGS["representative"]
     assert output["manifest_uri"] == f"s3://{main.outputs['PublishedBucketName']}/{prefix}manifest.json"
     assert json.loads(main.read("Published", "show/first take.mp4/latest.json"))["run_id"] == run
@@ -97,7 +104,7 @@ def test_an_uploaded_video_is_published(cloud: Cloud, main: Stack, uploaded: tup
 
     row = main.row(run)
     assert (row["status"], row["execution_arn"], row["attempt"]) == ("DONE", arn, 1)
-    assert (row["manifest_uri"], row["people"]) == (output["manifest_uri"], 3)
+    assert (row["manifest_uri"], row["people"]) == (output["manifest_uri"], PEOPLE)
     assert row_of(main, arn)["status"] == "DONE"
     assert len(asked(cloud, "Detect", run)) == CHUNKS
 
@@ -112,7 +119,7 @@ def test_the_webhook_gets_the_event_with_its_secret(
     event = request.body
     assert (event["source"], event["detail-type"]) == ("talent-frames", "Video Processed")
     detail = event["detail"]
-    assert detail["metrics"]["people"] == len(detail["talent_frames"]) == 3
+    assert detail["metrics"]["people"] == len(detail["talent_frames"]) == PEOPLE
     assert detail["complete"]
     assert detail["video"]["width"] == 640
     assert all(frame["uri"].startswith("s3://") for frame in detail["talent_frames"])
@@ -220,7 +227,52 @@ def test_a_post_starts_a_run_that_can_be_asked_for(main: Stack, clip: Path) -> N
     assert main.request("POST", "/runs", {"bucket": bucket, "key": "a.mp4", "url": "https://x"})[0] == 400
 
 
+@pytest.mark.parametrize(
+    ("state", "error", "request_"),
+    [
+        ("By source", "SourceMissing", {"source": {"bucket": "BUCKET", "key": "no/such.mp4"}}),
+        (
+            "By upload",
+            "SourceMissing",
+            {"detail": {"bucket": {"name": "BUCKET"}, "object": {"key": "no/such.mp4", "etag": "e"}}},
+        ),
+        ("InvalidRequest", "InvalidRequest", {"shortcode": "alone"}),
+    ],
+)
+def test_every_other_form_of_a_request_reaches_its_state(
+    main: Stack, state: str, error: str, request_: dict[str, Any]
+) -> None:
+    arn = main.start(json.loads(json.dumps(request_).replace("BUCKET", main.outputs["SourceBucketName"])))
+    assert main.ended(arn)["error"] == error
+    assert state in main.states(arn)
+
+
+def test_a_video_that_is_being_worked_on_is_left_to_its_run(main: Stack, uploaded: tuple[str, dict[str, Any]]) -> None:
+    run = row_of(main, uploaded[0])["run"]
+    ledger, key = boto3.client("dynamodb"), {"run_id": {"S": run}}
+    before = ledger.get_item(TableName=main.outputs["LedgerName"], Key=key)["Item"]
+    running = before | {"status": {"S": "RUNNING"}, "lease_until": {"N": str(int(time.time()) + 600)}}
+    ledger.put_item(TableName=main.outputs["LedgerName"], Item=running)
+    arn = main.start({"bucket": main.outputs["SourceBucketName"], "key": "show/first take.mp4"})
+    good(main.ended(arn))
+    assert main.states(arn)[-1] == "AlreadyRunning"
+    assert row_of(main, arn)["status"] == "AlreadyRunning"
+    ledger.put_item(TableName=main.outputs["LedgerName"], Item=before)
+
+
 # trouble
+
+
+def test_functions_nobody_called_for_weeks_are_waited_for(cloud: Cloud, main: Stack, clip: Path) -> None:
+    cloud.refusals = {
+        "Split": ["CodeArtifactUserPendingException"] * 4,
+        "Detect": ["CodeArtifactUserPendingException", "ResourceConflictException"],
+        "Publish": ["AWSLambdaException"] * 4,
+    }
+    arn, ended = run_upload(main, clip, "trouble/cold.mp4")
+    good(ended)
+    assert not any(cloud.refusals.values())
+    assert row_of(main, arn)["status"] == "DONE"
 
 
 def test_a_chunk_that_fails_twice_is_done_the_third_time(cloud: Cloud, main: Stack, clip: Path) -> None:
@@ -444,7 +496,7 @@ def test_batch_does_all_chunks_and_the_database_hears_of_it(
     assert "Detect on a GPU" in with_gpu.states(arn)
     assert "Detect" not in with_gpu.states(arn)
     manifest = manifest_of(with_gpu, run, f"tok/batch1/video.mp4/{run}/")
-    assert len(manifest.people) == 3
+    assert len(manifest.people) == PEOPLE
     frames = len(manifest.people) + len(manifest.representative_frames) + len(manifest.scenes)
     assert table.rows["batch1"] == {"is_downloaded": True, "is_extracted": True, "frame_count": frames}
 
@@ -463,7 +515,7 @@ def test_a_job_without_its_gpu_fails_loudly_and_the_map_takes_over(
     states = with_gpu.states(arn)
     assert states.index("Detect on a GPU") < states.index("Detect")
     assert len(asked(cloud, "Detect", run)) == CHUNKS
-    assert len(manifest_of(with_gpu, run, f"tok/batch2/video.mp4/{run}/").people) == 3
+    assert len(manifest_of(with_gpu, run, f"tok/batch2/video.mp4/{run}/").people) == PEOPLE
 
 
 def test_bad_input_in_a_job_is_not_tried_elsewhere(cloud: Cloud, with_gpu: Stack, table: Table, clip: Path) -> None:
@@ -508,7 +560,137 @@ def test_the_database_may_refuse_a_video(
     assert with_gpu.ended(arn)["status"] == "SUCCEEDED"
     assert with_gpu.states(arn)[-1] == ends_in
     assert len(asked(cloud, "Split")) == split
+    # Whoever asks for it learns how it ended, and the row is forgotten in time.
+    assert with_gpu.request("GET", f"/runs/{arn.rpartition(':')[2]}")[1]["status"] == ends_in
+    wait_for(lambda: row_of(with_gpu, arn), lambda found: found.get("expires_at", 0) > time.time(), 10)
+
+
+def test_an_upload_that_is_no_video_ends_at_once(cloud: Cloud, with_gpu: Stack, clip: Path) -> None:
+    split = len(asked(cloud, "Split"))
+    before = with_gpu.arns()
+    with_gpu.upload(clip, "elsewhere/video.mp4")
+    with_gpu.upload(clip, "tok/batch1/video.mp4.settings.json")
+    (arn,) = with_gpu.started(before)
+    assert with_gpu.ended(arn)["status"] == "SUCCEEDED"
+    assert with_gpu.states(arn) == ["Who asks?", "A video?", "Note NotAVideo", "NotAVideo"]
+    assert row_of(with_gpu, arn)["status"] == "NotAVideo"
+    assert len(asked(cloud, "Split")) == split
+    assert len(set(with_gpu.arns()) - set(before)) == 1
+
+
+def test_an_uploads_suffix_may_be_written_in_any_case(with_gpu: Stack, table: Table, clip: Path) -> None:
+    before = with_gpu.arns()
+    with_gpu.upload(clip, "tok/nobody/video.mP4")
+    (arn,) = with_gpu.started(before)
+    with_gpu.ended(arn)
+    assert with_gpu.states(arn)[-1] == "NotListed"
+
+
+def test_a_job_that_gets_no_machine_is_given_up_and_the_map_takes_over(
+    cloud: Cloud, with_gpu: Stack, table: Table, clip: Path
+) -> None:
+    table.rows["batch4"] = {"is_downloaded": True, "is_extracted": False}
+    cloud.machines = False
+    jobs = len(cloud.jobs)
+    arn, ended = run_upload(with_gpu, clip, "tok/batch4/video.mp4")
+    good(ended)
+    states = with_gpu.states(arn)
+    # Ten minutes, looked at every minute.
+    assert states.count("It waits") == 10
+    assert states[states.index("Give the job up") + 1] == "Detect"
+    assert len(cloud.jobs) == jobs
+    (job,) = boto3.client("batch").describe_jobs(
+        jobs=[one["jobId"] for one in _jobs_of(with_gpu, row_of(with_gpu, arn)["run"])]
+    )["jobs"]
+    assert job["status"] == "FAILED"
+
+
+def _jobs_of(stack: Stack, run: str) -> list[dict[str, Any]]:
+    from moto.batch.models import batch_backends
+
+    jobs = batch_backends[ACCOUNT][REGION]._jobs.values()
+    return [{"jobId": job.job_id} for job in jobs if job.job_name == f"detect-{run}"]
+
+
+def test_a_run_whose_claim_another_execution_took_ends_well_and_publishes_nothing(
+    cloud: Cloud, with_gpu: Stack, table: Table, clip: Path
+) -> None:
+    """As a redriven run finds it whose video was uploaded again meanwhile."""
+    table.rows["batch5"] = {"is_downloaded": True, "is_extracted": False}
+
+    def take(job: Any) -> None:
+        run = job.job_name.removeprefix("detect-")
+        boto3.client("dynamodb").update_item(
+            TableName=with_gpu.outputs["LedgerName"],
+            Key={"run_id": {"S": run}},
+            UpdateExpression="SET execution_arn = :other",
+            ExpressionAttributeValues={":other": {"S": "arn:another"}},
+        )
+
+    cloud.before_job = take
+    arn, ended = run_upload(with_gpu, clip, "tok/batch5/video.mp4")
+    assert ended["status"] == "SUCCEEDED"
+    assert with_gpu.states(arn)[-3:] == ["Hold the claim", "Note ClaimLost", "ClaimLost"]
+    noted = row_of(with_gpu, arn)
+    assert noted["status"] == "ClaimLost"
+    assert with_gpu.row(noted["run"])["execution_arn"] == "arn:another"
+    assert with_gpu.keys("Published", "tok/batch5/") == []
+
+
+def test_turns_are_given_back_however_a_run_ends(with_gpu: Stack) -> None:
+    for arn in with_gpu.arns():
+        with_gpu.ended(arn)
+    wait_for(lambda: with_gpu.row("turns").get("holders"), lambda holders: not holders, 10)
 
 
 def test_the_clip_of_these_tests_is_what_they_take_it_for(clip: Path, tmp_path: Path) -> None:
     assert make_clip(tmp_path / "again.mp4", 2.4, 3.0).read_bytes() == clip.read_bytes()
+
+
+# after a deployment
+
+
+def test_a_smoke_test_follows_its_video_to_the_people_in_it(main: Stack, clip: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    clients = Clients(boto3.client("s3"), boto3.client("stepfunctions"))
+    manifest = smoke(main.outputs, clip, PEOPLE, tmp_path, clients, said.append, pause_s=0.2)
+    assert len(manifest["people"]) == PEOPLE
+    text = "\n".join(said)
+    for stage in ("Split", "Detect", "Cluster", "Publish", f"{PEOPLE} people", "$0.0"):
+        assert stage in text
+    assert json.loads((tmp_path / "manifest.json").read_text()) == manifest
+    assert "</html>" in (tmp_path / "report.html").read_text()
+    # Nothing of it is left to start again.
+    assert main.keys("Source", "smoke/") == []
+    with pytest.raises(Trouble, match=f"{PEOPLE} people were found, {PEOPLE + 1} are in the video"):
+        smoke(main.outputs, clip, PEOPLE + 1, tmp_path, clients, said.append, pause_s=0.2)
+
+
+def test_a_smoke_test_says_how_a_run_went_wrong(main: Stack, with_gpu: Stack, clip: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("This is no video.\n" * 100)
+    clients = Clients(boto3.client("s3"), boto3.client("stepfunctions"))
+    with pytest.raises(Trouble, match="UnreadableVideo"):
+        smoke(main.outputs, text, 3, tmp_path, clients, pause_s=0.2)
+    # The status database knows nothing of it.
+    with pytest.raises(Trouble, match="as NotListed"):
+        smoke(with_gpu.outputs, clip, 3, tmp_path, clients, pause_s=0.2)
+
+
+def test_every_state_was_reached_by_a_test_above(
+    request: pytest.FixtureRequest, cloud: Cloud, main: Stack, with_gpu: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prints how often each state of either machine was entered by the executions of this module."""
+    here = [item for item in request.session.items if item.path == request.node.path]
+    written = Path(__file__).read_text().count("\ndef test_")
+    if len({item.originalname for item in here if isinstance(item, pytest.Function)}) < written:
+        pytest.skip("only some tests of this module were chosen: run tests/aws without -k")
+    entered = Counter(state for stack in (main, with_gpu) for arn in stack.arns() for state in stack.states(arn))
+    # A map's children are executions of their own.
+    entered["Detect chunk"] = len(asked(cloud, "Detect"))
+    known = {name for stack in (main, with_gpu) for name, _ in tasks(machine_definition(stack.template)["States"])}
+    with capsys.disabled():
+        print("\nentered state")
+        for name in sorted(known, key=lambda name: (entered[name], name)):
+            print(f"{entered[name]:7d} {name}")
+    assert sorted(name for name in known if not entered[name]) == []

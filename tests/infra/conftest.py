@@ -34,7 +34,25 @@ EVERYTHING: dict[str, Any] = {
     "alarm_email": "someone@example.com",
     "architecture": "arm64",
     "keep_data": False,
+    "published_days": 365,
 }
+KEPT_KEY = "arn:aws:kms:eu-central-2:123456789012:key/00000000-0000-0000-0000-000000000000"
+AGAIN: dict[str, Any] = {
+    "source_bucket": "kept-source",
+    "source_bucket_key": KEPT_KEY,
+    "published_bucket": "kept-published",
+    "ledger_table": "kept-ledger",
+    "customer_key": KEPT_KEY,
+    # And what no other template here has.
+    "webhook_url": "https://hooks.example.com/frames",
+    "webhook_secret": "hooks/static",
+    "webhook_signing_secret": "hooks/key",
+    "event_schemas": True,
+    "tags": {"stack": "kept", "team": "video"},
+    "alarm_email": "someone@example.com",
+    "budget_usd": 50,
+}
+"""A second deployment, over what a first one left."""
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +87,11 @@ def plain(plain_out: Path) -> Template:
 @pytest.fixture(scope="session")
 def full(full_out: Path) -> Template:
     return read_template(full_out)
+
+
+@pytest.fixture(scope="session")
+def again(synth: Synth) -> Template:
+    return read_template(synth(**AGAIN))
 
 
 @pytest.fixture(scope="session")

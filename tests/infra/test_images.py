@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -180,3 +181,31 @@ def test_infra_knows_rooms_by_their_names_alone() -> None:
             module = node.module if isinstance(node, ast.ImportFrom) else None
             if module and module.startswith("lambdas.") and path.name != "pack_facts.py":
                 assert module in ("lambdas.contracts", "lambdas.errors", "lambdas.publish.keys"), path.name
+
+
+@pytest.mark.parametrize("room", ["split", "detect", "cluster", "publish"])
+def test_a_stage_starts_where_the_system_says_nothing_of_its_processors(room: str) -> None:
+    """As in Lambda on arm64, where /sys/devices/system/cpu is empty and older onnxruntimes crashed when imported
+    (https://github.com/microsoft/onnxruntime/issues/10038). Tried on this machine's architecture."""
+    hidden = "mount -t tmpfs none /sys/devices/system/cpu"
+    if subprocess.run(["unshare", "-m", "sh", "-c", hidden], capture_output=True).returncode:
+        pytest.skip("needs a mount namespace of its own: sudo make test")
+    program = f"import lambdas.{room}.handler"
+    if room == "detect":
+        program += "; import onnxruntime, numpy, onnx; " + SMALLEST_MODEL
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", f'{hidden} && test -z "$(ls /sys/devices/system/cpu)" && exec "$0" -c "$1"',
+         sys.executable, program],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+SMALLEST_MODEL = (
+    "g = onnx.helper.make_graph([onnx.helper.make_node('Relu', ['x'], ['y'])], 'g',"
+    " [onnx.helper.make_tensor_value_info('x', 1, [1])], [onnx.helper.make_tensor_value_info('y', 1, [1])]);"
+    " m = onnx.helper.make_model(g, ir_version=8, opset_imports=[onnx.helper.make_opsetid('', 13)]);"
+    " s = onnxruntime.InferenceSession(m.SerializeToString());"
+    " assert s.run(None, {'x': numpy.ones(1, numpy.float32)})[0] == 1"
+)
+"""A session that runs: what reads the processor's kind is asked then."""

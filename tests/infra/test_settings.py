@@ -20,6 +20,17 @@ def test_the_defaults_are_valid() -> None:
     assert from_context({}) == DeploymentSettings()
 
 
+@pytest.mark.parametrize(
+    ("machine", "architecture"), [("x86_64", "x86_64"), ("AMD64", "x86_64"), ("arm64", "arm64"), ("aarch64", "arm64")]
+)
+def test_functions_are_built_for_the_machine_that_builds_them(
+    monkeypatch: pytest.MonkeyPatch, machine: str, architecture: str
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    assert from_context({}).architecture == architecture
+    assert from_context({"architecture": "arm64"}).architecture == "arm64"
+
+
 def test_the_cdks_own_context_is_left_alone() -> None:
     assert from_context({"@aws-cdk/core:x": True, "aws:cdk:enable-path-metadata": True, "cdk-migrate": True})
 

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from infra.app import build
+from infra.settings import DeploymentSettings, WrongSetting
 from infra.stages import STAGES
+from lambdas.contracts import Deployment
+from tests.infra.conftest import KEPT_KEY, Synth, read_template
 from tests.infra.reading import Template, allowed, as_list, of_type, statements
 
 ROOT = Path(__file__).parents[2]
@@ -23,8 +26,6 @@ KNOWS_NO_RESOURCES = {
     "xray:GetSamplingTargets",
     "cloudwatch:PutMetricData",
     "batch:DescribeJobs",
-    "batch:ListJobs",
-    "batch:TerminateJob",
     "ecr:GetAuthorizationToken",
     "logs:CreateLogDelivery",
     "logs:GetLogDelivery",
@@ -89,7 +90,9 @@ def test_staging_holds_biometric_data_for_seven_days_at_most(plain: Template) ->
 
 def test_published_frames_and_videos_never_expire_and_outlive_the_stack(plain: Template) -> None:
     for id in ("SourceBucket", "PublishedBucket", "Ledger"):
-        assert plain["Resources"][id]["DeletionPolicy"] == "Retain"
+        # Kept, unless the deployment that makes them fails: then nothing is in them.
+        assert plain["Resources"][id]["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert plain["Resources"][id]["UpdateReplacePolicy"] == "Retain"
     for id in ("SourceBucket", "PublishedBucket"):
         rules = of_type(plain, "AWS::S3::Bucket")[id]["LifecycleConfiguration"]["Rules"]
         assert not any("ExpirationInDays" in rule for rule in rules)
@@ -109,6 +112,30 @@ def test_an_existing_source_bucket_is_used_and_not_touched(full: Template) -> No
     assert "SourceBucket" not in full["Resources"]
     assert full["Outputs"]["SourceBucketName"]["Value"] == "my-videos"
     assert "docs/deploy.md" in full["Outputs"]["SourceBucketSwitch"]["Value"]
+
+
+def test_a_second_deployment_takes_up_what_the_first_one_kept(again: Template, plain: Template) -> None:
+    for id in ("SourceBucket", "PublishedBucket", "Ledger"):
+        assert id in plain["Resources"]
+        assert id not in again["Resources"]
+    assert again["Outputs"]["SourceBucketName"]["Value"] == "kept-source"
+    assert again["Outputs"]["PublishedBucketName"]["Value"] == "kept-published"
+    assert again["Outputs"]["LedgerName"]["Value"] == "kept-ledger"
+    functions = of_type(again, "AWS::Lambda::Function")
+    assert functions["PublishFunction"]["Environment"]["Variables"]["PUBLISHED_BUCKET"] == "kept-published"
+    for function in ("SplitFunction", "RecorderFunction"):
+        assert functions[function]["Environment"]["Variables"]["LEDGER_TABLE"] == "kept-ledger"
+    assert "kept-published/*" in allowed(again, "PublishRole")["s3:PutObject"]
+    assert "table/kept-ledger" in allowed(again, "SplitRole")["dynamodb:UpdateItem"]
+    # The key that encrypts what was kept stays the same one.
+    assert KEPT_KEY in allowed(again, "PublishRole")["kms:Decrypt"]
+    assert not of_type(again, "AWS::KMS::Key")
+
+
+def test_published_faces_expire_where_the_owner_says_so(again: Template, full: Template) -> None:
+    (rule,) = of_type(full, "AWS::S3::Bucket")["PublishedBucket"]["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == 365
+    assert "PublishedBucket" not in again["Resources"]
 
 
 def test_every_bucket_of_data_logs_its_accesses(template: Template) -> None:
@@ -267,13 +294,25 @@ def test_split_gets_what_it_plans_with(plain: Template) -> None:
     assert int(environment["LEASE_S"]) == 21_600 + 300
 
 
-def test_memory_in_the_cost_estimate_is_what_is_deployed(plain: Template) -> None:
-    from lambdas.publish.cost import EPHEMERAL_MIB, MEMORY_MIB
+def test_a_runs_cost_is_reckoned_by_what_is_deployed(template: Template) -> None:
+    functions = of_type(template, "AWS::Lambda::Function")
+    told = Deployment.model_validate_json(functions["PublishFunction"]["Environment"]["Variables"]["DEPLOYMENT"])
+    for stage in STAGES:
+        function = functions[f"{stage.capitalize()}Function"]
+        assert function["MemorySize"] == told.memory_mib[stage], stage
+        assert function["EphemeralStorage"]["Size"] == told.tmp_mib[stage], stage
+        assert function["Architectures"] == [told.architecture], stage
+    (rule,) = of_type(template, "AWS::S3::Bucket")["StagingBucket"]["LifecycleConfiguration"]["Rules"]
+    assert rule["ExpirationInDays"] == told.staging_days
+    for environment in of_type(template, "AWS::Batch::ComputeEnvironment").values():
+        assert told.gpu_machine.partition(".")[0] in str(environment["ComputeResources"]["InstanceTypes"])
+    for machine in of_type(template, "AWS::EC2::LaunchTemplate").values():
+        (disk,) = machine["LaunchTemplateData"]["BlockDeviceMappings"]
+        assert disk["Ebs"]["VolumeSize"] == told.gpu_disk_gib
 
-    for stage, memory in MEMORY_MIB.items():
-        function = of_type(plain, "AWS::Lambda::Function")[f"{stage.capitalize()}Function"]
-        assert function["MemorySize"] == memory, stage
-        assert function["EphemeralStorage"]["Size"] == EPHEMERAL_MIB[stage], stage
+
+def test_what_a_local_run_is_reckoned_for_is_the_stacks_defaults() -> None:
+    assert DeploymentSettings(architecture="x86_64").deployment() == Deployment()
 
 
 def test_x86_and_arm_are_a_setting_but_gpu_machines_are_x86(full: Template, full_out: Path) -> None:
@@ -318,8 +357,44 @@ def test_every_alarm_tells_somebody(template: Template) -> None:
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
     assert all(alarm["AlarmActions"] for alarm in alarms.values())
     described = " ".join(alarms)
-    for what in ("FailedRuns", "Throttles", "QueueAge"):
+    for what in ("BrokenRuns", "Throttles", "QueueAge", "ApiServerErrors"):
         assert what in described
+
+
+def test_a_video_that_is_refused_raises_no_alarm(template: Template) -> None:
+    alarms = of_type(template, "AWS::CloudWatch::Alarm").values()
+    watched = {alarm.get("MetricName") for alarm in alarms}
+    assert "BrokenRuns" in watched
+    # These count every run that fails, the ones of broken videos with them.
+    assert not any(metric in json.dumps(list(alarms)) for metric in ("ExecutionsFailed", "RefusedVideos"))
+    environment = of_type(template, "AWS::Lambda::Function")["RecorderFunction"]["Environment"]["Variables"]
+    (broken,) = [alarm for alarm in alarms if alarm.get("MetricName") == "BrokenRuns"]
+    assert broken["Namespace"] == environment["METRICS_NAMESPACE"]
+
+
+def test_the_outputs_say_whom_alarms_reach(plain: Template, full: Template) -> None:
+    assert plain["Outputs"]["AlarmsGoTo"]["Value"].startswith("nobody")
+    assert full["Outputs"]["AlarmsGoTo"]["Value"] == "someone@example.com"
+
+
+def test_no_function_is_told_of_metrics_nobody_writes(template: Template) -> None:
+    for id, function in of_type(template, "AWS::Lambda::Function").items():
+        assert "POWERTOOLS_METRICS_NAMESPACE" not in function["Environment"]["Variables"], id
+
+
+def test_what_the_api_logs_by_itself_ends_and_goes_with_the_stack(plain: Template) -> None:
+    groups = of_type(plain, "AWS::Logs::LogGroup")
+    (id,) = [id for id, group in groups.items() if "API-Gateway-Execution-Logs_" in json.dumps(group)]
+    assert groups[id]["RetentionInDays"] == 30
+    assert groups[id]["LogGroupName"]["Fn::Join"][1][-1] == "/v1"
+    assert plain["Resources"][id]["DeletionPolicy"] == "Delete"
+    (stage,) = [one for one in plain["Resources"].values() if one["Type"] == "AWS::ApiGateway::Stage"]
+    assert id in stage["DependsOn"]
+
+
+def test_the_network_logs_what_it_refused_alone(full: Template) -> None:
+    (log,) = of_type(full, "AWS::EC2::FlowLog").values()
+    assert log["TrafficType"] == "REJECT"
 
 
 def test_alarms_may_publish_to_their_topic(template: Template) -> None:
@@ -341,11 +416,26 @@ def test_every_variable_a_function_reads_is_set(full: Template) -> None:
         assert read or name == "cluster", name
 
 
-def test_the_recorder_hears_of_failures_timeouts_and_aborts_of_this_machine(plain: Template) -> None:
+def test_lost_turns_are_looked_for(full: Template, plain: Template) -> None:
+    (sweep,) = [r for r in of_type(full, "AWS::Events::Rule").values() if "ScheduleExpression" in r]
+    assert sweep["ScheduleExpression"] == "rate(10 minutes)"
+    assert json.loads(sweep["Targets"][0]["Input"]) == {"sweep": True}
+    environment = of_type(full, "AWS::Lambda::Function")["RecorderFunction"]["Environment"]["Variables"]
+    assert environment["TURNS_KEY"] == "turns"
+    assert not [r for r in of_type(plain, "AWS::Events::Rule").values() if "ScheduleExpression" in r]
+
+
+def test_the_map_may_watch_its_runs_and_children_by_both_forms_of_their_names(template: Template) -> None:
+    (statement,) = [s for s in statements(template, "WorkflowRole") if s.get("Sid") == "WatchMapChildren"]
+    endings = {resource["Fn::Join"][1][-1][-2:] for resource in statement["Resource"]}
+    assert endings == {":*", "/*"}
+
+
+def test_the_recorder_hears_of_every_ending_of_this_machine(plain: Template) -> None:
     (rule,) = [rule for id, rule in of_type(plain, "AWS::Events::Rule").items() if id.startswith("RecorderRule")]
     assert rule["EventPattern"]["detail"] == {
         "stateMachineArn": [{"Ref": "Pipeline"}],
-        "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+        "status": ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"],
     }
 
 
@@ -361,9 +451,13 @@ def test_an_upload_starts_a_run_whatever_the_case_of_its_suffix(plain: Template)
 
 def test_with_a_prefix_uploads_elsewhere_start_nothing(full: Template) -> None:
     (rule,) = [rule for id, rule in of_type(full, "AWS::Events::Rule").items() if id.startswith("TriggersUpload")]
-    patterns = rule["EventPattern"]["detail"]["object"]["key"]
-    assert all(list(pattern) == ["wildcard"] and pattern["wildcard"].startswith("incoming/*.") for pattern in patterns)
-    assert {"wildcard": "incoming/*.MP4"} in patterns
+    assert rule["EventPattern"]["detail"]["object"]["key"] == [{"prefix": "incoming/"}]
+
+
+def test_no_rule_has_wildcards_which_eventbridge_refuses_when_there_are_several(template: Template) -> None:
+    rules = of_type(template, "AWS::Events::Rule")
+    assert rules
+    assert not [id for id, rule in rules.items() if "wildcard" in json.dumps(rule.get("EventPattern", {}))]
 
 
 def test_a_message_starts_one_run(plain: Template) -> None:
@@ -414,6 +508,48 @@ def test_failures_go_to_the_databases_errors_with_what_the_recorder_tells(full: 
     }
 
 
+def test_a_signed_webhook_is_told_by_a_function_from_a_queue(again: Template) -> None:
+    assert not of_type(again, "AWS::Events::ApiDestination")
+    function = of_type(again, "AWS::Lambda::Function")["WebhookFunction"]
+    code = (ROOT / "lambdas" / "webhook" / "handler.py").read_text()
+    assert set(re.findall(r'_variable\("([A-Z_]+)"\)', code)) == set(function["Environment"]["Variables"])
+    (mapping,) = of_type(again, "AWS::Lambda::EventSourceMapping").values()
+    queue = of_type(again, "AWS::SQS::Queue")[mapping["EventSourceArn"]["Fn::GetAtt"][0]]
+    assert mapping["BatchSize"] == 1
+    assert queue["VisibilityTimeout"] > function["Timeout"]
+    # For a day, every ten minutes; then it is seen in the dead letters.
+    assert queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"] == 86_400
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0] == "WebhookDeadLetters"
+    assert "WebhookDeadLetters" in json.dumps(of_type(again, "AWS::CloudWatch::Alarm"))
+    (rule,) = [r for id, r in of_type(again, "AWS::Events::Rule").items() if id.startswith("NotificationsWebhookRule")]
+    assert rule["EventPattern"]["detail-type"] == ["Video Processed", "Video Failed"]
+    reads = allowed(again, "NotificationsWebhookRole")["secretsmanager:GetSecretValue"]
+    assert "secret:hooks/static-??????" in reads
+    assert "secret:hooks/key-??????" in reads
+
+
+def test_the_events_schemas_are_registered_as_the_docs_have_them(again: Template, full: Template) -> None:
+    schemas = of_type(again, "AWS::EventSchemas::Schema").values()
+    registered = {schema["SchemaName"]: json.loads(schema["Content"]) for schema in schemas}
+    assert registered == {
+        f"talent-frames@Video{kind.capitalize()}": json.loads((ROOT / "docs" / f"event-{kind}.schema.json").read_text())
+        for kind in ("processed", "failed")
+    }
+    assert not of_type(full, "AWS::EventSchemas::Schema")
+
+
+def test_everything_bears_the_owners_tags_and_the_budget_counts_by_them(again: Template) -> None:
+    tag = {"Key": "team", "Value": "video"}
+    resources = again["Resources"].items()
+    tagged = {id for id, one in resources if tag in as_list(one.get("Properties", {}).get("Tags", []))}
+    assert {"StagingBucket", "SplitFunction", "Pipeline"} <= tagged
+    (budget,) = of_type(again, "AWS::Budgets::Budget").values()
+    assert budget["Budget"]["CostFilters"] == {"TagKeyValue": ["user:stack$kept"]}
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": 50, "Unit": "USD"}
+    told = [one["Subscribers"][0]["Address"] for one in budget["NotificationsWithSubscribers"]]
+    assert told == ["someone@example.com"] * 2
+
+
 # gpu
 
 
@@ -429,6 +565,27 @@ def test_the_gpus_network_costs_nothing_at_rest_and_lets_nothing_in(full: Templa
     (group,) = of_type(full, "AWS::EC2::SecurityGroup").values()
     assert "SecurityGroupIngress" not in group
     assert not of_type(full, "AWS::EC2::SecurityGroupIngress")
+
+
+def test_the_gpus_network_spans_every_zone_of_the_region_it_is_deployed_to(synth: Synth) -> None:
+    zones = [f"eu-central-2{letter}" for letter in "abcd"]
+    with pytest.MonkeyPatch.context() as patch:
+        # As the CDK CLI says it, with credentials.
+        patch.setenv("CDK_DEFAULT_ACCOUNT", "123456789012")
+        patch.setenv("CDK_DEFAULT_REGION", "eu-central-2")
+        # cdk-nag has no objection either: findings then write account and region out.
+        out = synth(**{"gpu": True, "availability-zones:account=123456789012:region=eu-central-2": zones})
+    subnets = of_type(read_template(out), "AWS::EC2::Subnet").values()
+    assert sorted(subnet["AvailabilityZone"] for subnet in subnets) == zones
+    assert {subnet["MapPublicIpOnLaunch"] for subnet in subnets} == {True}
+
+
+def test_govcloud_has_no_pipes_and_says_so_before_anything_is_built(synth: Synth) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CDK_DEFAULT_ACCOUNT", "123456789012")
+        patch.setenv("CDK_DEFAULT_REGION", "us-gov-west-1")
+        with pytest.raises(WrongSetting, match="queue=false"):
+            synth()
 
 
 def test_gpu_machines_scale_to_zero_spot_first(full: Template) -> None:

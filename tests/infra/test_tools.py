@@ -7,9 +7,11 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import WaiterError
 
+from infra.secrets import REFERENCE, renew
 from infra.source_events import switch_on
-from infra.teardown import empty, plan
+from infra.teardown import TRIES, delete, empty, plan, stop_logging
 
 
 @pytest.fixture
@@ -86,3 +88,126 @@ def test_emptying_takes_old_versions_along(s3: Any) -> None:
 def test_emptying_an_empty_bucket_is_nothing(s3: Any) -> None:
     s3.create_bucket(Bucket="empty")
     assert empty("empty", s3) == 0
+
+
+class Formation:
+    """CloudFormation whose buckets can't be deleted while something is in them; `late` puts logs in after emptying."""
+
+    def __init__(self, s3: Any, late: int, stubborn: str = "") -> None:
+        self.s3, self.late, self.stubborn = s3, late, stubborn
+        self.asked: list[dict[str, Any]] = []
+        self.gone = False
+
+    def delete_stack(self, **asked: Any) -> None:
+        self.asked.append(asked)
+        if self.late:
+            self.late -= 1
+            self.s3.put_object(Bucket="the-logs", Key=f"late-{self.late}", Body=b"x")
+        full = "Contents" in self.s3.list_objects_v2(Bucket="the-logs")
+        self.gone = not self.stubborn and (not full or "AccessLogBucket" in asked.get("RetainResources", []))
+
+    def get_waiter(self, _: str) -> Any:
+        formation = self
+
+        class Waiter:
+            def wait(self, **_: Any) -> None:
+                if not formation.gone:
+                    raise WaiterError("StackDeleteComplete", "DELETE_FAILED", {})
+
+        return Waiter()
+
+    def get_paginator(self, _: str) -> Any:
+        failed = self.stubborn or "AccessLogBucket"
+        summaries = [
+            {**found, "ResourceStatus": "DELETE_FAILED" if found["LogicalResourceId"] == failed else "DELETE_COMPLETE"}
+            for found in RESOURCES
+        ]
+
+        class Paginator:
+            def paginate(self, **_: Any) -> list[dict[str, Any]]:
+                return [{"StackResourceSummaries": summaries}]
+
+        return Paginator()
+
+
+@pytest.mark.parametrize(("late", "tries", "left"), [(0, 1, []), (2, 3, []), (9, 4, ["the-logs"])])
+def test_logs_that_arrive_late_do_not_stop_a_teardown(s3: Any, late: int, tries: int, left: list[str]) -> None:
+    s3.create_bucket(Bucket="the-logs")
+    formation = Formation(s3, late)
+    assert delete("Stack", ["the-logs"], formation, s3) == left
+    assert formation.gone
+    assert len(formation.asked) == tries
+    assert not any("RetainResources" in asked for asked in formation.asked[:TRIES])
+
+
+def test_what_else_stands_in_a_teardowns_way_is_said(s3: Any) -> None:
+    s3.create_bucket(Bucket="the-logs")
+    with pytest.raises(SystemExit, match="Pipeline"):
+        delete("Stack", ["the-logs"], Formation(s3, 0, stubborn="Pipeline"), s3)
+
+
+def test_a_teardown_stops_the_logging_into_the_bucket_it_deletes(s3: Any) -> None:
+    summaries = [one for one in RESOURCES if one["ResourceType"] == "AWS::S3::Bucket"]
+    for one in summaries:
+        s3.create_bucket(Bucket=one["PhysicalResourceId"])
+    asked: list[str] = []
+    s3.meta.events.register(
+        "provide-client-params.s3.PutBucketLogging",
+        lambda params, **_: asked.append(f"{params['Bucket']} {params['BucketLoggingStatus']}"),
+    )
+    stop_logging(RESOURCES, s3)
+    assert asked == [f"{one['PhysicalResourceId']} {{}}" for one in summaries]
+
+
+# secrets
+
+
+def connection(name: str, secret: str) -> dict[str, Any]:
+    """A connection as the template has it."""
+    key = f"{{{{resolve:secretsmanager:{secret}:SecretString:::}}}}"
+    return {
+        "Type": "AWS::Events::Connection",
+        "Properties": {
+            "AuthorizationType": "API_KEY",
+            "AuthParameters": {
+                "ApiKeyAuthParameters": {"ApiKeyName": name, "ApiKeyValue": key},
+                "InvocationHttpParameters": {
+                    "HeaderParameters": [{"Key": "Authorization", "Value": f"Bearer {key}", "IsValueSecret": True}]
+                },
+            },
+        },
+    }
+
+
+def test_rotated_secrets_are_written_into_their_connections(s3: Any) -> None:
+    secrets, events = boto3.client("secretsmanager"), boto3.client("events")
+    for name in ("webhook", "database/key"):
+        secrets.create_secret(Name=name, SecretString=f"old {name}")
+    template = {
+        "Resources": {
+            "Hook": connection("X-Webhook-Secret", "webhook"),
+            "Table": connection("apikey", "database/key"),
+            "Bus": {"Type": "AWS::Events::EventBus", "Properties": {}},
+        }
+    }
+    names = {"Hook": "hook-1", "Table": "table-1"}
+    for id, name in names.items():
+        properties = template["Resources"][id]["Properties"]
+        events.create_connection(Name=name, **properties)
+    secrets.put_secret_value(SecretId="webhook", SecretString="new one")
+    sent: list[dict[str, Any]] = []
+    events.meta.events.register(
+        "provide-client-params.events.UpdateConnection", lambda params, **_: sent.append(params)
+    )
+    assert renew(template, names, events, secrets) == ["hook-1", "table-1"]
+    hook, table = (one["AuthParameters"] for one in sent)
+    assert hook["ApiKeyAuthParameters"] == {"ApiKeyName": "X-Webhook-Secret", "ApiKeyValue": "new one"}
+    assert hook["InvocationHttpParameters"]["HeaderParameters"][0]["Value"] == "Bearer new one"
+    assert table["ApiKeyAuthParameters"]["ApiKeyValue"] == "old database/key"
+
+
+def test_the_templates_references_are_of_the_kind_that_is_resolved(full: dict[str, Any]) -> None:
+    connections = [one for one in full["Resources"].values() if one["Type"] == "AWS::Events::Connection"]
+    assert len(connections) == 2
+    for one in connections:
+        assert REFERENCE.search(one["Properties"]["AuthParameters"]["ApiKeyAuthParameters"]["ApiKeyValue"])

@@ -15,7 +15,9 @@ import pytest
 from pydantic import BaseModel
 
 from infra.settings import DeploymentSettings
-from infra.workflow import Places, definition
+from infra.states.language import PENDING, Places
+from infra.states.requests import spellings
+from infra.workflow import definition
 from lambdas import contracts, errors
 from lambdas.publish.cost import TRANSITIONS_PER_RUN
 from tests.infra.reading import Template, tasks
@@ -106,9 +108,26 @@ def test_what_the_video_is_to_blame_for_is_never_tried_again(full_machine: Templ
 def test_throttled_calls_have_a_long_retrier_of_their_own(machine: Template) -> None:
     for name, state in tasks(machine["States"]):
         if invokes(state):
-            retrier = state["Retry"][0]
+            retrier = state["Retry"][1]
             assert retrier["ErrorEquals"] == ["Lambda.TooManyRequestsException"], name
             assert retrier["MaxAttempts"] * retrier["MaxDelaySeconds"] >= 3600, name
+
+
+def test_an_idle_function_is_given_minutes_to_become_ready_before_anything_else(machine: Template) -> None:
+    for name, state in tasks(machine["States"]):
+        if not invokes(state):
+            continue
+        first = state["Retry"][0]
+        assert first["ErrorEquals"] == PENDING, name
+        assert "Lambda.CodeArtifactUserPendingException" in PENDING
+        others = [error for retrier in state["Retry"][1:] for error in retrier["ErrorEquals"]]
+        assert not set(others) & set(PENDING), name
+        # A full jitter waits half of each delay on the mean; 106 s have been seen.
+        waits, wait = 0.0, float(first["IntervalSeconds"])
+        for _ in range(first["MaxAttempts"]):
+            waits += min(wait, first["MaxDelaySeconds"]) / 2
+            wait *= first["BackoffRate"]
+        assert waits >= 2 * 106, name
 
 
 def test_no_state_catches_everything(full_machine: Template) -> None:
@@ -116,7 +135,21 @@ def test_no_state_catches_everything(full_machine: Template) -> None:
         for catcher in state.get("Catch", []):
             assert "States.ALL" not in catcher["ErrorEquals"], name
     catching = {name for name, state in tasks(full_machine["States"]) if "Catch" in state}
-    assert catching == {"Detect on a GPU", "Metrics"}
+    assert catching == {"Detect on a GPU", "Metrics", "Hold the claim", "Ledger done"}
+
+
+def test_a_lost_claim_is_a_named_end_and_a_redriven_run_claims_again(machine: Template) -> None:
+    states = machine["States"]
+    assert walk(machine, "Detect")[1:3] == ["Hold the claim", "Cluster"]
+    hold = states["Hold the claim"]["Parameters"]
+    # What the recorder wrote of its failure does not stand in the way; another execution's claim does.
+    assert hold["ConditionExpression"] == "execution_arn = :arn AND #status <> :done"
+    assert hold["ExpressionAttributeValues"][":running"] == {"S": "RUNNING"}
+    for name in ("Hold the claim", "Ledger done"):
+        (catcher,) = states[name]["Catch"]
+        assert catcher["ErrorEquals"] == ["DynamoDB.ConditionalCheckFailedException"]
+        assert walk(machine, catcher["Next"]) == ["Note ClaimLost", "ClaimLost"]
+        assert not any(set(retrier["ErrorEquals"]) & set(catcher["ErrorEquals"]) for retrier in states[name]["Retry"])
 
 
 def test_a_failed_stage_fails_the_execution_so_that_a_redrive_resumes_there(machine: Template) -> None:
@@ -167,21 +200,44 @@ def test_long_videos_go_to_the_gpu_and_from_there_to_the_map_but_for_bad_input(f
     from_s = DeploymentSettings.model_fields["gpu_from_s"].default
     assert states["Route"]["Choices"][0]["NumericGreaterThanEquals"] == from_s
     assert states["Route"]["Default"] == "Detect"
-    assert states["Detect on a GPU"]["Resource"].endswith("batch:submitJob.sync")
-    assert states["Bad input?"]["Choices"][0]["And"][1]["NumericEquals"] == 2
-    assert states["Bad input?"]["Choices"][0]["Next"] == "BadInput"
-    assert walk(full_machine, "Did the job run?")[1] == "Detect"
-    assert walk(full_machine, "Read the job")[-1] == walk(full_machine, "Detect")[-1]
+    choices = states["How is the job?"]["Choices"]
+    assert choices[0] == {"Variable": "$.seen.now.Status", "StringEquals": "SUCCEEDED", "Next": "Hold the claim"}
+    assert (choices[1]["And"][2]["NumericEquals"], choices[1]["Next"]) == (2, "BadInput")
+    assert (choices[2]["StringEquals"], choices[2]["Next"]) == ("FAILED", "Detect")
+    assert [catcher["Next"] for catcher in states["Detect on a GPU"]["Catch"]] == ["Detect"]
 
 
-def test_a_job_that_outlives_its_time_is_ended_before_the_map_starts(full_machine: Template) -> None:
-    assert walk(full_machine, "Find the job")[:3] == ["Find the job", "End the job", "Detect"]
+def test_a_job_that_waits_too_long_is_ended_whatever_the_reason_before_the_map_starts(full_machine: Template) -> None:
+    states = full_machine["States"]
+    # Not `.sync`, which waits for as long as the job does.
+    assert states["Detect on a GPU"]["Resource"].endswith("batch:submitJob")
+    given_up = states["How is the job?"]["Choices"][3]
+    assert given_up["Next"] == "Give the job up"
+    waits, looks = (limit["NumericGreaterThanEquals"] for limit in given_up["Or"])
+    every_s = states["Wait for the job"]["Seconds"]
+    assert waits * every_s == 900
+    assert looks * every_s == 900 + 7200 + 60
+    assert states["How is the job?"]["Default"] == "It waits"
+    assert states["It works"]["Parameters"]["waits"] == 0
+    assert walk(full_machine, "Give the job up")[:2] == ["Give the job up", "Detect"]
+
+
+def test_the_recorder_names_the_state_that_worked_not_the_one_that_watched(full_machine: Template) -> None:
+    from lambdas.recorder.handler import WATCHING_STATES
+
+    assert set(WATCHING_STATES) <= set(full_machine["States"])
+
+
+def test_watching_a_job_stays_within_an_executions_history(full_machine: Template) -> None:
+    looks = full_machine["States"]["How is the job?"]["Choices"][3]["Or"][1]["NumericGreaterThanEquals"]
+    # Wait, look (five events), choice, count: eleven events; the limit is 25,000 (Step Functions quotas).
+    assert looks * 11 < 20_000
 
 
 def test_resuming_claims_and_skips_to_cluster(machine: Template) -> None:
     assert machine["States"]["Claim again"]["Next"] == "Claimed?"
     last = machine["States"]["Claimed?"]["Choices"][-1]
-    assert (last["StringEquals"], last["Next"]) == ("cluster", "Cluster")
+    assert (last["StringEquals"], last["Next"]) == ("cluster", "Hold the claim")
 
 
 def test_duplicates_end_well_and_named(machine: Template) -> None:
@@ -191,8 +247,32 @@ def test_duplicates_end_well_and_named(machine: Template) -> None:
 
 
 def test_videos_the_database_does_not_want_end_well_and_named(full_machine: Template) -> None:
-    for name in ("NotListed", "NotDownloaded", "AlreadyExtracted"):
+    for name in ("NotListed", "NotDownloaded", "AlreadyExtracted", "NotAVideo"):
         assert full_machine["States"][name]["Type"] == "Succeed"
+
+
+def test_every_good_end_is_written_down_for_whoever_asks(full_machine: Template) -> None:
+    states = full_machine["States"]
+    ends = {name for name, state in states.items() if state["Type"] == "Succeed"}
+    # split writes these two, beside the run they found.
+    assert ends >= {"AlreadyRunning", "AlreadyDone", "ClaimLost", "NotListed", "NotAVideo"}
+    for name in ends - {"AlreadyRunning", "AlreadyDone", "Done"}:
+        before = [one for one, state in states.items() if name in json.dumps(state) and one != name]
+        assert f"Note {name}" in before
+        values = states[f"Note {name}"]["Parameters"]["ExpressionAttributeValues"]
+        assert values[":status"] == {"S": name}
+        assert states[f"Note {name}"]["Next"] == name
+        assert not any(f'"Next": "{name}"' in json.dumps(states[one]) for one in before if one != f"Note {name}"), name
+
+
+def test_with_a_prefix_the_machine_looks_at_suffixes_in_every_case(full_machine: Template, machine: Template) -> None:
+    assert "A video?" not in machine["States"]
+    (rule,) = full_machine["States"]["A video?"]["Choices"]
+    patterns = {one["StringMatches"] for one in rule["Or"]}
+    assert {"*.mp4", "*.MP4", "*.mP4", "*.M2tS"} <= patterns
+    assert {one["Variable"] for one in rule["Or"]} == {"$.detail.object.key"}
+    assert spellings(".ts") == [".TS", ".Ts", ".tS", ".ts"]
+    assert full_machine["States"]["A video?"]["Default"] == "Note NotAVideo"
 
 
 def test_every_state_is_reached(full_machine: Template, machine: Template) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 
 from lambdas.contracts import QUALITY_PARTS
 from lambdas.publish.event import DETAIL_BYTES, event_detail, latest_document, latest_key
 from lambdas.publish.manifest import Manifest
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "event-processed.schema.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +146,23 @@ def test_the_pointer_names_run_and_manifest(manifest: Manifest) -> None:
     pointer = json.loads(latest_document(manifest, "b", "a/run/", "a/run/manifest.json"))
     assert pointer["run_id"] == manifest.run_id
     assert pointer["manifest_uri"] == "s3://b/a/run/manifest.json"
+
+
+@pytest.mark.parametrize("sign", [None, lambda key: f"https://signed/{key}"], ids=["unsigned", "signed"])
+@pytest.mark.parametrize("most_uris", [0, 50])
+def test_an_event_fits_its_schema(manifest: Manifest, sign: Any, most_uris: int) -> None:
+    detail = event_detail(
+        manifest,
+        bucket="published",
+        prefix="a.mp4/run/",
+        manifest_key="a.mp4/run/manifest.json",
+        execution_arn="arn",
+        most_uris=most_uris,
+        sign=sign,
+        urls_expire_in_s=60 if sign else 0,
+    )
+    jsonschema.validate(detail, SCHEMA)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**detail, "more": 1}, SCHEMA)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({key: value for key, value in detail.items() if key != "run_id"}, SCHEMA)

@@ -13,6 +13,8 @@ import pytest
 from botocore.stub import Stubber
 
 from lambdas.contracts import (
+    Deployment,
+    JobReport,
     KeyTemplates,
     Limits,
     Plan,
@@ -22,13 +24,14 @@ from lambdas.contracts import (
     SuggestedMerge,
     UnclearReason,
     frames_key,
+    job_report_key,
     plan_key,
     selection_key,
 )
 from lambdas.errors import IncompleteRun, InvalidSettings
 from lambdas.publish import cost, handler, names, report
 from lambdas.publish import manifest as manifests
-from lambdas.staging import DirectoryStaging, S3Staging, get_document
+from lambdas.staging import DirectoryStaging, S3Staging, get_document, put_document
 from tests.publish.drawn_runs import GREEN, RUN, DrawnRun, astronaut, drawn_frame
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "manifest.schema.json"
@@ -581,6 +584,34 @@ def test_costs_add_up_and_follow_seconds_and_memory(staging, published):
     assert detect["usd"] == pytest.approx(3.0 * 1769 / 1024 * 0.0000166667, rel=1e-3)
 
 
+def test_the_deployments_architecture_memory_and_days_decide_the_cost(staging, published):
+    two_people().write(staging)
+    memory = {"split": 512, "detect": 3008, "cluster": 1024, "publish": 1024}
+    mine = Deployment(architecture="arm64", memory_mib=memory, staging_days=30)
+    handler.run(REQUEST, staging, published, mine)
+    estimate = read_manifest(published)["cost"]
+    assert estimate["architecture"] == "arm64"
+    parts = {part["name"]: part for part in estimate["parts"]}
+    detect = parts["lambda detect, 3008 MiB"]
+    assert detect["quantity"] == pytest.approx(3.0 * 3008 / 1024)
+    assert detect["usd_per_unit"] == cost.PRICES.lambda_gb_second["arm64"]
+    assert "staging for 30 days" in parts
+
+
+def test_a_run_on_a_gpu_costs_its_machine_and_only_the_chunks_the_map_did(staging, published):
+    run = two_people()
+    run.write(staging)
+    put_document(staging, job_report_key(REQUEST.run_id), JobReport(chunks=1, detect_s=2.5, job_s=7200.0))
+    handler.run(REQUEST, staging, published, Deployment(gpu_machine="g5.xlarge", gpu_spot=False))
+    parts = {part["name"]: part for part in read_manifest(published)["cost"]["parts"]}
+    machine = parts["gpu g5.xlarge, on demand"]
+    assert (machine["quantity"], machine["unit"]) == (2.0, "hour")
+    assert machine["usd_per_unit"] == pytest.approx(cost.gpu_hour("g5.xlarge", False, 60))
+    assert machine["usd_per_unit"] > cost.PRICES.gpu_hour["g5.xlarge"]
+    assert parts["lambda detect, 1769 MiB"]["quantity"] == pytest.approx(0.5 * 1769 / 1024)
+    assert cost.gpu_hour("g5.xlarge", True, 60) < cost.gpu_hour("g5.xlarge", False, 60)
+
+
 def test_arm_costs_less_and_nothing_costs_nothing_but_requests():
     idle = cost.Work(
         seconds={"split": 0, "detect": 0, "cluster": 0, "publish": 0},
@@ -594,7 +625,9 @@ def test_arm_costs_less_and_nothing_costs_nothing_but_requests():
     )
     assert sum(line.usd for line in cost.estimate(idle) if line.unit == "GB-second") == 0
     busy = cost.Work(**{**vars(idle), "seconds": {"detect": 100.0}})
-    assert sum(line.usd for line in cost.estimate(busy, "arm64")) < sum(line.usd for line in cost.estimate(busy))
+    assert sum(line.usd for line in cost.estimate(busy, Deployment(architecture="arm64"))) < sum(
+        line.usd for line in cost.estimate(busy)
+    )
 
 
 def test_deleting_leaves_no_empty_folder_and_is_fine_twice(tmp_path):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
+import jsonschema
 import pytest
 
 from lambdas.contracts import Failure, batch_error_key, failure_key
@@ -28,6 +30,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("STAGING_BUCKET", STAGING),
         ("EVENT_BUS", "default"),
         ("EVENT_SOURCE", "talent-frames"),
+        ("METRICS_NAMESPACE", "TalentFrames"),
     ):
         monkeypatch.setenv(name, value)
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "TURNS_KEY"):
@@ -162,8 +165,121 @@ def test_the_turn_is_given_back(account: None, monkeypatch: pytest.MonkeyPatch) 
     assert row("turns")["holders"] == ["arn:another"]
 
 
-@pytest.mark.parametrize("name", ["LEDGER_TABLE", "STAGING_BUCKET", "EVENT_BUS", "EVENT_SOURCE"])
+@pytest.mark.parametrize("name", ["LEDGER_TABLE", "STAGING_BUCKET", "EVENT_BUS", "EVENT_SOURCE", "METRICS_NAMESPACE"])
 def test_a_variable_that_is_missing_is_named(account: None, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.delenv(name)
     with pytest.raises(KeyError, match=name):
         recorder.handler({"detail": {}}, None)
+
+
+@pytest.mark.parametrize("error", ["UnreadableVideo", "InvalidRequest"])
+def test_what_is_told_fits_its_schema(account: None, error: str) -> None:
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "event-failed.schema.json").read_text())
+    event = failing(error)
+    if error == "UnreadableVideo":
+        claimed(event["detail"]["executionArn"])
+    recorder.handler(event, None)
+    (detail,) = told()
+    jsonschema.validate(detail, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**detail, "more": 1}, schema)
+
+
+# who is to be alarmed
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "counted"),
+    [
+        ("UnreadableVideo", "FAILED", "RefusedVideos"),
+        ("InvalidSettings", "FAILED", "RefusedVideos"),
+        ("KeyTooLong", "FAILED", "RefusedVideos"),
+        ("ServiceUnavailable", "FAILED", "BrokenRuns"),
+        ("States.Timeout", "TIMED_OUT", "BrokenRuns"),
+        ("Runtime.ExitError", "FAILED", "BrokenRuns"),
+        ("Aborted", "ABORTED", "StoppedRuns"),
+    ],
+)
+def test_a_broken_video_is_no_broken_machine(
+    account: None, capsys: pytest.CaptureFixture[str], error: str, status: str, counted: str
+) -> None:
+    event = failing(error)
+    event["detail"]["status"] = status
+    recorder.handler(event, None)
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    (metrics,) = line["_aws"]["CloudWatchMetrics"]
+    assert (metrics["Namespace"], metrics["Metrics"]) == ("TalentFrames", [{"Name": counted}])
+    assert line[counted] == 1
+
+
+# turns and rows
+
+
+def test_a_good_end_gives_the_turn_back_and_lets_the_row_expire(account: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURNS_KEY", "turns")
+    holders("arn:mine", "arn:other")
+    boto3.client("dynamodb").put_item(
+        TableName=TABLE, Item={"run_id": {"S": "execution#run-1"}, "status": {"S": "NotListed"}}
+    )
+    recorder.handler({"detail": {"executionArn": "arn:mine", "name": "run-1", "status": "SUCCEEDED"}}, None)
+    assert row("turns")["holders"] == ["arn:other"]
+    found = row("execution#run-1")
+    assert found["status"] == "NotListed"
+    assert int(found["expires_at"]) > time.time() + 399 * 86_400
+    assert told() == []
+
+
+def test_a_row_that_expires_already_keeps_its_date_and_none_is_made_up(account: None) -> None:
+    boto3.client("dynamodb").put_item(
+        TableName=TABLE, Item={"run_id": {"S": "execution#run-1"}, "expires_at": {"N": "17"}}
+    )
+    for name in ("run-1", "run-2"):
+        recorder.handler({"detail": {"executionArn": "arn", "name": name, "status": "SUCCEEDED"}}, None)
+    assert row("execution#run-1")["expires_at"] == "17"
+    assert row("execution#run-2") == {}
+
+
+def test_the_row_of_a_failed_execution_expires(account: None) -> None:
+    event = failing("InvalidRequest")
+    recorder.handler(event, None)
+    assert int(row("execution#run-1")["expires_at"]) > time.time()
+
+
+def test_a_turn_whose_end_was_never_told_is_found_and_given_back(
+    account: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TURNS_KEY", "turns")
+    ended = failing("UnreadableVideo")["detail"]["executionArn"]
+    running = waiting()
+    forgotten = running.rpartition(":")[0] + ":never-was"
+    holders(ended, running, forgotten)
+    recorder.handler({"sweep": True}, None)
+    assert row("turns")["holders"] == [running]
+    boto3.client("stepfunctions").stop_execution(executionArn=running)
+
+
+def test_a_sweep_without_turns_does_nothing(account: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURNS_KEY", "turns")
+    recorder.handler({"sweep": True}, None)
+    assert row("turns") == {}
+
+
+def test_both_writers_of_rows_let_them_expire_alike() -> None:
+    from lambdas.split import claim
+
+    assert recorder.KEPT_DAYS == claim.KEPT_DAYS
+
+
+def holders(*arns: str) -> None:
+    boto3.client("dynamodb").put_item(TableName=TABLE, Item={"run_id": {"S": "turns"}, "holders": {"SS": list(arns)}})
+
+
+def waiting() -> str:
+    """An execution that runs until it is stopped."""
+    machines = boto3.client("stepfunctions")
+    definition = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}}
+    machine = machines.create_state_machine(
+        name="waiting", definition=json.dumps(definition), roleArn="arn:aws:iam::123456789012:role/r"
+    )["stateMachineArn"]
+    arn: str = machines.start_execution(stateMachineArn=machine, name="waits", input="{}")["executionArn"]
+    return arn

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 class RangeServer(ThreadingHTTPServer):
-    """Serves the files of `folder`; `fail_with` answers every request with that status."""
+    """Serves the files of `folder`; `fail_with` answers every request with that status, and `fail_text`."""
 
     daemon_threads = True
 
@@ -20,6 +20,7 @@ class RangeServer(ThreadingHTTPServer):
         self.folder = folder
         self.ranges = ranges
         self.fail_with: int | None = None
+        self.fail_text = b""
         self.requests: list[str] = []
         self.sent_bytes = 0
         self.lock = threading.Lock()
@@ -43,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
             server.requests.append(f"{name} {self.headers.get('Range')}")
         path = server.folder / name
         if server.fail_with is not None or not path.is_file():
-            self._answer(server.fail_with or 404, {}, b"")
+            self._answer(server.fail_with or 404, {}, server.fail_text)
             return
         size = path.stat().st_size
         wanted = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range") or "")

@@ -10,8 +10,16 @@ from pydantic import JsonValue, ValidationError
 
 from lambdas.contracts import KeyTemplates, Settings, SourceObject, StartRequest
 from lambdas.door import decode
-from lambdas.errors import InvalidRequest, InvalidSettings, SourceChanged, SourceMissing
-from lambdas.split.requests import DEFAULT_PREFIX, PER_VIDEO, choose_settings, pin, published_prefix, read_sidecar
+from lambdas.errors import InvalidRequest, InvalidSettings, KeyTooLong, SourceChanged, SourceMissing
+from lambdas.split.requests import (
+    DEFAULT_PREFIX,
+    PER_VIDEO,
+    check_room,
+    choose_settings,
+    pin,
+    published_prefix,
+    read_sidecar,
+)
 from lambdas.staging import source_location, split_s3_uri
 
 EXECUTION = {"arn": "arn:x", "name": "x", "started_at": "2026-01-01T00:00:00Z"}
@@ -154,3 +162,39 @@ def test_a_request_that_makes_no_sense_is_bad_input(wrong: dict[str, Any]) -> No
         decode(StartRequest, {**wrong, "execution": EXECUTION})
     with pytest.raises(ValidationError):
         StartRequest.model_validate({**wrong, "execution": EXECUTION})
+
+
+# room for names
+
+
+@pytest.mark.parametrize(
+    ("key", "fits"),
+    [
+        ("a.mp4", True),
+        ("a" * 900 + ".mp4", True),
+        ("a" * 980 + ".mp4", False),
+        # Counted in bytes, not in letters.
+        ("ü" * 470 + ".mp4", True),
+        ("ü" * 490 + ".mp4", False),
+        ("f/" * 500 + "a.mp4", False),
+    ],
+)
+def test_a_key_that_leaves_no_room_is_refused_at_once(key: str, fits: bool) -> None:
+    prefix = published_prefix("{key}/{run_id}/", key, "0" * 16)
+    if fits:
+        check_room(prefix, KeyTemplates(), key)
+        return
+    with pytest.raises(KeyTooLong, match=f"{len(key.encode())} bytes"):
+        check_room(prefix, KeyTemplates(), key)
+
+
+def test_folders_and_names_in_templates_count() -> None:
+    key = "f" * 500 + "/a.mp4"
+    check_room("", KeyTemplates(scene="{dirname}/scenes/{index}.jpg"), key)
+    with pytest.raises(KeyTooLong, match="dirname"):
+        check_room("", KeyTemplates(scene="{dirname}/{dirname}/scenes/{stem}/{index}.jpg"), key)
+
+
+def test_a_sidecar_needs_room_too() -> None:
+    with pytest.raises(KeyTooLong, match=r"settings\.json"):
+        check_room("", KeyTemplates(), "a" * 1020)
