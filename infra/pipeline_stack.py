@@ -45,7 +45,7 @@ class PipelineStack(cdk.Stack):
             pack = choose_pack(settings.pack)
         except UnknownModelPack as error:
             raise WrongSetting(str(error)) from None
-        if settings.queue and self.partition == "aws-us-gov":
+        if settings.queue and self.region.startswith("us-gov-"):
             raise WrongSetting("queue: EventBridge Pipes, which empties it, is not in GovCloud; set queue=false.")
         gallery = self._gallery(settings)
         storage = Storage(self, "Storage", settings=settings)

@@ -157,6 +157,8 @@ def test_the_manifest_has_exactly_the_names_others_rely_on(staging, published):
         "fps",
         "duration_s",
         "frame_count",
+        "begins_s",
+        "mirrored",
     }
     assert {"pack", "licence", "detector", "embedder"} <= set(document["models"])
     person = document["people"][0]

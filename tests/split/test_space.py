@@ -8,7 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from lambdas.contracts import Settings
 from lambdas.errors import BadInput, NoSpace
+from lambdas.split.probe import probe_video, survey
 from lambdas.split.segments import copy_indexed
 from lambdas.split.space import SPARE_BYTES, require_space
 from tests.clips import make_clip
@@ -42,12 +44,15 @@ def test_a_disk_that_fills_up_is_called_nothing_else(tmp_path: Path) -> None:
     clip = make_clip("mkv_without_cues", tmp_path)
     full = tmp_path / "full"
     full.mkdir()
+    limits = Settings().limits
+    probe = probe_video(str(clip), "clip", str(clip), "x", clip.stat().st_size, limits)
+    probe = survey(str(clip), "clip", probe, limits)
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(full)], capture_output=True)
     if mounted.returncode:
         pytest.skip("needs a small file system of its own: sudo make test")
     try:
         with pytest.raises(NoSpace, match="no space left"):
-            copy_indexed(str(clip), "clip", 0, full / "copy.mkv", starts_at_or_after_0=True)
+            copy_indexed(str(clip), "clip", probe, full / "copy.mkv")
     finally:
         subprocess.run(["umount", str(full)], check=True)
     assert not issubclass(NoSpace, BadInput)
