@@ -90,7 +90,7 @@ SHORTEST_WIPE_S, SHORTEST_SLIDE_S = 0.28, 0.46
 """What is quicker is a thrown camera."""
 CLEARER_THAN_CUTS = 3.0
 FADE_EDGE_S, DISSOLVE_EDGE_S, WIPE_EDGE_S = 0.3, 0.3, 0.05
-"""By so much each may begin sooner or end later than found: the first and last tenths of a fade or dissolve hardly show,
+"""By so much each may begin sooner or end later than found: first and last tenths of fades and dissolves hardly show,
 and a dissolve's ends are those of the window that fits; a wipe's are measured."""
 SIDE_S = 0.4
 """At most so much time is looked at on either side; the next transition may be near."""
