@@ -76,7 +76,8 @@ def identify(
     1. Tracks with a clear face from the front are clustered by DBSCAN (scikit-learn), each weighing as many samples as
        it has clear detections, with `least` samples for a core: whoever was met clearly only once is noise, no person.
     2. Inside each cluster average linkage (scikit-learn) joins again, never two tracks seen in one frame: it undoes the
-       chains that DBSCAN makes through one poor track, and tells apart lookalikes who stand side by side.
+       chains that DBSCAN makes through one poor track, and tells apart lookalikes who stand side by side. What is left
+       with fewer than `least` clear detections is no person either.
     3. Tracks with clear profiles alone join the nearest person below `attach`. Those far from everybody, or seen beside
        them, are clustered by themselves and are people too; those that may be somebody seen from the front are not.
     4. All others, never seen clearly, join the nearest person below `attach` too. The rest is grouped by complete
@@ -92,8 +93,7 @@ def identify(
     label[front] = _cluster(units, front, units.clear, limit, max(limit, attach), min(distances.strict, limit), least)
     side = np.flatnonzero(units.embedded & (label < 0) & (units.clear_side > 0))
     _attach(units, label, side, attach)
-    apart = [unit for unit in side.tolist() if label[unit] < 0 and _is_nobody_else(units, label, unit, limit)]
-    alone = np.array(apart, np.int64)
+    alone = _nobody_else(units, label, side[label[side] < 0], limit)
     found = _cluster(units, alone, units.clear + units.clear_side, limit, limit, limit, least)
     label[alone] = np.where(found < 0, -1, found + label.max(initial=-1) + 1)
     people = int(label.max(initial=-1)) + 1
@@ -175,7 +175,10 @@ def _cluster(
     strict: float,
     least: int,
 ) -> NDArray[np.int64]:
-    """(m,) labels of these units from 0, -1 for noise: DBSCAN, and average linkage inside its clusters."""
+    """(m,) labels of these units from 0, -1 for noise: DBSCAN, and average linkage inside its clusters.
+
+    Groups of fewer than `least` samples are noise, whether DBSCAN or the linkage left them alone.
+    """
     if not len(members):
         return np.zeros(0, np.int64)
     reduced = _reduced(units, members, strict)
@@ -188,7 +191,8 @@ def _cluster(
     for number in range(int(component.max(initial=-1)) + 1):
         part = np.flatnonzero(component == number)
         found = _linked(vectors[part], _within(part, apart, groups), together, "average")
-        label[part] = found + label.max() + 1
+        enough = np.bincount(found, weights=samples[part])[found] >= least
+        label[part[enough]] = renumbered(found[enough]) + label.max() + 1
     return label[reduced]
 
 
@@ -282,12 +286,17 @@ def _attach(units: _Units, label: NDArray[np.int64], these: NDArray[np.int64], l
             label[unit] = person
 
 
-def _is_nobody_else(units: _Units, label: NDArray[np.int64], unit: int, same: float) -> bool:
-    """Whether everybody near this profile was seen beside it, so that it is a person of its own."""
-    centroids = _centroids(units, label)
-    near: list[int] = np.flatnonzero(1 - centroids @ units.vectors[unit] < MAYBE_SAME * same).tolist()
-    met = {int(label[other]) for other in _beside(units.conflicts).get(unit, [])}
-    return met.issuperset(near)
+def _nobody_else(
+    units: _Units, label: NDArray[np.int64], profiles: NDArray[np.int64], same: float
+) -> NDArray[np.int64]:
+    """Those of these profiles that are people of their own: everybody near them was seen beside them."""
+    centroids, beside = _centroids(units, label), _beside(units.conflicts)
+    found: list[int] = []
+    for unit in profiles.tolist():
+        near: list[int] = np.flatnonzero(1 - centroids @ units.vectors[unit] < MAYBE_SAME * same).tolist()
+        if {int(label[other]) for other in beside.get(unit, [])}.issuperset(near):
+            found.append(unit)
+    return np.array(found, np.int64)
 
 
 def _beside(conflicts: NDArray[np.int64]) -> dict[int, list[int]]:

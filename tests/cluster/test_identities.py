@@ -120,6 +120,17 @@ def test_whoever_is_met_clearly_once_is_nobody_and_twice_somebody() -> None:
     assert people(identify(tracks_of(again, clear=[1, 1, 1]), [], DISTANCES, least=1)) == [[0, 1], [2]]
 
 
+def test_what_linkage_takes_off_a_person_needs_as_many_clear_detections_to_be_one() -> None:
+    (a,) = faces_of(18, 1)
+    distances = DISTANCES.model_copy(update={"attach": DISTANCES.same})
+    mine = [near(a, 0.2, seed) for seed in (1, 2, 3)]
+    vectors = np.array([*mine, near(mine[0], 0.48, 9)])
+    assert 1 - float(vectors[3] @ vectors[0]) < distances.same
+    assert float((1 - vectors[:3] @ vectors[3]).mean()) > distances.same
+    assert people(identify(tracks_of(vectors, clear=[3, 3, 3, 1]), [], distances)) == [[0, 1, 2]]
+    assert people(identify(tracks_of(vectors, clear=[3, 3, 3, 2]), [], distances)) == [[0, 1, 2], [3]]
+
+
 def test_two_tracks_of_one_frame_do_not_vouch_for_one_another() -> None:
     (a,) = faces_of(6, 1)
     vectors = np.array([a, near(a, 0.1, 1)])
