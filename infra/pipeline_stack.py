@@ -22,11 +22,12 @@ from infra.triggers import Triggers
 from infra.workflow import Workflow
 
 CONSOLES = {
-    "aws": "console.aws.amazon.com",
-    "aws-cn": "console.amazonaws.cn",
-    "aws-us-gov": "console.amazonaws-us-gov.com",
+    "us-gov-": "console.amazonaws-us-gov.com",
+    "cn-": "console.amazonaws.cn",
+    "": "console.aws.amazon.com",
 }
-"""Host of the console by partition; where that is not known at synth, the first."""
+"""Host of the console by how a region begins; the last where the region is not known at synth, too. A stack's own
+`partition` is a token even where its region is known."""
 
 LEASE_SPARE_S = 300
 """A claim outlives the state machine's own time limit by so much."""
@@ -160,7 +161,8 @@ class PipelineStack(cdk.Stack):
         settings: DeploymentSettings,
     ) -> None:
         machine = workflow.machine
-        console = f"https://{self.region}.{CONSOLES.get(self.partition, CONSOLES['aws'])}"
+        host = next(host for start, host in CONSOLES.items() if self.region.startswith(start))
+        console = f"https://{self.region}.{host}"
         outputs = {
             "SourceBucketName": storage.source.bucket_name,
             "StagingBucketName": storage.staging.bucket_name,

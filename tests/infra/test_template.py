@@ -588,6 +588,17 @@ def test_govcloud_has_no_pipes_and_says_so_before_anything_is_built(synth: Synth
             synth()
 
 
+@pytest.mark.parametrize(
+    ("region", "host"), [("cn-north-1", "console.amazonaws.cn"), ("eu-central-2", "console.aws.amazon.com")]
+)
+def test_the_consoles_address_is_the_regions_own(synth: Synth, region: str, host: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CDK_DEFAULT_ACCOUNT", "123456789012")
+        patch.setenv("CDK_DEFAULT_REGION", region)
+        (template,) = synth().glob("*.template.json")
+    assert f"https://{region}.{host}/states/home" in json.dumps(json.loads(template.read_text())["Outputs"])
+
+
 def test_gpu_machines_scale_to_zero_spot_first(full: Template) -> None:
     environments = of_type(full, "AWS::Batch::ComputeEnvironment")
     for environment in environments.values():
