@@ -28,8 +28,8 @@ _SURELY_A_FACE = 26.0
 """Logit of a face in view from which no second opinion is asked: what is no face got 4 at most, on real film."""
 
 _EASILY_FOUND_PX = 96.0
-"""Shorter side of a face known to be there, in the detector's picture. At 64 the landmarks are coarser: with dlib's
-embedder the film's nearest strangers are then 0.35 apart instead of 0.37, for 6% less time."""
+"""Shorter side of a face known to be there, in the detector's picture. At 64 the landmarks are coarser: with
+the first release's embedder the film's nearest strangers were then 0.35 apart instead of 0.37, for 6% less time."""
 _SHARES = (0.3, 0.4, 0.5, 0.6, 0.75)
 """Sizes of the detector's picture for large faces."""
 

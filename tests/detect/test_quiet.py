@@ -33,15 +33,20 @@ NARROW_EYES = Expression(openings=(0.2, 0.2), in_view=50.0)
 class Packets:
     """A reader of packets alone: a keyframe a second and 24 packets of 100 bytes after each, 25 a second."""
 
-    def __init__(self, *, large_at: tuple[int, ...] = (), busy_from: int = 10_000, gop: int = 25) -> None:
+    def __init__(
+        self, *, large_at: tuple[int, ...] = (), busy_from: int = 10_000, gop: int = 25, doubled: tuple[range, ...] = ()
+    ) -> None:
+        """Packets of the numbers in `doubled` have 250 bytes, as in a dissolve."""
         self.chunk = SimpleNamespace(end_pts=OPEN_END)
         self._large_at, self._busy_from, self._gop = large_at, busy_from, gop
+        self._doubled = [number for numbers in doubled for number in numbers]
 
     def outlook(self, pts: int, reach: int) -> Outlook:
         number = pts // 512
         key = (number // self._gop + 1) * self._gop
         times = np.arange(max(0, number - 75), key)
         sizes = 100 + 7 * (times % 3) + 900 * np.isin(times, self._large_at) + 300 * (times >= self._busy_from)
+        sizes += 150 * np.isin(times, self._doubled)
         return Outlook(times * 512, sizes.astype(np.int64), times % self._gop == 0, key * 512)
 
 
@@ -97,6 +102,14 @@ def test_a_keyframe_soon_stands_in_for_the_second_look(clip: Path) -> None:
 def test_nobody_in_view_is_as_good_as_clean_faces(clip: Path) -> None:
     followed = quiet(clip, Packets(gop=100))
     assert [look(followed, 30), look(followed, 40)] == ["again", "pass"]
+
+
+def test_a_dissolve_after_a_dissolve_is_not_passed_over(clip: Path) -> None:
+    first, second = range(45), range(130, 145)
+    one = quiet(clip, Packets(gop=200, doubled=(first,)), cuts_known=True)
+    assert [look(one, 30, face()), look(one, 40, face())] == ["again", "pass"]
+    two = quiet(clip, Packets(gop=200, doubled=(first, second)), cuts_known=True)
+    assert [look(two, 30, face()), look(two, 40, face())] == ["go on", "go on"]
 
 
 def test_closed_eyes_are_waited_out(clip: Path) -> None:
