@@ -19,6 +19,7 @@ from infra.packs import ChosenPack
 from infra.settings import DIGEST, DeploymentSettings, WrongSetting
 from infra.stages import PACK_MAKERS, ROOT, STAGES, image
 from infra.storage import acknowledge, acknowledge_wildcard
+from infra.zip_function import zip_function
 
 BUILD_MINUTES = 50
 """CloudFormation waits an hour for a custom resource."""
@@ -182,23 +183,7 @@ class Images(Construct):
         log = log_group(self, "StarterLog", self._settings.log_days)
         role = iam.Role(self, "StarterRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log.grant_write(role)
-        return lambda_.Function(
-            self,
-            "Starter",
-            description="Talent Frames: has its images built",
-            runtime=lambda_.Runtime.PYTHON_3_14,
-            architecture=lambda_.Architecture.ARM_64,
-            handler="lambdas.builder.handler.handler",
-            code=lambda_.Code.from_asset(
-                str(ROOT),
-                exclude=["*", "!lambdas", "lambdas/*", "!lambdas/__init__.py", "!lambdas/builder", "**/__pycache__"],
-                ignore_mode=cdk.IgnoreMode.DOCKER,
-            ),
-            memory_size=256,
-            timeout=cdk.Duration.seconds(60),
-            role=role,
-            log_group=log,
-        )
+        return zip_function(self, "Starter", room="builder", description="has its images built", role=role, log=log)
 
 
 def _key(name: str, target: str) -> str:

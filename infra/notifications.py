@@ -20,6 +20,7 @@ from constructs import Construct
 from infra.monitoring import log_group
 from infra.settings import DeploymentSettings
 from infra.storage import Storage, acknowledge_wildcard
+from infra.zip_function import zip_function
 
 ROOT = Path(__file__).parent.parent
 
@@ -148,22 +149,14 @@ class Notifications(Construct):
         log = log_group(self, "WebhookLog", settings.log_days)
         role = iam.Role(self, "WebhookRole", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log.grant_write(role)
-        function = lambda_.Function(
+        function = zip_function(
             self,
             "WebhookFunction",
-            description="Talent Frames: signs and sends events to the webhook",
-            runtime=lambda_.Runtime.PYTHON_3_14,
-            architecture=lambda_.Architecture.ARM_64,
-            handler="lambdas.webhook.handler.handler",
-            code=lambda_.Code.from_asset(
-                str(ROOT),
-                exclude=["*", "!lambdas", "lambdas/*", "!lambdas/__init__.py", "!lambdas/webhook", "**/__pycache__"],
-                ignore_mode=cdk.IgnoreMode.DOCKER,
-            ),
-            memory_size=256,
-            timeout=cdk.Duration.seconds(60),
+            room="webhook",
+            description="signs and sends events to the webhook",
             role=role,
-            log_group=log,
+            log=log,
+            logical_id="WebhookFunction",
             tracing=lambda_.Tracing.ACTIVE,
             environment={
                 "WEBHOOK_URL": settings.webhook_url,
@@ -172,9 +165,6 @@ class Notifications(Construct):
                 "SIGNING_SECRET": settings.webhook_signing_secret,
             },
         )
-        element = function.node.default_child
-        assert isinstance(element, cdk.CfnResource)
-        element.override_logical_id("WebhookFunction")
         stack = cdk.Stack.of(self)
         for name in dict.fromkeys((settings.webhook_secret, settings.webhook_signing_secret)):
             role.add_to_policy(
@@ -265,26 +255,15 @@ class Recorder(Construct):
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log.grant_write(self.role)
         self.dead_letters = dead_letters(self, "DeadLetters", "RecorderDeadLetters")
-        self.function = lambda_.Function(
+        self.function = zip_function(
             self,
             "Function",
-            description="Talent Frames: records how runs ended",
-            # The runtime's boto3 and the standard library are all it needs.
-            runtime=lambda_.Runtime.PYTHON_3_14,
-            architecture=lambda_.Architecture.ARM_64,
-            handler="lambdas.recorder.handler.handler",
-            code=lambda_.Code.from_asset(
-                str(ROOT),
-                exclude=[
-                    *("*", "!lambdas", "lambdas/*", "!lambdas/__init__.py", "!lambdas/errors.py", "!lambdas/recorder"),
-                    "**/__pycache__",
-                ],
-                ignore_mode=cdk.IgnoreMode.DOCKER,
-            ),
-            memory_size=256,
-            timeout=cdk.Duration.seconds(60),
+            room="recorder",
+            description="records how runs ended",
             role=self.role,
-            log_group=self.log,
+            log=self.log,
+            modules=("errors.py",),
+            logical_id="RecorderFunction",
             tracing=lambda_.Tracing.ACTIVE,
             dead_letter_queue=self.dead_letters,
             environment={
@@ -297,9 +276,6 @@ class Recorder(Construct):
                 "LOG_LEVEL": settings.log_level,
             },
         )
-        element = self.function.node.default_child
-        assert isinstance(element, cdk.CfnResource)
-        element.override_logical_id("RecorderFunction")
         storage.let_use_ledger(self.role, "GetItem", "UpdateItem")
         storage.let_read_staging(self.role, "runs/*/failures/*", "runs/*/batch_error.json")
         self.role.add_to_policy(iam.PolicyStatement(actions=["events:PutEvents"], resources=[bus.event_bus_arn]))

@@ -16,8 +16,6 @@ from lambdas.contracts import PackFacts
 
 TABLE = Path(__file__).parent / "pack_facts.json"
 ROOT = Path(__file__).parent.parent
-FORMER = {"opencv": "open"}
-"""What comes nearest to packs of earlier releases."""
 
 _DESCRIBE = """\
 import sys
@@ -48,8 +46,6 @@ def choose_pack(wanted: str) -> ChosenPack:
     known = known_packs()
     if wanted in known:
         return ChosenPack(known[wanted], None)
-    if wanted in FORMER:
-        raise UnknownModelPack(f"pack {wanted!r}: gone; {FORMER[wanted]} has its embedder.")
     directory = Path(wanted).expanduser()
     if not directory.is_dir():
         raise UnknownModelPack(f"pack {wanted!r}: neither a directory nor one of {', '.join(known)}.")

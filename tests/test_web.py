@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import itertools
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from lambdas.errors import BadInput, SourceChanged, SourceMissing, SourceUnreach
 from lambdas.video import content_mark, open_video, size_bytes
 from lambdas.web import RangeFile
 from tests.clips import make_clip
+from tests.split.range_server import running
 
 DATA = bytes(range(256)) * 4096
 SECRET = "X-Signature=s3cr3t"
@@ -83,17 +83,8 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def serving(answer: Callable[[Handler, int, int], bool] = lambda *_: False) -> Iterator[Server]:
-    server = Server(answer)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+def serving(answer: Callable[[Handler, int, int], bool] = lambda *_: False) -> AbstractContextManager[Server]:
+    return running(Server(answer))
 
 
 @pytest.fixture(autouse=True)

@@ -17,23 +17,14 @@ from typing import Any
 
 import av
 
-from lambdas.contracts import Distances, PackFacts, Plan, Settings, SplitRequest, plan_key
+from lambdas.contracts import Plan, Settings, SplitRequest, plan_key
 from lambdas.detect.frames import ChunkReader, give_memory_back
 from lambdas.errors import BadInput, TalentFramesError
 from lambdas.publish.handler import losses
 from lambdas.split import handler as split
 from lambdas.staging import DirectoryStaging, get_document
+from tests.cluster.factory import pack
 
-PACK = PackFacts(
-    name="none",
-    licence="none",
-    commercial_use=True,
-    detector="none",
-    embedder="none",
-    embedding_size=1,
-    sha256="0" * 64,
-    distances=Distances(same=0.5, strict=0.4, attach=0.5, suggest=0.6, name=0.5),
-)
 CHUNK_S = 2.0
 MOST_PLAIN = 2000
 """Frames counted when a file is read the plain way."""
@@ -50,7 +41,7 @@ def read(path: Path, *, people: bool = False) -> dict[str, Any]:
             else:
                 staging = DirectoryStaging(Path(folder))
                 settings = Settings(chunk_s=CHUNK_S)
-                answer = split.run(SplitRequest(uri=str(path), settings=settings, pack=PACK), staging)
+                answer = split.run(SplitRequest(uri=str(path), settings=settings, pack=pack(1)), staging)
                 told |= _met(get_document(staging, plan_key(answer.run_id), Plan), staging)
         told["end"] = "frames"
     except BadInput as error:

@@ -121,7 +121,7 @@ def test_an_unknown_pack_is_one_sentence() -> None:
 
 
 def test_a_former_packs_name_says_what_it_is_now() -> None:
-    with pytest.raises(UnknownModelPack, match="pack 'opencv': gone; open has its embedder"):
+    with pytest.raises(UnknownModelPack, match="pack 'opencv': neither a directory nor one of open, buffalo_l"):
         choose_pack("opencv")
 
 

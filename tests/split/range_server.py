@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TypeVar
+
+S = TypeVar("S", bound=ThreadingHTTPServer)
 
 
 class RangeServer(ThreadingHTTPServer):
@@ -81,10 +84,14 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-@contextmanager
-def serving(folder: Path, *, ranges: bool = True) -> Iterator[RangeServer]:
+def serving(folder: Path, *, ranges: bool = True) -> AbstractContextManager[RangeServer]:
     """The server while the block runs."""
-    server = RangeServer(folder, ranges=ranges)
+    return running(RangeServer(folder, ranges=ranges))
+
+
+@contextmanager
+def running(server: S) -> Iterator[S]:
+    """Any server while the block runs."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
