@@ -89,7 +89,7 @@ WIPE_SIDES = 0.3
 SHORTEST_WIPE_S, SHORTEST_SLIDE_S = 0.28, 0.46
 """What is quicker is a thrown camera."""
 CLEARER_THAN_CUTS = 3.0
-FADE_EDGE_S, DISSOLVE_EDGE_S, WIPE_EDGE_S = 0.3, 0.3, 0.05
+FADE_EDGE_S, WIPE_EDGE_S = 0.3, 0.05
 """By so much each may begin sooner or end later than found: first and last tenths of fades and dissolves hardly show,
 and a dissolve's ends are those of the window that fits; a wipe's are measured."""
 SIDE_S = 0.4
@@ -515,7 +515,7 @@ def _dissolves(columns: SceneColumns, pictures: Pictures, barriers: NDArray[np.f
                     continue
                 if pictures.moved(int(low[at]), int(high[at])) < MOVED * DISSOLVE_CHANGE:
                     continue  # the camera's doing
-                span = Change(float(t_s[low[at]]), float(t_s[high[at]]), DISSOLVE_EDGE_S)
+                span = Change(float(t_s[low[at]]), float(t_s[high[at]]), FADE_EDGE_S)
                 found.append((float(clear[row]), span))
     return _clearest(found, 0.0)
 
