@@ -227,6 +227,7 @@ def _detect(
             # One that died while it loaded.
             raise _worker_died(plan, len(plan.chunks), workers) from None
         # Meanwhile nothing else is to be done here. Not sooner: a video that is no good should not wait for it.
+        from lambdas.cluster import handler as _cluster  # noqa: F401
         from lambdas.cluster.identities import scikit_learn
         from lambdas.publish import handler as _publish  # noqa: F401
 
