@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.packs import TABLE
-from infra.stages import PACK_MAKERS, shared_modules
+from infra.stages import PACK_MAKERS, shared_paths
 
 ROOT = Path(__file__).parent.parent
 UV = Path(sys.executable).parent / "uv"
@@ -161,9 +161,13 @@ def check_install(image: Image, python: str) -> None:
 
 def _copy_code(target: Path, room: str) -> None:
     """What an image's build finds of lambdas/."""
-    shutil.copytree(ROOT / "lambdas" / room, target / "lambdas" / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for module in shared_modules(room):
-        shutil.copy(ROOT / "lambdas" / f"{module}.py", target / "lambdas")
+    for path in (ROOT / "lambdas" / room, *shared_paths(room)):
+        to = target / path.relative_to(ROOT)
+        if path.is_dir():
+            shutil.copytree(path, to, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, to)
 
 
 def _uv(command: str, *arguments: str) -> str:

@@ -86,7 +86,7 @@ def image(name: str, target: str, settings: DeploymentSettings, pack: ChosenPack
         "*",
         "!lambdas",
         "lambdas/*",
-        *(f"!lambdas/{module}.py" for module in shared_modules(name)),
+        *(f"!{path.relative_to(ROOT).as_posix()}" for path in shared_paths(name)),
         f"!lambdas/{name}",
         "**/__pycache__",
         "**/*.in",
@@ -115,11 +115,12 @@ def image(name: str, target: str, settings: DeploymentSettings, pack: ChosenPack
     }
 
 
-def shared_modules(name: str) -> tuple[str, ...]:
-    """The modules of lambdas/ that this stage's image holds beside its room."""
+def shared_paths(name: str) -> list[Path]:
+    """The modules (files) and packages (folders) of lambdas/ that this stage's image holds beside its room."""
     video = ("video", "web") if name in VIDEO_READERS else ()
     shots = ("shots", "wipes", "scoring") if name in SHOT_STAGES else ()
-    return (*SHARED_MODULES, *video, *shots)
+    folders = [ROOT / "lambdas" / module for module in (*SHARED_MODULES, *video, *shots)]
+    return [folder if folder.is_dir() else folder.with_suffix(".py") for folder in folders]
 
 
 def common_environment(name: str, settings: DeploymentSettings) -> dict[str, str]:

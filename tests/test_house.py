@@ -63,14 +63,24 @@ def test_a_room_imports_only_itself_and_the_shared_modules(room: str) -> None:
             assert not ours or inside or name in allowed, f"{module} imports {name}"
 
 
-def test_shared_modules_import_no_room_and_there_are_no_more_than_nine() -> None:
+def test_shared_modules_import_no_room_and_there_are_no_more_than_ten() -> None:
     shared = [module for module in MODULES if len(module.parts) == 2 and module.parts[0] == "lambdas"]
-    stems = ["__init__", "contracts", "door", "errors", "scoring", "shots", "staging", "video", "web", "wipes"]
+    stems = ["__init__", "door", "errors", "scoring", "shots", "staging", "video", "web", "wipes"]
     assert [path.stem for path in shared] == stems
     for module in shared:
         ours = {name for name in imports(module) if name.startswith(("lambdas", "talent_frames", "infra"))}
         allowed = SHARED | {"lambdas.web"} | ({"lambdas.wipes"} if module.stem == "shots" else set())
         assert ours <= allowed, f"{module} imports {ours - SHARED}"
+
+
+def test_contracts_import_one_another_and_errors_alone_and_nobody_reaches_into_their_package() -> None:
+    for module in MODULES:
+        inside = {name for name in imports(module) if name.startswith("lambdas.contracts.")}
+        if module.parts[:2] == ("lambdas", "contracts"):
+            ours = {name for name in imports(module) if name.startswith(("lambdas", "talent_frames", "infra"))}
+            assert ours - inside <= {"lambdas.errors"}, f"{module} imports {ours - inside}"
+        else:
+            assert not inside, f"{module} imports {inside}"
 
 
 def test_no_stage_imports_the_front_door() -> None:

@@ -16,7 +16,7 @@ import infra.stages
 from infra.packs import choose_pack
 from infra.requirements import IMAGES
 from infra.settings import DeploymentSettings
-from infra.stages import STAGES, image, shared_modules
+from infra.stages import STAGES, image, shared_paths
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,7 +67,7 @@ def before(copy: Path) -> dict[str, str]:
         *((f"lambdas/{stage}/handler.py", {stage}) for stage in STAGES),
         ("lambdas/cluster/requirements.txt", {"cluster"}),
         ("lambdas/video.py", {"split", "detect"}),
-        ("lambdas/contracts.py", set(STAGES)),
+        ("lambdas/contracts/plan.py", set(STAGES)),
         ("talent_frames/packs.py", {"detect"}),
         ("talent_frames/cli.py", set()),
         ("infra/stages.py", set()),
@@ -108,9 +108,8 @@ def test_an_image_holds_its_room_and_no_other(plain_out: Path) -> None:
     for asset in assets:
         stage = asset["source"]["dockerFile"].split("/")[1]
         folder = plain_out / asset["source"]["directory"]
-        assert {path.name for path in (folder / "lambdas").iterdir() if path.is_dir()} == {stage}
-        there = {path.stem for path in (folder / "lambdas").glob("*.py")}
-        assert there == {name for name in shared_modules(stage) if (ROOT / "lambdas" / f"{name}.py").exists()}
+        there = {path.name for path in (folder / "lambdas").iterdir()}
+        assert there == {stage} | {path.name for path in shared_paths(stage) if path.exists()}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -154,13 +153,14 @@ def test_an_image_is_python_312_and_fails_while_it_is_built_if_its_handler_does(
 
 def third_party(stage: str) -> set[str]:
     """Top-level modules that the image's code imports and Python does not bring."""
-    files = [
-        *(ROOT / "lambdas" / stage).glob("*.py"),
-        *(ROOT / "lambdas" / f"{name}.py" for name in shared_modules(stage)),
-    ]
     found = set()
-    for path in files:
-        for node in ast.walk(ast.parse(path.read_text())) if path.exists() else ():
+    for path in (ROOT / "lambdas" / stage, *shared_paths(stage)):
+        nodes = [
+            node
+            for file in (path.rglob("*.py") if path.is_dir() else [path])
+            for node in ast.walk(ast.parse(file.read_text()))
+        ]
+        for node in nodes:
             if isinstance(node, ast.Import):
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

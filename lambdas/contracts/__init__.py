@@ -1,0 +1,121 @@
+"""What the stages hand one another: requests, responses and the documents in staging.
+
+Strict throughout: an unknown or missing field is refused. Pure: no files, no environment.
+Importers take all names from here.
+"""
+
+from lambdas.contracts.cloud import (
+    Deployment,
+    Execution,
+    Failure,
+    Given,
+    JobReport,
+    PublishAnswer,
+    PublishOrder,
+    SourceObject,
+    StartRequest,
+    StartResponse,
+)
+from lambdas.contracts.contract import Contract
+from lambdas.contracts.detections import FACE_FLAGS, QUALITY_PARTS, ChunkDocument, Detections, FaceFlag, StagedFrame
+from lambdas.contracts.gallery import GALLERY_VERSION, LONGEST_NAME, MOST_GALLERY_BYTES, Gallery
+from lambdas.contracts.keys import (
+    batch_error_key,
+    chunk_document_key,
+    chunks_key,
+    detections_key,
+    failure_key,
+    frames_key,
+    job_report_key,
+    plan_key,
+    segment_key,
+    selection_key,
+)
+from lambdas.contracts.pack import Distances, PackFacts
+from lambdas.contracts.plan import OPEN_END, Chunk, Plan, SourceFacts
+from lambdas.contracts.requests import (
+    ClusterRequest,
+    ClusterResponse,
+    DetectRequest,
+    DetectResponse,
+    PublishRequest,
+    PublishResponse,
+    SplitRequest,
+    SplitResponse,
+)
+from lambdas.contracts.selection import (
+    FaceInFrame,
+    FrameRef,
+    PersonTrack,
+    SelectedFrame,
+    SelectedPerson,
+    SelectedScene,
+    Selection,
+    SuggestedMerge,
+    UnclearAppearance,
+    UnclearReason,
+)
+from lambdas.contracts.settings import LEAST_STAGED_QUALITY, KeyTemplates, Limits, ScanTier, Settings
+
+__all__ = [
+    "FACE_FLAGS",
+    "GALLERY_VERSION",
+    "LEAST_STAGED_QUALITY",
+    "LONGEST_NAME",
+    "MOST_GALLERY_BYTES",
+    "OPEN_END",
+    "QUALITY_PARTS",
+    "Chunk",
+    "ChunkDocument",
+    "ClusterRequest",
+    "ClusterResponse",
+    "Contract",
+    "Deployment",
+    "DetectRequest",
+    "DetectResponse",
+    "Detections",
+    "Distances",
+    "Execution",
+    "FaceFlag",
+    "FaceInFrame",
+    "Failure",
+    "FrameRef",
+    "Gallery",
+    "Given",
+    "JobReport",
+    "KeyTemplates",
+    "Limits",
+    "PackFacts",
+    "PersonTrack",
+    "Plan",
+    "PublishAnswer",
+    "PublishOrder",
+    "PublishRequest",
+    "PublishResponse",
+    "ScanTier",
+    "SelectedFrame",
+    "SelectedPerson",
+    "SelectedScene",
+    "Selection",
+    "Settings",
+    "SourceFacts",
+    "SourceObject",
+    "SplitRequest",
+    "SplitResponse",
+    "StagedFrame",
+    "StartRequest",
+    "StartResponse",
+    "SuggestedMerge",
+    "UnclearAppearance",
+    "UnclearReason",
+    "batch_error_key",
+    "chunk_document_key",
+    "chunks_key",
+    "detections_key",
+    "failure_key",
+    "frames_key",
+    "job_report_key",
+    "plan_key",
+    "segment_key",
+    "selection_key",
+]
