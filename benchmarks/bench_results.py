@@ -19,6 +19,10 @@ WAYS: tuple[Way, ...] = ("all", "people", "seek", "linear")
 """Ours with everything on, ours for people alone, and the usual way in its two variants."""
 
 
+REFERENCED = "decode, referenced frames, no loop filter, 1 thread"
+"""The name of that limit, which decoding is held against."""
+
+
 class _Kept(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 

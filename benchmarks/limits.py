@@ -49,6 +49,22 @@ def decode_all(video: str, threads: int) -> dict[str, Any]:
     return timed(work)
 
 
+def decode_referenced(video: str) -> dict[str, Any]:
+    """The frames that others refer to, or all where the decoder skips none; no loop filter, one thread."""
+    import av
+
+    def work() -> dict[str, Any]:
+        with av.open(video) as container:
+            stream = container.streams.video[0]
+            decoder = stream.codec_context
+            decoder.thread_count = 1
+            decoder.options = {"skip_loop_filter": "all"}
+            decoder.skip_frame = "NONREF"
+            return {"frames": sum(1 for _ in container.decode(stream))}
+
+    return timed(work)
+
+
 def decode_keyframes(video: str) -> dict[str, Any]:
     """Keyframes alone, on one thread."""
     import av
