@@ -64,8 +64,9 @@ def package(name: str, version: str) -> Package:
         about = importlib.metadata.metadata(name)
     except importlib.metadata.PackageNotFoundError:
         return Package(name, version, "")
-    of_old = [line.rpartition(" :: ")[2] for line in about.get_all("Classifier", []) if line.startswith("License")]
-    told = [about.get("License-Expression") or "", *of_old, (about.get("License") or "").split("\n")[0]]
+    of_old = [line.rpartition(" :: ")[2] for line in about.get_all("Classifier") or [] if line.startswith("License")]
+    expression, licence = (about.json.get(field, "") for field in ("license_expression", "license"))
+    told = [str(expression), *of_old, str(licence).split("\n")[0]]
     return Package(name, version, "; ".join(dict.fromkeys(one for one in told if one)))
 
 
@@ -93,11 +94,11 @@ def bill_of_materials(packages: list[Package]) -> dict[str, Any]:
 
 def vulnerabilities(lock: Path) -> list[str] | None:
     """A line for each known vulnerability of a pin; None where no database can be reached."""
-    command = [Path(sys.executable).parent / "uv", "tool", "run", "--from", PIP_AUDIT, "pip-audit"]
+    command = [str(Path(sys.executable).parent / "uv"), "tool", "run", "--from", PIP_AUDIT, "pip-audit"]
     asked = [
         *command,
         "--requirement",
-        lock,
+        str(lock),
         "--no-deps",
         "--disable-pip",
         "--format",

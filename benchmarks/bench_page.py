@@ -12,6 +12,7 @@ from benchmarks.bench_results import REFERENCED, ROOT, Clip, Results, Way
 from benchmarks.simulate import table, write_docs
 
 NAMES: dict[Way, str] = {"all": "ours, everything", "people": "ours, people only", "seek": "seek", "linear": "linear"}
+OURS: tuple[Way, Way] = ("all", "people")
 COLOURS: dict[Way, str] = {"all": "#1b6ca8", "people": "#3a7d44", "seek": "#c8553d", "linear": "#8a8a8a"}
 
 Ratios = tuple[float, float]
@@ -269,19 +270,19 @@ def verdicts(results: Results) -> list[Verdict]:
     found: list[Verdict] = []
     clips = compared(results)
     for which, (kinds, wanted) in LONG_GOP_BARS.items():
-        for way, least in zip(("all", "people"), wanted, strict=True):
+        for way, least in zip(OURS, wanted, strict=True):
             found.append(
                 _over_clips(
                     f"{which}: {NAMES[way]}, against seek: least {least:g}x",
                     [(one.times_faster(way, "seek"), one) for one in clips if one.kind in kinds],
                     worst=min,
                     told="{:.1f}x",
-                    ok=lambda x, least=least: x >= least,
+                    ok=least.__le__,
                 )
             )
     for kind, (goals, leasts) in SPEED_BARS.items():
         of_kind = [one for one in clips if one.kind == kind]
-        for way, goal, least in zip(("all", "people"), goals, leasts, strict=True):
+        for way, goal, least in zip(OURS, goals, leasts, strict=True):
             bar = f"{kind}: {NAMES[way]}, against seek: goal {goal:g}x, least {least:g}x"
             if not of_kind:
                 found.append(Verdict(bar, "", "not measured"))
@@ -371,7 +372,7 @@ def verdicts(results: Results) -> list[Verdict]:
                 peaks,
                 worst=max,
                 told="{:,.0f} MiB",
-                ok=lambda x, most=most: x <= most,
+                ok=most.__ge__,
             )
         )
     start = median(results.start.seconds) if results.start else 0.0
@@ -465,16 +466,16 @@ def draw_breakdown(clips: Sequence[Clip]) -> str:
     y = 40
     for one, rows in shown:
         parts.append(f'<text x="{left - 8}" y="{y + bar + 4}" text-anchor="end">{label(one)}</text>')
-        for column in (2, 1):
+        for values in ([floor for _, _, floor in rows], [ours for _, ours, _ in rows]):
             x = float(left)
-            for row in rows:
-                across = max(0.0, row[column]) / one.video_s * 60 / longest * wide
+            for (name, _, _), value in zip(rows, values, strict=True):
+                across = max(0.0, value) / one.video_s * 60 / longest * wide
                 if across > 0.05:
                     parts.append(
-                        f'<rect x="{x:.1f}" y="{y}" width="{across:.1f}" height="{bar - 2}" fill="{colour[row[0]]}"/>'
+                        f'<rect x="{x:.1f}" y="{y}" width="{across:.1f}" height="{bar - 2}" fill="{colour[name]}"/>'
                     )
                 x += across
-            total = sum(row[column] for row in rows) / one.video_s * 60
+            total = sum(values) / one.video_s * 60
             parts.append(f'<text x="{x + 4:.1f}" y="{y + bar - 5}" font-size="10">{total:.1f}</text>')
             y += bar
         y += 14

@@ -69,8 +69,8 @@ def people(data: Path) -> Iterator[tuple[str, Path]]:
         for picture in sorted(folder.iterdir()):
             yield folder.name, picture
     for number, group in enumerate(_groups(_pairs(data))):
-        for picture in sorted(group):
-            yield f"pairs {number}", data / "stills/pairs" / picture
+        for name in sorted(group):
+            yield f"pairs {number}", data / "stills/pairs" / name
 
 
 def _pairs(data: Path) -> dict[tuple[str, str], bool]:
@@ -169,7 +169,9 @@ def equal_error(same: NDArray[np.float32], different: NDArray[np.float32]) -> fl
 def to_means(found: list[Face]) -> Distances:
     """Of every picture to the mean of five others of a person: the names a gallery gives. People with fewer are left
     out."""
-    same, different, names = [], [], []
+    same: list[float] = []
+    different: list[float] = []
+    names: list[str] = []
     for person in sorted({face.person for face in found}):
         enrolled = [face for face in found if face.person == person and PLAIN in face.embeddings]
         for probe in (face for face in found if PLAIN in face.embeddings):

@@ -114,7 +114,8 @@ def detect_alone(video: str, pack: Path, period_s: float) -> dict[str, Any]:
                 for marks, box in zip(found.landmarks, found.boxes, strict=True)
             ]
     if not crops:
-        crops = [embedder.align(pictures[0], np.float32([[9, 9], [20, 9], [15, 15], [9, 20], [20, 20]]), np.zeros(4))]
+        points = np.array([[9, 9], [20, 9], [15, 15], [9, 20], [20, 20]], np.float32)
+        crops = [embedder.align(pictures[0], points, np.zeros(4, np.float32))]
     looks = max(1, round(duration_s / period_s))
 
     def work() -> dict[str, Any]:
@@ -122,12 +123,12 @@ def detect_alone(video: str, pack: Path, period_s: float) -> dict[str, Any]:
             detector.detect(pictures[number % len(pictures)], 0.5)
         return {"frames": looks}
 
-    found = timed(work)
+    spent = timed(work)
     start = time.process_time()
     for number in range(REPEATS):
         embedder.embed([crops[number % len(crops)]])
     embed_s = (time.process_time() - start) / REPEATS
-    return found | {"detect_s": found["cpu_s"] / looks, "embed_s": embed_s}
+    return spent | {"detect_s": spent["cpu_s"] / looks, "embed_s": embed_s}
 
 
 def decode_needed(video: str, looked: Sequence[int], kept: Sequence[int]) -> dict[str, Any]:
@@ -190,7 +191,7 @@ def first_detection(folder: str, run_id: str, pack: Path) -> dict[str, Any]:
         look(looker, frame, **how)
         raise _Seen(time.perf_counter() - started)
 
-    looks.Looker.look = once  # type: ignore[method-assign]
+    looks.Looker.look = once  # type: ignore[assignment, method-assign]
     try:
         handler.run(DetectRequest(run_id=run_id, chunk=0), DirectoryStaging(Path(folder)), pack)
     except _Seen as seen:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,7 +63,7 @@ def worth(face: Any) -> float:
     half = max(1.0, abs(float(right[0] - left[0])) / 2)
     pose = 1 - min(1.0, abs(float(left[0] + right[0]) / 2 - float(nose[0])) / half)
     x1, y1, x2, y2 = face.bbox
-    return float(face.det_score) * pose * float((x2 - x1) * (y2 - y1)) ** 0.5
+    return float(face.det_score) * pose * math.sqrt((x2 - x1) * (y2 - y1))
 
 
 def main() -> None:

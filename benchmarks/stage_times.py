@@ -236,7 +236,7 @@ def note_looks() -> set[int]:
         looked.add(frame.pts)
         return look(looker, frame, **how)
 
-    looks.Looker.look = noted  # type: ignore[method-assign]
+    looks.Looker.look = noted  # type: ignore[assignment, method-assign]
     return looked
 
 

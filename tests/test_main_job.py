@@ -47,6 +47,7 @@ def check_run(manifest: Manifest, out: Path, *, size: tuple[int, int] = (1920, 1
     ]
     for file in frames:
         picture = cv2.imread(str(out / file))
+        assert picture is not None
         assert (picture.shape[1], picture.shape[0]) == size, file
     assert not list(out.parent.glob(".*"))
 

@@ -159,7 +159,7 @@ def test_the_eye_on_the_side_to_which_the_head_turns_is_seen_less_and_less() -> 
     def turned(degrees: float) -> NDArray[np.float32]:
         turn = np.radians(degrees)
         x = head[:, 0] * np.cos(turn) + head[:, 2] * np.sin(turn)
-        return eyes_seen(np.stack([x, head[:, 1]], axis=1)[None].astype(np.float32))[0]
+        return np.asarray(eyes_seen(np.stack([x, head[:, 1]], axis=1)[None].astype(np.float32))[0], np.float32)
 
     degrees = (0, 15, 30, 45, 60)
     assert [float(turned(one)[0]) for one in degrees] == [1] * 5
@@ -171,7 +171,7 @@ def test_the_eye_on_the_side_to_which_the_head_turns_is_seen_less_and_less() -> 
 
 
 def test_a_face_is_held_against_its_person_s_baseline() -> None:
-    seen = measures([0.3] * 2 + [0.05] * 5, [45] * 2 + [20] * 5, [0.88] * 2 + [0.7] * 5)
+    seen = measures([0.3] * 2 + [0.05] * 5, [45.0] * 2 + [20.0] * 5, [0.88] * 2 + [0.7] * 5)
     baseline = of_person(seen)
     assert baseline.openings[0].tolist() == pytest.approx([0.3, 0.3])
     assert [float(baseline.in_view[0]), float(baseline.confidence[0])] == pytest.approx([45, 0.88])

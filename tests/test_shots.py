@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -25,7 +26,8 @@ from lambdas.shots import (
 FPS = 25
 Front = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 """How late a wipe comes to the cells at (x, y), 0 to 1."""
-DETECTORS = ("layout", "content", "adaptive")
+Detector = Literal["layout", "content", "adaptive"]
+DETECTORS: tuple[Detector, ...] = ("layout", "content", "adaptive")
 
 
 def place(number: int) -> NDArray[np.float64]:
@@ -131,7 +133,7 @@ def test_cuts_closer_than_a_scene_may_be_short_are_one() -> None:
 
 @pytest.mark.parametrize("length_s", [0.04, 0.12, 0.28])
 @pytest.mark.parametrize("detector", DETECTORS)
-def test_a_flash_is_not_a_scene(length_s: float, detector: str) -> None:
+def test_a_flash_is_not_a_scene(length_s: float, detector: Detector) -> None:
     flashing = columns(20, [15.0], {(5.0, 5.0 + length_s): 0.95})
     assert find_cuts(flashing, Settings(scene_detector=detector)) == pytest.approx([15.0])
 
@@ -143,7 +145,7 @@ def test_a_bright_shot_is_a_scene() -> None:
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
-def test_a_fade_through_black_is_one_cut_in_its_middle(detector: str) -> None:
+def test_a_fade_through_black_is_one_cut_in_its_middle(detector: Detector) -> None:
     ramp = {(9.0 + i / FPS, 9.0 + (i + 1) / FPS): 0.5 * (1 - i / 25) for i in range(25)}
     ramp |= {(10.0, 11.0): 0.0}
     ramp |= {(11.0 + i / FPS, 11.0 + (i + 1) / FPS): 0.5 * i / 25 for i in range(25)}

@@ -120,7 +120,7 @@ def test_a_server_in_trouble_is_asked_again(status: int) -> None:
 
 def test_a_server_is_left_alone_for_as_long_as_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
-    monkeypatch.setattr(web.time, "sleep", waited.append)
+    monkeypatch.setattr("lambdas.web.time.sleep", waited.append)
     troubles = iter(["7", "86400", "Wed, 21 Oct 2015 07:28:00 GMT"])
 
     def answer(handler: Handler, start: int, end: int) -> bool:
@@ -224,7 +224,7 @@ def test_content_that_changes_on_the_way_is_noticed(header: str) -> None:
     versions = iter(["one", "one", "two", "two"])
 
     def answer(handler: Handler, start: int, end: int) -> bool:
-        handler.part(start, end, **{header: next(versions, "two")})
+        handler.part(start, end, sent=None, **{header: next(versions, "two")})
         return True
 
     with serving(answer) as server:
@@ -266,7 +266,7 @@ def test_what_is_no_url_is_named(url: str) -> None:
 
 def test_redirections_lead_to_the_same_host_but_into_no_private_network(monkeypatch: pytest.MonkeyPatch) -> None:
     targets = iter(["/b.mp4", ""])
-    with serving(lambda handler, *_: (to := next(targets, "")) and handler.say(302, Location=to)) as server:
+    with serving(lambda handler, *_: bool(to := next(targets, "")) and handler.say(302, Location=to)) as server:
         assert RangeFile(server.url(), "a.mp4").size == len(DATA)
         assert server.paths == [f"/a.mp4?{SECRET}", "/b.mp4"]
     for target in (
@@ -301,6 +301,11 @@ def test_the_password_does_not_follow_to_another_host(monkeypatch: pytest.Monkey
         assert other.authorization == [None]
 
 
+def hang_up(handler: Handler, start: int, end: int) -> bool:
+    handler.close_connection = True
+    return True
+
+
 FAILURES: dict[str, Callable[[Handler, int, int], bool]] = {
     "404": lambda handler, *_: handler.say(404),
     "403": lambda handler, *_: handler.say(403),
@@ -310,7 +315,7 @@ FAILURES: dict[str, Callable[[Handler, int, int], bool]] = {
     "elsewhere": lambda handler, *_: handler.say(302, Location="http://user:pw@localhost/x?token=abc"),
     "around": lambda handler, *_: handler.say(302, Location=f"/b?{SECRET}"),
     "junk": lambda handler, *_: False,
-    "hangs up": lambda handler, *_: setattr(handler, "close_connection", True) or True,
+    "hangs up": hang_up,
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import av
 import cv2
@@ -316,7 +317,7 @@ def spoilt(packet: Packet[VideoStream], stream: VideoStream) -> Packet[VideoStre
     data = bytearray(bytes(packet))
     noise = np.random.default_rng(len(data)).integers(0, 256, len(data), dtype=np.uint8)
     data[len(data) // 3 :] = noise[len(data) // 3 :].tobytes()
-    copy: Packet[VideoStream] = Packet(bytes(data))
+    copy = cast("Packet[VideoStream]", Packet(bytes(data)))
     copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
     copy.is_keyframe = packet.is_keyframe
     return _moved(copy, stream)
@@ -331,7 +332,14 @@ def another_throw(videos: Path, path: Path) -> Clip:
     """All of it by chance; made after every threshold was settled."""
     reel, rng = Reel(path, keyframes=60), np.random.default_rng(1044)
     shots = unlike(videos, 1044, 3.6)
-    dress = [lambda shot: shot, gray, sepia, faded, lambda shot: barred(shot, HEIGHT), lambda shot: on_blur(shot, 100)]
+    dress: list[Callable[[Frames], Frames]] = [
+        lambda shot: shot,
+        gray,
+        sepia,
+        faded,
+        lambda shot: barred(shot, HEIGHT),
+        lambda shot: on_blur(shot, 100),
+    ]
     dress += [lambda shot: barred(gray(shot), HEIGHT * 4 // 3), lambda shot: shaken(shot, 1044, 14)]
     fronts = wipes()
     for number in range(36):

@@ -74,11 +74,13 @@ def footage(videos: Path, name: str, start_s: float, seconds: float) -> Frames:
     wanted = math.ceil(seconds * FPS / repeat)
     with av.open(str(videos / name)) as container:
         stream = container.streams.video[0]
+        assert stream.time_base is not None
         container.seek(int(start_s / stream.time_base), stream=stream)
         for decoded in container.decode(stream):
             if decoded.time < start_s - 1e-3:
                 continue
-            picture = np.rot90(decoded.to_ndarray(format="bgr24"), (decoded.rotation or 0) // 90)
+            turned = np.rot90(decoded.to_ndarray(format="bgr24"), (decoded.rotation or 0) // 90)
+            picture = turned.astype(np.uint8, copy=False)
             frames += [_fill(picture, portrait=name == PEOPLE)] * repeat
             if len(frames) >= wanted * repeat:
                 break
@@ -169,7 +171,7 @@ def toned(frames: Frames, contrast: float, level: float, *, grey: bool = False) 
     values = frames.astype(np.float32)
     if grey:
         values = np.repeat(values.mean(axis=3, keepdims=True), 3, axis=3)
-    return np.clip((values - 128) * contrast + level, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip((values - 128) * contrast + level, 0, 255), np.uint8)
 
 
 def lit(frames: Frames, gains: NDArray[np.float64], lift: float = 0.0) -> Frames:
@@ -177,7 +179,7 @@ def lit(frames: Frames, gains: NDArray[np.float64], lift: float = 0.0) -> Frames
     shape = (len(frames), 1, 1, 1)
     values = frames.astype(np.float32) * gains.astype(np.float32).reshape(shape)
     values += lift * np.maximum(gains - 1, 0).astype(np.float32).reshape(shape)
-    return np.clip(values, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(values, 0, 255), np.uint8)
 
 
 def flashed(frames: Frames, starts_s: list[float], lengths: list[int], strength: float = 2.2) -> Frames:
@@ -207,7 +209,7 @@ def discoed(frames: Frames, start_s: float, end_s: float, period: int, seed: int
         if number % period == 0:
             tint = rng.uniform(0.25, 1.3, 3)
         values[number] *= tint.astype(np.float32)
-    return np.clip(values, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(values, 0, 255), np.uint8)
 
 
 def shaken(frames: Frames, seed: int, pixels: float) -> Frames:

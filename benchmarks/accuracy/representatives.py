@@ -94,7 +94,7 @@ def _details(clip: Clip) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
             if number % 3 == 0:
                 height = max(2, round(320 * frame.height / frame.width))
                 times.append(float(frame.time))
-                details.append(detail(frame.reformat(320, height, format="bgr24").to_ndarray()))
+                details.append(detail(np.asarray(frame.reformat(320, height, format="bgr24").to_ndarray(), np.uint8)))
     return np.array(times) - times[0], np.array(details)
 
 

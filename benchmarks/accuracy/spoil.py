@@ -160,7 +160,7 @@ def _from(
     tilt, reach = np.radians(face.tilt_degrees), face.eye_distance
     across = ((xs - eye[0]) * np.cos(tilt) + (ys - eye[1]) * np.sin(tilt)) / reach
     down = (-(xs - eye[0]) * np.sin(tilt) + (ys - eye[1]) * np.cos(tilt)) / reach
-    return np.float32(across), np.float32(down)
+    return across.astype(np.float32), down.astype(np.float32)
 
 
 def painted_eyes(rng: Rng) -> Spoil:

@@ -44,6 +44,7 @@ FACTS = PackFacts(
 
 class _SeesNobody:
     size = 1
+    sure = 1.0
 
     def input_size(self, width: int, height: int) -> tuple[int, int]:
         return 64, 64

@@ -22,7 +22,7 @@ def test_who_is_seen_follows_the_parts() -> None:
 
 
 @pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
-def test_no_more_people_are_labelled_than_counted(clip, videos: Path) -> None:
+def test_no_more_people_are_labelled_than_counted(clip: HardClip, videos: Path) -> None:
     parts = clip.build(Props(videos.parent))
     people = {person for part in parts for _, person in part.seen}
     assert len(people) <= clip.people.most
@@ -31,7 +31,7 @@ def test_no_more_people_are_labelled_than_counted(clip, videos: Path) -> None:
 
 
 @pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.name)
-def test_a_clip_paints_whole_frames_and_paints_them_alike_again(clip, videos: Path) -> None:
+def test_a_clip_paints_whole_frames_and_paints_them_alike_again(clip: HardClip, videos: Path) -> None:
     part = clip.build(Props(videos.parent))[-1]
     image = part.paint(0.2)
     assert image.shape == (HEIGHT, WIDTH, 3)

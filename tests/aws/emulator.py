@@ -193,7 +193,7 @@ class Cloud:
         stack = next(stack for stack in self.stacks if job.job_definition.name in stack.job_names())
         program = self._image(stack, container["image"].rpartition(":")[2], "batch")
         environment = {entry["name"]: entry["value"] for entry in container.get("environment", [])}
-        environment = program.environment | environment | self.job_environment
+        environment = {**program.environment, **environment, **self.job_environment}
         program = Program(program.root, program.command, self._inside(environment))
         if self.before_job:
             self.before_job(job)
@@ -419,11 +419,12 @@ class Stack:
     def started(self, before: Iterable[str], count: int = 1) -> list[str]:
         """ARNs of the executions started since `before`, once there are so many."""
         known = set(before)
-        return wait_for(
+        arns: list[str] = wait_for(
             lambda: [one["executionArn"] for one in self.executions() if one["executionArn"] not in known],
             lambda found: len(found) >= count,
             20,
         )
+        return arns
 
     def arns(self) -> list[str]:
         return [one["executionArn"] for one in self.executions()]

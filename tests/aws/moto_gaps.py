@@ -226,10 +226,17 @@ def _jobs_run_outside(patch: pytest.MonkeyPatch, outside: Outside) -> None:
 
     def container_details(self: Any) -> dict[str, Any]:
         # DescribeJobs gives the exit code, by which the state machine tells bad input.
-        return details(self) | ({} if self.exit_code is None else {"exitCode": self.exit_code})
+        told: dict[str, Any] = details(self)
+        return told if self.exit_code is None else {**told, "exitCode": self.exit_code}
 
     def create_environment(
-        cls: Any, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **kwargs: Any
+        cls: type[Any],
+        /,
+        resource_name: str,
+        cloudformation_json: Any,
+        account_id: str,
+        region_name: str,
+        **kwargs: Any,
     ) -> Any:
         from moto.batch.models import batch_backends
 
@@ -241,7 +248,13 @@ def _jobs_run_outside(patch: pytest.MonkeyPatch, outside: Outside) -> None:
         return made
 
     def create_queue(
-        cls: Any, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **kwargs: Any
+        cls: type[Any],
+        /,
+        resource_name: str,
+        cloudformation_json: Any,
+        account_id: str,
+        region_name: str,
+        **kwargs: Any,
     ) -> Any:
         from moto.batch.models import batch_backends
 
@@ -427,7 +440,8 @@ def _rules_reach_all_targets(patch: pytest.MonkeyPatch, outside: Outside) -> Non
         event = as_sent(original_event)
         if self.state == "DISABLED" or not self.event_pattern.matches_event(event):
             return
-        ours, others = [], []
+        ours: list[Any] = []
+        others: list[Any] = []
         for target in self.targets:
             service = target["Arn"].split(":")[2]
             mine = service in ("states", "lambda") or ":api-destination/" in target["Arn"]

@@ -50,7 +50,7 @@ def pack(dimension: int = 128) -> PackFacts:
 def faces_of(seed: int, people: int, dimension: int = 128) -> NDArray[np.float32]:
     """(people, d) L2-normed identities, about orthogonal as trained embedders make strangers."""
     vectors = np.random.default_rng(seed).normal(size=(people, dimension))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 def near(vector: NDArray[np.float32], distance: float, seed: int) -> NDArray[np.float32]:
@@ -59,7 +59,7 @@ def near(vector: NDArray[np.float32], distance: float, seed: int) -> NDArray[np.
     other -= vector * (other @ vector)
     other /= np.linalg.norm(other)
     cosine = 1 - distance
-    return (cosine * vector + np.sqrt(1 - cosine**2) * other).astype(np.float32)
+    return np.asarray(cosine * vector + np.sqrt(1 - cosine**2) * other, np.float32)
 
 
 @dataclass
@@ -161,7 +161,7 @@ class Video:
         """The frame at 16 x 16: a random pattern per shot that moves a little every second."""
         pattern = np.random.default_rng([self.shot(t_s), 7]).integers(0, 255, (16, 16, 3))
         moved = np.random.default_rng([int(t_s), 9]).integers(-20, 20, (16, 16, 3))
-        return np.clip((pattern + moved) * self.luma_at(t_s) * 2, 0, 255).astype(np.uint8)
+        return np.asarray(np.clip((pattern + moved) * self.luma_at(t_s) * 2, 0, 255), np.uint8)
 
     def detect(self, chunk: Chunk) -> tuple[ChunkDocument, Detections]:
         times = [t for t in self.frame_times().tolist() if chunk.start_pts <= self.pts(t) < chunk.end_pts]

@@ -43,7 +43,9 @@ def test_a_face_half_hidden_is_less_in_view(six_people: NDArray[np.uint8], faces
 
 
 def test_a_face_beyond_the_border_can_be_read(six_people: NDArray[np.uint8], faces: FaceDetections) -> None:
-    read = expression_reader().read(six_people, faces.landmarks[0] - np.float32([faces.landmarks[0, 0, 0], 0]))
+    read = expression_reader().read(
+        six_people, faces.landmarks[0] - np.array([faces.landmarks[0, 0, 0], 0], np.float32)
+    )
     assert np.isfinite([*read.openings, read.in_view]).all()
 
 

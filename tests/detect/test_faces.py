@@ -343,5 +343,5 @@ def test_every_close_up_shows_its_one_person(pack: Pack, videos: Path) -> None:
         for middle, person in sorted(middles.items()):
             container.seek(int(middle * 1e6))
             frame = next(frame for frame in container.decode(video=0) if (frame.time or 0) >= middle)
-            seen.append((person, len(faces_in(pack, frame.to_ndarray(format="bgr24")))))
+            seen.append((person, len(faces_in(pack, np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)))))
     assert seen == [(person, 1 if person else 0) for _, person in sorted(middles.items())]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -258,7 +258,7 @@ def test_a_scene_s_middle_is_looked_at_before_the_rest_is_passed_over(clip: Path
 
 
 @pytest.mark.parametrize("setting", [{"thorough": True}, {"scene_detector": "adaptive"}])
-def test_every_frame_is_read_where_that_is_asked_for(clip: Path, setting: dict[str, object]) -> None:
+def test_every_frame_is_read_where_that_is_asked_for(clip: Path, setting: dict[str, Any]) -> None:
     followed = quiet(clip, Packets(gop=100), **setting)
     assert [look(followed, 30, face()), look(followed, 40, face())] == ["go on", "go on"]
 
@@ -270,8 +270,8 @@ def test_of_two_still_shots_little_is_decoded_and_neither_people_nor_the_cut_are
     # Two people, and after the cut other surroundings.
     first = six_people[40:400, 150:790].copy()
     second = first.copy()
-    for columns in (slice(0, 100), slice(440, 640)):
-        second[:, columns] = 255 - first[:, columns]
+    for side in (slice(0, 100), slice(440, 640)):
+        second[:, side] = 255 - first[:, side]
     cut = 125
     clip = tmp_path / "two.mp4"
     images = (first if number < cut else second for number in range(350))

@@ -64,7 +64,7 @@ def _met(plan: Plan, staging: DirectoryStaging) -> dict[str, Any]:
                 given += 1
                 corrupt += frame.corrupt
                 if given % 10 == 1:
-                    zlib.crc32(frame.bgr(32, 32))
+                    zlib.crc32(frame.bgr(32, 32).tobytes())
             frames += reader.frame_count or 0
             end = max(end, reader.end_pts or end)
     give_memory_back()

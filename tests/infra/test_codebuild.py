@@ -37,6 +37,7 @@ def built(built_out: Path) -> Template:
 def source(built_out: Path) -> Path:
     """The folder that is uploaded for the build."""
     files = json.loads(next(built_out.glob("*.assets.json")).read_text())["files"].values()
+    found: Path
     (found,) = [
         built_out / file["source"]["path"]
         for file in files

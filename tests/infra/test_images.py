@@ -15,7 +15,7 @@ import pytest
 import infra.stages
 from infra.packs import choose_pack
 from infra.requirements import IMAGES
-from infra.settings import DeploymentSettings
+from infra.settings import from_context
 from infra.stages import STAGES, image, shared_paths
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ def hashes(root: Path) -> dict[str, str]:
     stack = cdk.Stack(cdk.App(), "Hashes")
     return {
         stage: ecr_assets.DockerImageAsset(
-            stack, stage, directory=str(root), **image(stage, "lambda", DeploymentSettings(), pack)
+            stack, stage, directory=str(root), **image(stage, "lambda", from_context({}), pack)
         ).asset_hash
         for stage in STAGES
     }
@@ -95,7 +95,7 @@ def test_caches_are_no_part_of_an_image(copy: Path, before: dict[str, str]) -> N
 
 
 def test_another_pack_is_another_image() -> None:
-    settings = DeploymentSettings()
+    settings = from_context({})
     opened, other = (
         image("detect", "lambda", settings, choose_pack(name))["build_args"] for name in ("open", "buffalo_s")
     )

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_defaults_are_valid() -> None:
-    assert from_context({}) == DeploymentSettings()
+    assert from_context({}) == DeploymentSettings.model_validate({})
 
 
 @pytest.mark.parametrize(

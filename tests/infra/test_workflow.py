@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import json
 import re
 import time
@@ -14,7 +15,7 @@ import boto3
 import pytest
 from pydantic import BaseModel
 
-from infra.settings import DeploymentSettings
+from infra.settings import DeploymentSettings, from_context
 from infra.states.language import PENDING, Places
 from infra.states.requests import spellings
 from infra.workflow import definition
@@ -290,7 +291,7 @@ def asked() -> Iterator[Any]:
     """A machine that stops where the request has been put together."""
     moto = pytest.importorskip("moto", reason="moto is not here; `make setup` installs it")
     places = Places("aws", FUNCTIONS, staging="staging", source="videos", ledger="ledger", bus="default")
-    machine = definition(DeploymentSettings(), places)
+    machine = definition(from_context({}), places)
     machine["States"]["Note the execution"] = {"Type": "Succeed"}
     with pytest.MonkeyPatch.context() as patched:
         for name, value in (("ACCESS_KEY_ID", "x"), ("SECRET_ACCESS_KEY", "x"), ("DEFAULT_REGION", "us-east-1")):
@@ -301,12 +302,13 @@ def asked() -> Iterator[Any]:
                 name="asked", definition=json.dumps(machine), roleArn="arn:aws:iam::123456789012:role/any"
             )["stateMachineArn"]
 
+            numbers = itertools.count(1)
+
             def run(request: Any) -> Any:
-                run.count += 1  # type: ignore[attr-defined]
                 execution = client.start_execution(
                     stateMachineArn=arn,
-                    name=f"n{run.count}",
-                    input=json.dumps(request),  # type: ignore[attr-defined]
+                    name=f"n{next(numbers)}",
+                    input=json.dumps(request),
                 )["executionArn"]
                 deadline = time.monotonic() + 10
                 while (found := client.describe_execution(executionArn=execution))["status"] == "RUNNING":

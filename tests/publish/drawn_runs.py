@@ -15,6 +15,7 @@ from lambdas.contracts import (
     QUALITY_PARTS,
     Chunk,
     Distances,
+    FaceFlag,
     FaceInFrame,
     FrameRef,
     PackFacts,
@@ -72,7 +73,7 @@ def astronaut(width: int, height: int) -> tuple[Image, Box]:
     return frame, (left + 177 * scale, top + 67 * scale, left + 272 * scale, top + 190 * scale)
 
 
-FLAGS = {"frontal": "side_face", "sharpness": "blurry", "eyes_open": "eyes_closed"}
+FLAGS: dict[str, FaceFlag] = {"frontal": "side_face", "sharpness": "blurry", "eyes_open": "eyes_closed"}
 """Flags of some of the quality parts."""
 
 

@@ -33,7 +33,7 @@ def manifest() -> Manifest:
             "landmarks": [[1.0, 1.0]] * 5,
         }
 
-    people = [
+    people: list[dict[str, Any]] = [
         {
             "id": number,
             "name": None,
@@ -47,13 +47,15 @@ def manifest() -> Manifest:
         }
         for number in range(2)
     ]
-    frames = [{"file": f"representative/{number}.jpg", "t_s": float(number), "score": 0.5} for number in range(3)]
-    scenes = [
+    frames: list[dict[str, Any]] = [
+        {"file": f"representative/{number}.jpg", "t_s": float(number), "score": 0.5} for number in range(3)
+    ]
+    scenes: list[dict[str, Any]] = [
         {"index": number, "start_s": 0.0, "end_s": 1.0, "t_s": 0.5, "file": f"scenes/{number}.jpg"}
         for number in range(2)
     ]
-    files = [person["best_frame"]["file"] for person in people] + [person["thumbnail"] for person in people]  # type: ignore[index]
-    files += [one["file"] for one in frames + scenes] + ["names.txt", "report.html"]
+    files = [person["best_frame"]["file"] for person in people] + [person["thumbnail"] for person in people]
+    files += [one["file"] for one in (*frames, *scenes)] + ["names.txt", "report.html"]
     document = {
         "run_id": "0123456789abcdef",
         "source": {

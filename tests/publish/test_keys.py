@@ -11,7 +11,7 @@ def templates(**changes: str) -> KeyTemplates:
     return KeyTemplates(**changes)
 
 
-def test_the_defaults_give_the_documented_names():
+def test_the_defaults_give_the_documented_names() -> None:
     keys = Keys.of(KeyTemplates(), "/videos/clip.mp4")
     assert keys.person(0, None) == "people/person_000.jpg"
     assert keys.alternative(0, None, 0) == "people/person_000_alt1.jpg"
@@ -22,7 +22,7 @@ def test_the_defaults_give_the_documented_names():
     assert (keys.names, keys.report, keys.manifest) == ("names.txt", "report.html", "manifest.json")
 
 
-def test_fixed_templates_are_filled_from_the_source():
+def test_fixed_templates_are_filled_from_the_source() -> None:
     fixed = templates(
         person="processed/{stem}/person_{id}.jpg", representative="{dirname}/frames/{index}.jpg", names="{stem}.txt"
     )
@@ -33,7 +33,7 @@ def test_fixed_templates_are_filled_from_the_source():
     assert keys.names_are_of_the_video
 
 
-def test_the_folder_of_a_video_at_the_top_falls_away():
+def test_the_folder_of_a_video_at_the_top_falls_away() -> None:
     keys = Keys.of(templates(scene="{dirname}/frames/{index}.jpg"), "s3://bucket/clip.mp4")
     assert keys.scene(0) == "frames/0.jpg"
 
@@ -49,7 +49,7 @@ def test_the_folder_of_a_video_at_the_top_falls_away():
         ("https://host", ("video", "")),
     ],
 )
-def test_stem_and_dirname_of_a_source(uri, expected):
+def test_stem_and_dirname_of_a_source(uri: str, expected: tuple[str, str]) -> None:
     assert source_names(uri) == expected
 
 
@@ -68,7 +68,7 @@ def test_stem_and_dirname_of_a_source(uri, expected):
     ],
     ids=lambda changes: next(iter(changes.values())),
 )
-def test_a_template_that_gives_two_files_one_name_is_refused(changes):
+def test_a_template_that_gives_two_files_one_name_is_refused(changes: dict[str, str]) -> None:
     with pytest.raises(InvalidSettings, match=next(iter(changes))):
         check_keys(templates(**changes))
 
@@ -85,7 +85,7 @@ def test_a_template_that_gives_two_files_one_name_is_refused(changes):
     ],
     ids=str,
 )
-def test_two_templates_that_can_meet_are_refused(changes):
+def test_two_templates_that_can_meet_are_refused(changes: dict[str, str]) -> None:
     with pytest.raises(InvalidSettings):
         check_keys(templates(**changes))
 
@@ -115,18 +115,18 @@ def test_two_templates_that_can_meet_are_refused(changes):
         "",
     ],
 )
-def test_a_template_that_leaves_the_folder_or_is_no_plain_template_is_refused(person):
+def test_a_template_that_leaves_the_folder_or_is_no_plain_template_is_refused(person: str) -> None:
     with pytest.raises(InvalidSettings, match="key template person"):
         check_keys(templates(person=person))
 
 
-def test_a_field_of_another_kind_is_refused():
+def test_a_field_of_another_kind_is_refused() -> None:
     with pytest.raises(InvalidSettings, match=r"scene.*\{id\} is not one of"):
         check_keys(templates(scene="{id}.jpg"))
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "..", "", "x\x00y\n", "é" * 300, "con:aux"])
-def test_a_name_never_leaves_its_part_of_the_key(name):
+def test_a_name_never_leaves_its_part_of_the_key(name: str) -> None:
     key = Keys.of(templates(person="people/{name}/{id}.jpg"), "clip.mp4").person(0, name)
     folder, safe, file = key.split("/")
     assert (folder, file) == ("people", "0.jpg")
@@ -146,7 +146,7 @@ HOSTILE = [
 @pytest.mark.parametrize(
     "place", ["{}", "/films/{}", "https://host/a/{}", "s3://bucket/a/{}", "{}/{}", "https://host/{}/{}"]
 )
-def test_no_file_of_a_video_of_any_name_leaves_its_folder(place, name):
+def test_no_file_of_a_video_of_any_name_leaves_its_folder(place: str, name: str) -> None:
     uri = place.format(*[name] * place.count("{}"))
     for made in (
         KeyTemplates(),
@@ -163,7 +163,7 @@ def test_no_file_of_a_video_of_any_name_leaves_its_folder(place, name):
     assert not dirname or is_inside(dirname)
 
 
-def test_shared_prefixes_need_the_video_in_every_template():
+def test_shared_prefixes_need_the_video_in_every_template() -> None:
     with pytest.raises(InvalidSettings, match="share the prefix"):
         check_keys(KeyTemplates(), shared=True)
     told_apart = {kind: f"{{stem}}/{form}" for kind, form in KeyTemplates().model_dump().items()}
@@ -176,21 +176,21 @@ def test_shared_prefixes_need_the_video_in_every_template():
 
 
 @pytest.mark.parametrize("keys", [["a.jpg", "A.jpg"], ["a", "a/b.jpg"]])
-def test_keys_that_meet_on_a_disk_are_refused(keys):
+def test_keys_that_meet_on_a_disk_are_refused(keys: list[str]) -> None:
     with pytest.raises(InvalidSettings):
         check_distinct(keys)
 
 
-def test_no_keys_are_distinct():
+def test_no_keys_are_distinct() -> None:
     check_distinct([])
 
 
 @pytest.mark.parametrize("prefix", ["a", "/", "/a/", "../", "a/../", "a//", "\n/"])
-def test_a_prefix_that_is_no_folder_inside_is_refused(prefix):
+def test_a_prefix_that_is_no_folder_inside_is_refused(prefix: str) -> None:
     with pytest.raises(InvalidSettings, match="prefix"):
         check_prefix(prefix)
 
 
 @pytest.mark.parametrize("prefix", ["", "a/", "a/b.mp4/0123/"])
-def test_a_folder_is_a_fine_prefix(prefix):
+def test_a_folder_is_a_fine_prefix(prefix: str) -> None:
     check_prefix(prefix)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Any, Literal, get_args
 
 import boto3
 import cv2
@@ -11,6 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 from botocore.stub import Stubber
+from numpy.typing import NDArray
 
 from lambdas.contracts import (
     Deployment,
@@ -83,25 +84,28 @@ def two_people(settings: Settings | None = None, uri: str = "/videos/clip.mp4") 
     return run
 
 
-def read_manifest(published: DirectoryStaging, key: str = "manifest.json") -> dict:
-    return json.loads(published.get(key))
+def read_manifest(published: DirectoryStaging, key: str = "manifest.json") -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads(published.get(key))
+    return manifest
 
 
-def read_picture(published: DirectoryStaging, key: str) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(published.get(key), np.uint8), cv2.IMREAD_COLOR)
+def read_picture(published: DirectoryStaging, key: str) -> NDArray[np.uint8]:
+    return np.asarray(cv2.imdecode(np.frombuffer(published.get(key), np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
 def all_files(store: DirectoryStaging) -> set[str]:
     return {str(path.relative_to(store.root)) for path in store.root.rglob("*") if path.is_file()}
 
 
-def test_the_committed_schema_is_the_one_the_manifest_has():
+def test_the_committed_schema_is_the_one_the_manifest_has() -> None:
     assert SCHEMA.read_text() == manifests.schema_text(), (
         "run: python -m lambdas.publish.manifest > docs/manifest.schema.json"
     )
 
 
-def test_a_run_is_published_whole_and_its_manifest_fits_the_schema(staging, published):
+def test_a_run_is_published_whole_and_its_manifest_fits_the_schema(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     two_people().write(staging)
     response = handler.run(REQUEST, staging, published)
     assert (response.people, response.representative, response.scenes) == (2, 3, 3)
@@ -128,7 +132,9 @@ def test_a_run_is_published_whole_and_its_manifest_fits_the_schema(staging, publ
     } <= set(document["files"])
 
 
-def test_the_manifest_has_exactly_the_names_others_rely_on(staging, published):
+def test_the_manifest_has_exactly_the_names_others_rely_on(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     two_people().write(staging)
     handler.run(REQUEST, staging, published)
     document = read_manifest(published)
@@ -187,7 +193,14 @@ def test_the_manifest_has_exactly_the_names_others_rely_on(staging, published):
 @pytest.mark.parametrize("size", ["1080p", "source"])
 @pytest.mark.parametrize("fit", ["pad", "crop"])
 @pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 640)])
-def test_the_manifests_box_is_the_face_in_the_file(staging, published, width, height, fit, size):
+def test_the_manifests_box_is_the_face_in_the_file(
+    staging: WatchedDirectory,
+    published: WatchedDirectory,
+    width: int,
+    height: int,
+    fit: Literal["pad", "crop"],
+    size: Literal["1080p", "source"],
+) -> None:
     run = DrawnRun(width, height, Settings(size=size, fit=fit))
     face = (0.2 * width, 0.15 * height, 0.4 * width, 0.4 * height)
     run.person(run.face(drawn_frame(width, height, [face]), face))
@@ -204,7 +217,7 @@ def test_the_manifests_box_is_the_face_in_the_file(staging, published, width, he
     assert best["landmarks"][0] == pytest.approx(middle, abs=4)
 
 
-def test_pictures_come_first_and_the_manifest_last(staging, published):
+def test_pictures_come_first_and_the_manifest_last(staging: WatchedDirectory, published: WatchedDirectory) -> None:
     two_people().write(staging)
     handler.run(REQUEST, staging, published)
     order = [key for action, key in published.done if action == "put"]
@@ -213,14 +226,16 @@ def test_pictures_come_first_and_the_manifest_last(staging, published):
     assert all(key.endswith(".jpg") for key in order[:-3])
 
 
-def test_each_staged_frame_is_read_once(staging, published):
+def test_each_staged_frame_is_read_once(staging: WatchedDirectory, published: WatchedDirectory) -> None:
     two_people().write(staging)
     handler.run(REQUEST, staging, published)
     reads = [key for action, key in staging.done if action == "get_range"]
     assert len(reads) == len(set(reads)) == 8
 
 
-def test_publishing_twice_gives_the_same_pictures(staging, published, tmp_path):
+def test_publishing_twice_gives_the_same_pictures(
+    staging: WatchedDirectory, published: WatchedDirectory, tmp_path: Path
+) -> None:
     two_people().write(staging)
     handler.run(REQUEST, staging, published)
     again = DirectoryStaging(tmp_path / "again")
@@ -229,7 +244,9 @@ def test_publishing_twice_gives_the_same_pictures(staging, published, tmp_path):
     assert all(again.get(file) == published.get(file) for file in all_files(again) if file.endswith(".jpg"))
 
 
-def test_files_of_the_run_before_are_deleted_after_the_new_manifest_stands(staging, published, tmp_path):
+def test_files_of_the_run_before_are_deleted_after_the_new_manifest_stands(
+    staging: WatchedDirectory, published: WatchedDirectory, tmp_path: Path
+) -> None:
     two_people().write(staging)
     handler.run(REQUEST, staging, published)
     published.put("keep.txt", b"not ours")
@@ -246,7 +263,9 @@ def test_files_of_the_run_before_are_deleted_after_the_new_manifest_stands(stagi
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"files": 3}', b'{"files": ["../../outside.txt", "/x", 7]}'])
-def test_a_foreign_manifest_deletes_nothing_outside(staging, published, text, tmp_path):
+def test_a_foreign_manifest_deletes_nothing_outside(
+    staging: WatchedDirectory, published: WatchedDirectory, text: bytes, tmp_path: Path
+) -> None:
     (tmp_path / "outside.txt").write_text("stays")
     published.put("manifest.json", text)
     two_people().write(staging)
@@ -255,14 +274,16 @@ def test_a_foreign_manifest_deletes_nothing_outside(staging, published, text, tm
     assert not [action for action, _ in published.done if action == "delete"]
 
 
-def test_everything_goes_under_the_prefix(staging, published):
+def test_everything_goes_under_the_prefix(staging: WatchedDirectory, published: WatchedDirectory) -> None:
     two_people().write(staging)
     response = handler.run(PublishRequest(run_id=RUN, prefix="clip.mp4/0123/"), staging, published)
     assert response.manifest_key == "clip.mp4/0123/manifest.json"
     assert all(file.startswith("clip.mp4/0123/") for file in all_files(published))
 
 
-def test_a_video_without_people_still_gets_frames_and_a_report(staging, published):
+def test_a_video_without_people_still_gets_frames_and_a_report(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     run = DrawnRun(640, 360)
     for shade in (30, 60):
         run.stand_for_it(drawn_frame(640, 360, shade=shade))
@@ -276,13 +297,15 @@ def test_a_video_without_people_still_gets_frames_and_a_report(staging, publishe
     jsonschema.validate(document, json.loads(SCHEMA.read_text()))
 
 
-def test_a_run_that_chose_nothing_is_still_published(staging, published):
+def test_a_run_that_chose_nothing_is_still_published(staging: WatchedDirectory, published: WatchedDirectory) -> None:
     DrawnRun(640, 360, Settings(representative=0)).write(staging)
     handler.run(REQUEST, staging, published)
     assert all_files(published) == {"names.txt", "report.html", "manifest.json"}
 
 
-def test_fewer_frames_than_asked_for_are_all_published_and_the_manifest_says_so(staging, published):
+def test_fewer_frames_than_asked_for_are_all_published_and_the_manifest_says_so(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     run = DrawnRun(640, 360)
     for shade in (30, 60, 90, 120):
         run.stand_for_it(drawn_frame(640, 360, shade=shade))
@@ -294,7 +317,9 @@ def test_fewer_frames_than_asked_for_are_all_published_and_the_manifest_says_so(
     assert "all are published" in " ".join(document["notes"])
 
 
-def test_those_seen_unclearly_are_listed_longest_first_with_picture_times_and_reason(staging, published):
+def test_those_seen_unclearly_are_listed_longest_first_with_picture_times_and_reason(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     run = DrawnRun(640, 360)
     box = (100.0, 100.0, 200.0, 200.0)
     turned = run.face(drawn_frame(640, 360, [box]), box, frontal=0.1)
@@ -324,7 +349,9 @@ def test_those_seen_unclearly_are_listed_longest_first_with_picture_times_and_re
     assert np.abs(picture[:20].astype(int) - GREEN).max() > 40
 
 
-def test_the_200_longest_on_screen_of_those_seen_unclearly_get_pictures_and_all_are_listed(staging, published):
+def test_the_200_longest_on_screen_of_those_seen_unclearly_get_pictures_and_all_are_listed(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     run = DrawnRun(64, 36)
     face = run.face(drawn_frame(64, 36), (10.0, 10.0, 20.0, 20.0))
     for index in range(202):
@@ -345,7 +372,9 @@ def test_the_200_longest_on_screen_of_those_seen_unclearly_get_pictures_and_all_
     assert published.get("report.html").decode().count("<strong>too small</strong>") == 202
 
 
-def test_those_seen_unclearly_are_named_by_their_template(staging, published):
+def test_those_seen_unclearly_are_named_by_their_template(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     two_people(Settings(keys=KeyTemplates(unclear="{stem}/nobody_{number}.jpg"))).write(staging)
     handler.run(REQUEST, staging, published)
     assert read_manifest(published)["unclear"][0]["best"]["file"] == "clip/nobody_1.jpg"
@@ -353,7 +382,9 @@ def test_those_seen_unclearly_are_named_by_their_template(staging, published):
 
 
 @pytest.mark.parametrize("reason", get_args(UnclearReason))
-def test_the_report_folds_away_who_was_never_seen_clearly_and_says_why(staging, published, reason):
+def test_the_report_folds_away_who_was_never_seen_clearly_and_says_why(
+    staging: WatchedDirectory, published: WatchedDirectory, reason: UnclearReason
+) -> None:
     run = two_people()
     face = run.unclear[0].face
     run.unclear = []
@@ -362,7 +393,9 @@ def test_the_report_folds_away_who_was_never_seen_clearly_and_says_why(staging, 
     run.write(staging)
     handler.run(REQUEST, staging, published)
     page = published.get("report.html").decode()
-    opening, folded = re.search(r'(<details class="unclear"[^>]*>)(.*?)</details>', page, re.DOTALL).groups()
+    found = re.search(r'(<details class="unclear"[^>]*>)(.*?)</details>', page, re.DOTALL)
+    assert found is not None
+    opening, folded = found.groups()
     assert "open" not in opening
     assert re.match(r"<summary>.*Seen, but never clearly.*</summary>", folded)
     with_picture, without = re.findall(r"<li>(.*?)</li>", folded, re.DOTALL)
@@ -377,7 +410,9 @@ def test_the_report_folds_away_who_was_never_seen_clearly_and_says_why(staging, 
     assert len(set(report.UNCLEAR.values())) == len(get_args(UnclearReason))
 
 
-def test_where_all_are_clear_the_report_has_no_section_for_others(staging, published):
+def test_where_all_are_clear_the_report_has_no_section_for_others(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     run = two_people()
     run.unclear = []
     run.write(staging)
@@ -386,7 +421,9 @@ def test_where_all_are_clear_the_report_has_no_section_for_others(staging, publi
     assert "never clearly" not in published.get("report.html").decode()
 
 
-def test_where_nobody_is_clear_the_notes_say_so_instead_of_that_nobody_was_found(staging, published):
+def test_where_nobody_is_clear_the_notes_say_so_instead_of_that_nobody_was_found(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     run = DrawnRun(64, 36)
     run.unclear_one("dark", None, (0.0, 5.0))
     run.write(staging)
@@ -396,7 +433,9 @@ def test_where_nobody_is_clear_the_notes_say_so_instead_of_that_nobody_was_found
     assert "Nobody was found" not in notes
 
 
-def test_a_picture_of_somebody_seen_unclearly_must_be_among_the_files(staging, published):
+def test_a_picture_of_somebody_seen_unclearly_must_be_among_the_files(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     two_people().write(staging)
     handler.run(REQUEST, staging, published)
     document = read_manifest(published)
@@ -405,7 +444,7 @@ def test_a_picture_of_somebody_seen_unclearly_must_be_among_the_files(staging, p
         manifests.Manifest.model_validate_json(json.dumps(document))
 
 
-def test_the_report_escapes_what_others_wrote(staging, published):
+def test_the_report_escapes_what_others_wrote(staging: WatchedDirectory, published: WatchedDirectory) -> None:
     run = DrawnRun(640, 360, uri="/videos/<script>alert(1)</script>&.mp4")
     box = (100.0, 100.0, 200.0, 220.0)
     run.person(run.face(drawn_frame(640, 360, [box]), box), name='<script>alert("x")</script>')
@@ -416,7 +455,7 @@ def test_the_report_escapes_what_others_wrote(staging, published):
     assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;" in page
 
 
-def test_the_report_needs_nothing_but_itself(staging, published):
+def test_the_report_needs_nothing_but_itself(staging: WatchedDirectory, published: WatchedDirectory) -> None:
     two_people().write(staging)
     handler.run(REQUEST, staging, published)
     page = published.get("report.html").decode()
@@ -434,7 +473,7 @@ def test_the_report_needs_nothing_but_itself(staging, published):
         assert f'id="{anchor}"' in page
 
 
-def test_the_report_says_what_is_weak_about_a_frame(staging, published):
+def test_the_report_says_what_is_weak_about_a_frame(staging: WatchedDirectory, published: WatchedDirectory) -> None:
     two_people().write(staging)
     handler.run(REQUEST, staging, published)
     page = published.get("report.html").decode()
@@ -443,7 +482,7 @@ def test_the_report_says_what_is_weak_about_a_frame(staging, published):
     assert "<li>eyes closed</li>" not in page
 
 
-def test_the_manifest_holds_the_flags_of_every_face(staging, published):
+def test_the_manifest_holds_the_flags_of_every_face(staging: WatchedDirectory, published: WatchedDirectory) -> None:
     run = DrawnRun(640, 360)
     box = (100.0, 100.0, 200.0, 220.0)
     clean, dark = (run.face(drawn_frame(640, 360, shade=shade), box) for shade in (120, 10))
@@ -456,7 +495,9 @@ def test_the_manifest_holds_the_flags_of_every_face(staging, published):
     assert "<li>too dark</li>" in published.get("report.html").decode()
 
 
-def test_a_report_of_hundreds_of_noisy_pictures_stays_small(staging, published):
+def test_a_report_of_hundreds_of_noisy_pictures_stays_small(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     run = DrawnRun(640, 360, Settings(size="source"))
     noise = np.random.default_rng(0).integers(0, 256, (360, 640, 3), np.uint8)
     box = (100.0, 100.0, 200.0, 220.0)
@@ -468,7 +509,9 @@ def test_a_report_of_hundreds_of_noisy_pictures_stays_small(staging, published):
     assert 1_000_000 < len(published.get("report.html")) < 3_000_000
 
 
-def test_the_report_links_its_files_from_wherever_it_lies(staging, published):
+def test_the_report_links_its_files_from_wherever_it_lies(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     keys = KeyTemplates(report="reports/{stem}: all.html")
     two_people(Settings(keys=keys)).write(staging)
     handler.run(REQUEST, staging, published)
@@ -476,7 +519,7 @@ def test_the_report_links_its_files_from_wherever_it_lies(staging, published):
     assert 'href="./../people/person_000.jpg"' in page
 
 
-def test_names_are_listed_one_person_a_line(staging, published):
+def test_names_are_listed_one_person_a_line(staging: WatchedDirectory, published: WatchedDirectory) -> None:
     two_people().write(staging)
     handler.run(REQUEST, staging, published)
     assert published.get("names.txt").decode() == (
@@ -484,13 +527,15 @@ def test_names_are_listed_one_person_a_line(staging, published):
     )
 
 
-def test_a_names_file_called_after_the_video_holds_its_main_persons_name(staging, published):
+def test_a_names_file_called_after_the_video_holds_its_main_persons_name(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     two_people(Settings(keys=KeyTemplates(names="{stem}.txt"))).write(staging)
     handler.run(REQUEST, staging, published)
     assert published.get("clip.txt") == b"Eileen Collins\n"
 
 
-def test_a_name_with_tabs_and_lines_stays_on_its_line():
+def test_a_name_with_tabs_and_lines_stays_on_its_line() -> None:
     run = DrawnRun(64, 36)
     run.person(run.face(drawn_frame(64, 36), (1.0, 1.0, 9.0, 9.0)), name="A\tB\nC\u2028D")
     assert names.list_names([("a.jpg", run.people[0])]) == "a.jpg\tA B C D\n"
@@ -498,14 +543,18 @@ def test_a_name_with_tabs_and_lines_stays_on_its_line():
     assert names.main_name([]) == ""
 
 
-def test_colliding_templates_fail_before_anything_is_written(staging, published):
+def test_colliding_templates_fail_before_anything_is_written(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     two_people(Settings(keys=KeyTemplates(person="same.jpg"))).write(staging)
     with pytest.raises(InvalidSettings):
         handler.run(REQUEST, staging, published)
     assert all_files(published) == set()
 
 
-def test_names_that_make_two_files_one_fail_before_anything_is_written(staging, published):
+def test_names_that_make_two_files_one_fail_before_anything_is_written(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     keys = KeyTemplates(person="{id}{name}.jpg")
     run = DrawnRun(64, 36, Settings(keys=keys))
     face = run.face(drawn_frame(64, 36), (1.0, 1.0, 9.0, 9.0))
@@ -520,7 +569,9 @@ def test_names_that_make_two_files_one_fail_before_anything_is_written(staging, 
 @pytest.mark.parametrize(
     "width, height, settings", [(640, 360, Settings(size="source", jpeg_quality=95)), (1920, 1080, Settings())]
 )
-def test_what_needs_no_resizing_is_published_as_it_is_staged(staging, published, width, height, settings):
+def test_what_needs_no_resizing_is_published_as_it_is_staged(
+    staging: WatchedDirectory, published: WatchedDirectory, width: int, height: int, settings: Settings
+) -> None:
     run = DrawnRun(width, height, settings)
     run.stand_for_it(drawn_frame(width, height))
     run.write(staging)
@@ -529,13 +580,15 @@ def test_what_needs_no_resizing_is_published_as_it_is_staged(staging, published,
     assert published.get("representative/01.jpg") == staging.get_range(frames_key(RUN, 0), ref.offset, ref.length)
 
 
-def test_a_missing_selection_is_an_incomplete_run(staging, published):
+def test_a_missing_selection_is_an_incomplete_run(staging: WatchedDirectory, published: WatchedDirectory) -> None:
     with pytest.raises(IncompleteRun, match=r"plan\.json is missing"):
         handler.run(REQUEST, staging, published)
 
 
 @pytest.mark.parametrize("data", [None, b"", b"tar without frames" * 1000])
-def test_frames_that_are_not_there_are_an_incomplete_run_and_leave_no_manifest(staging, published, data):
+def test_frames_that_are_not_there_are_an_incomplete_run_and_leave_no_manifest(
+    staging: WatchedDirectory, published: WatchedDirectory, data: bytes | None
+) -> None:
     two_people().write(staging)
     if data is None:
         staging.delete(frames_key(RUN, 0))
@@ -546,7 +599,9 @@ def test_frames_that_are_not_there_are_an_incomplete_run_and_leave_no_manifest(s
     assert not published.exists("manifest.json")
 
 
-def test_a_frame_of_another_size_than_selected_is_an_incomplete_run(staging, published):
+def test_a_frame_of_another_size_than_selected_is_an_incomplete_run(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     two_people().write(staging)
     selection = get_document(staging, selection_key(RUN), Selection).model_dump_json()
     staging.put(selection_key(RUN), selection.replace('"width":1280', '"width":1000').encode())
@@ -565,17 +620,17 @@ def test_a_frame_of_another_size_than_selected_is_an_incomplete_run(staging, pub
         ("http://[", "["),
     ],
 )
-def test_no_secret_of_a_url_and_no_path_of_this_machine_is_published(uri, expected):
+def test_no_secret_of_a_url_and_no_path_of_this_machine_is_published(uri: str, expected: str) -> None:
     assert handler.published_uri(uri) == expected
 
 
-def test_a_path_is_published_where_it_is_asked_for():
+def test_a_path_is_published_where_it_is_asked_for() -> None:
     assert handler.published_uri("/home/ada/videos/clip.mp4", whole_path=True) == "/home/ada/videos/clip.mp4"
     secret = handler.published_uri("https://user:secret@host/clip.mp4?X-Amz-Signature=1", whole_path=True)
     assert secret == "https://host/clip.mp4"
 
 
-def test_costs_add_up_and_follow_seconds_and_memory(staging, published):
+def test_costs_add_up_and_follow_seconds_and_memory(staging: WatchedDirectory, published: WatchedDirectory) -> None:
     two_people().write(staging)
     handler.run(REQUEST, staging, published)
     estimate = read_manifest(published)["cost"]
@@ -586,7 +641,9 @@ def test_costs_add_up_and_follow_seconds_and_memory(staging, published):
     assert detect["usd"] == pytest.approx(3.0 * 1769 / 1024 * 0.0000166667, rel=1e-3)
 
 
-def test_the_deployments_architecture_memory_and_days_decide_the_cost(staging, published):
+def test_the_deployments_architecture_memory_and_days_decide_the_cost(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     two_people().write(staging)
     memory = {"split": 512, "detect": 3008, "cluster": 1024, "publish": 1024}
     mine = Deployment(architecture="arm64", memory_mib=memory, staging_days=30)
@@ -600,7 +657,9 @@ def test_the_deployments_architecture_memory_and_days_decide_the_cost(staging, p
     assert "staging for 30 days" in parts
 
 
-def test_a_run_on_a_gpu_costs_its_machine_and_only_the_chunks_the_map_did(staging, published):
+def test_a_run_on_a_gpu_costs_its_machine_and_only_the_chunks_the_map_did(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     run = two_people()
     run.write(staging)
     put_document(staging, job_report_key(REQUEST.run_id), JobReport(chunks=1, detect_s=2.5, job_s=7200.0))
@@ -614,7 +673,7 @@ def test_a_run_on_a_gpu_costs_its_machine_and_only_the_chunks_the_map_did(stagin
     assert cost.gpu_hour("g5.xlarge", True, 60) < cost.gpu_hour("g5.xlarge", False, 60)
 
 
-def test_arm_costs_less_and_nothing_costs_nothing_but_requests():
+def test_arm_costs_less_and_nothing_costs_nothing_but_requests() -> None:
     idle = cost.Work(
         seconds={"split": 0, "detect": 0, "cluster": 0, "publish": 0},
         chunks=0,
@@ -632,7 +691,7 @@ def test_arm_costs_less_and_nothing_costs_nothing_but_requests():
     )
 
 
-def test_deleting_leaves_no_empty_folder_and_is_fine_twice(tmp_path):
+def test_deleting_leaves_no_empty_folder_and_is_fine_twice(tmp_path: Path) -> None:
     store = DirectoryStaging(tmp_path / "root")
     store.put("a/b/c.txt", b"1")
     store.put("a/d.txt", b"2")
@@ -644,7 +703,7 @@ def test_deleting_leaves_no_empty_folder_and_is_fine_twice(tmp_path):
     assert list(store.root.iterdir()) == []
 
 
-def test_deleting_from_a_bucket_asks_for_the_whole_key():
+def test_deleting_from_a_bucket_asks_for_the_whole_key() -> None:
     client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
     with Stubber(client) as answers:
         answers.add_response("delete_object", {}, {"Bucket": "published", "Key": "clip.mp4/a.jpg"})
@@ -661,7 +720,7 @@ def test_deleting_from_a_bucket_asks_for_the_whole_key():
         ("mpegts", "b.ts", "mpegts"),
     ],
 )
-def test_the_report_calls_a_container_by_one_name(demuxer, uri, expected):
+def test_the_report_calls_a_container_by_one_name(demuxer: str, uri: str, expected: str) -> None:
     assert report.container(demuxer, uri) == expected
 
 
@@ -674,18 +733,18 @@ def test_the_report_calls_a_container_by_one_name(demuxer, uri, expected):
         (3723.5, "1:02:03.5", "1 h 2 min"),
     ],
 )
-def test_times_read_like_times(seconds, shown, lasting):
+def test_times_read_like_times(seconds: float, shown: str, lasting: str) -> None:
     assert report.clock(seconds) == shown
     assert report.span(seconds) == lasting
 
 
-def test_a_timeline_has_few_ticks_whatever_its_length():
+def test_a_timeline_has_few_ticks_whatever_its_length() -> None:
     assert report.ticks(0) == [0]
     for duration_s in (0.04, 5, 80, 3600, 40000, 10**6):
         assert 1 <= len(report.ticks(duration_s)) <= 13
 
 
-def test_a_limit_of_people_that_was_reached_is_noted(staging, published):
+def test_a_limit_of_people_that_was_reached_is_noted(staging: WatchedDirectory, published: WatchedDirectory) -> None:
     for most, noted in ((2, True), (3, False)):
         run = two_people()
         run.settings = run.settings.model_copy(update={"limits": Limits(max_people=most)})
@@ -694,7 +753,9 @@ def test_a_limit_of_people_that_was_reached_is_noted(staging, published):
         assert ("limits.max_people" in " ".join(read_manifest(published)["notes"])) == noted
 
 
-def test_what_split_knows_of_a_hard_video_stands_in_the_manifest(staging, published):
+def test_what_split_knows_of_a_hard_video_stands_in_the_manifest(
+    staging: WatchedDirectory, published: WatchedDirectory
+) -> None:
     two_people().write(staging)
     plan = get_document(staging, plan_key(RUN), Plan)
     facts = plan.source.model_copy(
@@ -713,7 +774,9 @@ def test_what_split_knows_of_a_hard_video_stands_in_the_manifest(staging, publis
 
 @pytest.mark.parametrize(("promised_s", "met_s", "said"), [(0, 2, False), (3, 3, False), (3, 2.8, False), (3, 2, True),
                                                            (7200, 7150, False), (7200, 7000, True)])  # fmt: skip
-def test_a_video_ends_early_where_more_than_a_header_rounds_is_missing(staging, promised_s, met_s, said):
+def test_a_video_ends_early_where_more_than_a_header_rounds_is_missing(
+    staging: WatchedDirectory, promised_s: float, met_s: float, said: bool
+) -> None:
     two_people().write(staging)
     facts = get_document(staging, plan_key(RUN), Plan).source.model_copy(update={"promised_s": float(promised_s)})
     assert bool(handler.losses(facts, float(met_s), 75)) == said

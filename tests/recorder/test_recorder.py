@@ -84,7 +84,7 @@ def claimed(arn: str, status: str = "RUNNING") -> None:
     )
 
 
-def row(key: str = RUN) -> dict[str, str]:
+def row(key: str = RUN) -> dict[str, Any]:
     item = boto3.client("dynamodb").get_item(TableName=TABLE, Key={"run_id": {"S": key}}).get("Item", {})
     return {name: next(iter(value.values())) for name, value in item.items()}
 

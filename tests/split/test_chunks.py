@@ -64,13 +64,14 @@ def checksum(picture: VideoFrame) -> int:
     for plane in picture.planes:
         row = plane.width * (2 if picture.format.components[0].bits > 8 else 1)
         lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        crc = zlib.crc32(np.ascontiguousarray(lines[:, :row]), crc)
+        crc = zlib.crc32(lines[:, :row].tobytes(), crc)
     return crc
 
 
 def all_frames(clip: Path, stream: int) -> list[tuple[int | None, int]]:
     with av.open(str(clip)) as container:
-        return [(frame.pts, checksum(frame)) for frame in container.decode(container.streams[stream])]
+        frames = container.decode(container.streams[stream])
+        return [(frame.pts, checksum(frame)) for frame in frames if isinstance(frame, av.VideoFrame)]
 
 
 def frames_of(plan: Plan, chunk: Chunk, staging: DirectoryStaging, uri: str) -> list[tuple[int, int]]:

@@ -23,7 +23,10 @@ from tests.split.test_chunks import split
 
 
 def written(data: bytes) -> Callable[[Path], None]:
-    return lambda path: path.write_bytes(data) and None
+    def write(path: Path) -> None:
+        path.write_bytes(data)
+
+    return write
 
 
 def cut(kind: str, keep: Callable[[bytes], int]) -> Callable[[Path], None]:

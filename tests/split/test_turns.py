@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 import pytest
+from av.sidedata.sidedata import SideData
 from numpy.typing import NDArray
 
 from lambdas.contracts import OPEN_END, Chunk
@@ -66,8 +69,7 @@ def upright(clip: Path) -> NDArray[np.uint8]:
 
 def coded(clip: Path) -> NDArray[np.uint8]:
     with av.open(str(clip)) as container:
-        picture: NDArray[np.uint8] = next(container.decode(video=0)).to_ndarray(format="bgr24")
-        return picture
+        return np.asarray(next(container.decode(video=0)).to_ndarray(format="bgr24"), np.uint8)
 
 
 def alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
@@ -99,9 +101,11 @@ def test_matroska_keeps_what_it_can_say_of_the_turn(matrix: tuple[int, int, int,
     remuxed = tmp_path / "remuxed.mkv"
     ffmpeg("-i", str(clip), "-c", "copy", str(remuxed))
     with av.open(str(remuxed)) as container:
-        said = [bytes(data) for data in next(container.decode(video=0)).side_data if "DISPLAYMATRIX" in str(data.type)]
+        every = cast("Iterable[SideData]", next(container.decode(video=0)).side_data)
+        said = [bytes(data) for data in every if "DISPLAYMATRIX" in str(data.type)]
     numbers = np.frombuffer(said[0], "=i4")[[0, 1, 3, 4]] if said else np.array([1, 0, 0, 1])
-    carried = tuple(int(number) for number in np.sign(np.where(np.abs(numbers) > 1000, numbers, 0)))
+    a, b, c, d = (int(number) for number in np.sign(np.where(np.abs(numbers) > 1000, numbers, 0)))
+    carried = (a, b, c, d)
     if not said:
         carried = (1, 0, 0, 1)
     assert carried == matrix or matrix not in ROTATIONS

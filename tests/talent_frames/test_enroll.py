@@ -33,6 +33,7 @@ def test_a_file_or_a_folder_each_is_a_person(tmp_path: Path, pack: Path) -> None
     (tmp_path / "Tom Hanks").mkdir()
     shutil.copy(PEOPLE / "Tom_Hanks_54745.png", tmp_path / "Tom Hanks" / "1.PNG")
     picture = cv2.imread(str(PEOPLE / "Tom_Hanks_54745.png"))
+    assert picture is not None
     cv2.imwrite(str(tmp_path / "Tom Hanks" / "2.jpg"), picture[:, ::-1])
     gallery, warnings = enroll(tmp_path, pack)
     assert gallery.names == ["Eileen Collins", "Tom Hanks"]

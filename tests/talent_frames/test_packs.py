@@ -292,7 +292,8 @@ def test_without_its_package_open_is_fetched_file_by_file_when_asked_for(
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     server.files = shipped
     gone, there = server.url("gone/"), server.url("")
-    served("open", monkeypatch, *([gone + name, there + name] for name in shipped))
+    detector, embedder = ([gone + name, there + name] for name in shipped)
+    served("open", monkeypatch, detector, embedder)
     with pytest.raises(MissingPack, match=r"models get open` fetches 18 MB"):
         resolve_pack("open")
     assert server.asked == []
@@ -308,7 +309,8 @@ def test_a_fetched_file_of_another_checksum_makes_no_pack(
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     server.files = {name: data[:-1] + b"?" for name, data in shipped.items()}
-    served("open", monkeypatch, *([server.url(name)] for name in shipped))
+    detector, embedder = ([server.url(name)] for name in shipped)
+    served("open", monkeypatch, detector, embedder)
     with pytest.raises(DownloadFailed, match=f"sha256 is .*, expected {PACKS['open'].detector_source.sha256}"):
         get_pack("open")
     assert sorted(path.name for path in home.iterdir()) == [".open.lock"]
