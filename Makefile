@@ -71,7 +71,7 @@ format: setup ## let ruff put the code in order
 	@$(BIN)/ruff format .
 
 lock: setup ## write requirements.lock anew from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --python-version 3.11 --extra dev --no-header --no-annotate --no-emit-index-url \
+	@$(BIN)/uv pip compile --quiet --python-version 3.11 --extra dev --group models --no-header --no-annotate --no-emit-index-url \
 		--no-emit-find-links pyproject.toml -o requirements.lock
 
 # The cloud; docs/deploy.md. CONTEXT="-c gpu=true" sets options, infra/settings.py lists them; STAGE=dev takes those of

@@ -30,10 +30,13 @@ VIDEO_READERS = ("split", "detect")
 """These read the video itself, by lambdas/video.py and lambdas/web.py."""
 SHOT_STAGES = ("detect", "cluster")
 """These look for scene changes and score faces, by lambdas/shots.py, lambdas/wipes.py and lambdas/scoring.py."""
-PACK_MAKERS = ("talent_frames/packs.py", "talent_frames/onnx_files.py")
+PACK_MAKERS = ("talent_frames/packs.py", "talent_frames/onnx_files.py", "talent_frames/wheels.py")
 """What the detect image's build puts a pack together with, without the package's own imports; not in the image."""
 
 PACK_DIR = "/opt/pack"
+
+INSIGHTFACE_KINDS = ("scrfd", "arcface")
+"""First words of what a pack's facts say of models that insightface runs; a test compares with the catalogue."""
 
 
 class Stage(Construct):
@@ -97,6 +100,8 @@ def image(name: str, target: str, settings: DeploymentSettings, pack: ChosenPack
         exclude += ["!talent_frames", "talent_frames/*", *(f"!{path}" for path in PACK_MAKERS)]
         # Part of the image's hash: another pack is another image.
         build_args = {"PACK_NAME": pack.facts.name, "PACK_SHA256": pack.facts.sha256}
+        if any(said.split()[0] in INSIGHTFACE_KINDS for said in (pack.facts.detector, pack.facts.embedder)):
+            build_args["PACK_FORMAT"] = "insightface"
         if pack.directory is not None:
             build_args["PACK_FROM"] = "given"
             build_contexts = {"given": str(pack.directory)}

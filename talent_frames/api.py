@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lambdas.contracts import MOST_GALLERY_BYTES, Gallery, Settings
 from lambdas.errors import GalleryPackMismatch, InvalidGallery, SourceMissing
 from lambdas.publish.keys import source_names
-from talent_frames.progress import Progress, Silent
+from talent_frames.progress import Downloads, Progress, Silent
 from talent_frames.run import run_video
 
 if TYPE_CHECKING:
@@ -44,10 +44,12 @@ def run(
         lambdas.errors.BadInput: The video, a setting or the gallery can't be worked with; nothing was written.
         lambdas.errors.TalentFramesError: Anything else that went wrong knowingly; nothing was written.
     """
-    from talent_frames.packs import resolve_pack
+    from talent_frames.packs import get_expression, resolve_pack
 
     progress = progress if progress is not None else Silent()
-    pack_dir = resolve_pack(str(models))
+    downloads = Downloads(progress)
+    pack_dir = resolve_pack(str(models), downloads)
+    get_expression(downloads)
     known = read_gallery(Path(gallery), pack_dir, progress) if gallery is not None else None
     return run_video(
         video,

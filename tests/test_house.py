@@ -21,7 +21,7 @@ MODULES = sorted(
     path.relative_to(HOUSE) for folder in ("lambdas", "talent_frames") for path in (HOUSE / folder).rglob("*.py")
 )
 READ_THE_ENVIRONMENT = re.compile(
-    r"lambdas/\w+/(handler|__main__)\.py|lambdas/__init__\.py|talent_frames/(packs|machine)\.py"
+    r"lambdas/\w+/(handler|__main__)\.py|lambdas/__init__\.py|talent_frames/(packs|machine|wheels)\.py"
 )
 HEAVY = ("av", "boto3", "cv2", "insightface", "onnxruntime", "scenedetect", "skimage", "sklearn")
 MEDIA_AND_WEIGHTS = re.compile(r"\.(mp4|mov|mkv|webm|ts|avi|onnx|dat|npz|npy|pt|pth|zip|tar|gz|whl|wav|mp3)$")

@@ -40,7 +40,7 @@ MODULES = {
     "lambdas/detect/expression.py": BEST,
     "lambdas/detect/faces.py": WHO,
     "lambdas/detect/looks.py": BEST,
-    "lambdas/detect/packs.py": STILLS,
+    "lambdas/detect/catalogue.py": STILLS,
     "lambdas/detect/provisional.py": BEST,
     "lambdas/detect/quality.py": BEST,
     "lambdas/detect/quiet.py": f"{WHO}; {SPEED}; `fades` of *Real film*",
