@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROKEN := $(VENV)/.incomplete
 
-.PHONY: help setup run test fuzz audit accuracy bench lint format lock clean synth deploy-check combinations deploy smoke teardown source-events secrets requirements images-check pack-facts
+.PHONY: help setup run test fuzz audit accuracy bench lint format lock clean synth deploy-check combinations deploy smoke teardown source-events secrets requirements images-check wheel-check pack-facts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -122,6 +122,9 @@ secrets: setup ## let webhook and database use their secrets as Secrets Manager 
 
 requirements: setup ## write lambdas/*/requirements*.txt anew, pinned for Python 3.12 on both architectures
 	@$(BIN)/python -m infra.requirements compile
+
+wheel-check: setup ## build the wheel and run the demo from it alone, in clean environments of Python 3.11, 3.12 and 3.13 (minutes)
+	@$(BIN)/python -m benchmarks.wheel_check $(ARGS)
 
 images-check: setup ## try the images' install steps without Docker (minutes)
 	@$(BIN)/python -m infra.requirements check

@@ -29,7 +29,8 @@ SHARED_MODULES = ("__init__", "contracts", "errors", "staging", "door")
 VIDEO_READERS = ("split", "detect")
 """These read the video itself, by lambdas/video.py and lambdas/web.py."""
 SHOT_STAGES = ("detect", "cluster")
-"""These look for scene changes and score faces, by lambdas/shots.py, lambdas/wipes.py and lambdas/scoring.py."""
+"""These look for scene changes and score faces, by lambdas/shots.py, lambdas/scene_detectors.py, lambdas/wipes.py and
+lambdas/scoring.py."""
 PACK_MAKERS = ("talent_frames/packs.py", "talent_frames/onnx_files.py", "talent_frames/wheels.py")
 """What the detect image's build puts a pack together with, without the package's own imports; not in the image."""
 
@@ -123,7 +124,7 @@ def image(name: str, target: str, settings: DeploymentSettings, pack: ChosenPack
 def shared_modules(name: str) -> tuple[str, ...]:
     """The modules of lambdas/ that this stage's image holds beside its room."""
     video = ("video", "web") if name in VIDEO_READERS else ()
-    shots = ("shots", "wipes", "scoring") if name in SHOT_STAGES else ()
+    shots = ("shots", "scene_detectors", "wipes", "scoring") if name in SHOT_STAGES else ()
     return (*SHARED_MODULES, *video, *shots)
 
 

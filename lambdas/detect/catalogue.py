@@ -33,9 +33,9 @@ class Wheel:
     project: str
     version: str
     sha256: str
-    """Of the wheel."""
+    """Of the wheel; of all its wheels, with spaces between, where each platform has its own."""
     size_bytes: int
-    """Of the wheel."""
+    """Of the wheel, about that of the largest."""
     module: str
     """Its package, as it is imported."""
     platform: str = ""

@@ -40,7 +40,7 @@ def test_help_names_every_option_with_its_default_and_is_grouped() -> None:
     for group in (cli.WANTED, cli.HOW, cli.WHO, cli.MACHINE):
         assert group in text
     assert f"Representative frames of the whole video. Default: {Settings().representative}" in text
-    assert f"Default: {Settings().scene_threshold:g}, adaptive {Settings().adaptive_ratio:g}" in text
+    assert f"Default: {Settings().scene_threshold:g}, adaptive {Settings().adaptive_ratio:g}, hash" in text
 
 
 @pytest.mark.parametrize("name", ["run", "demo", "enroll", "models"])
