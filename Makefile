@@ -46,8 +46,8 @@ $(READY): requirements.lock pyproject.toml
 run: setup ## find the people of VIDEO=path (a demo clip without it); ARGS="..." adds options
 	@$(if $(VIDEO),$(BIN)/talent-frames run "$(VIDEO)" $(ARGS),$(BIN)/talent-frames demo $(ARGS))
 
-test: lint ## ruff, mypy and the whole test suite
-	@$(BIN)/python -m pytest
+test: lint ## ruff, mypy and the whole test suite, with how much of the code it ran
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 fuzz: setup ## read N damaged files (1000) under limits of time and memory; SEED=7 for others, KEEP=folder keeps those that end wrongly
 	@$(BIN)/python -m tests.fuzz --count $(or $(N),1000) --seed $(or $(SEED),1) $(if $(KEEP),--keep "$(KEEP)")

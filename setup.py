@@ -14,8 +14,9 @@ from setuptools.command.build_py import build_py
 from setuptools.command.egg_info import egg_info
 
 HERE, THERE = "lambdas", "talent_frames.lambdas"
-NAMED = re.compile(rf"\b{HERE}\b(?=\.\w|\"|\s+import\b)")
-"""The package as code names it: before a dot, an `import` or the end of a string; a path of this repository stays."""
+NAMED = re.compile(rf"(?<![\w.]){HERE}\b(?=\.\w|\"|\s+import\b)")
+"""The package as code names it: before a dot, an `import` or the end of a string. A path of this repository stays, and
+so does what was renamed before, in a build folder that is used again."""
 
 
 def renamed(source: str) -> str:

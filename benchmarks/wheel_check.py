@@ -54,7 +54,7 @@ def check(wheel: Path, python: str, extras: str) -> str:
         environment = {
             **os.environ,
             "HOME": str(folder / "home"),
-            "TALENT_FRAMES_HOME": str(folder / "home"),
+            "TALENT_FRAMES_HOME": str(folder / "kept"),
             # As uvx and pipx have it: the tool that installed is at hand, the environment holds no pip.
             "UV": str(UV),
         }
@@ -71,7 +71,7 @@ def check(wheel: Path, python: str, extras: str) -> str:
                 sys.exit(f"{python}: talent-frames {' '.join(arguments)}: {done.stderr.strip()}")
         if "7 people found, 7 expected" not in done.stdout:
             sys.exit(f"{python}: the demo ended with: {done.stdout.strip().splitlines()[-1]}")
-        fetched = sum(path.stat().st_size for path in (folder / "home").rglob("*") if path.is_file())
+        fetched = sum(path.stat().st_size for path in (folder / "kept").rglob("*") if path.is_file())
         return (
             f"{python}: {len(found['names'])} packages, {found['mb']} MB, {opencvs[0]}; demo with its downloads in "
             f"{time.monotonic() - began:.0f} s, {fetched / 1e6:.0f} MB kept"

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from lambdas.contracts import Contract
-from lambdas.errors import SourceChanged, SourceMissing, SourceRefused
+from lambdas.errors import AwsMissing, SourceChanged, SourceMissing, SourceRefused
 
 C = TypeVar("C", bound=Contract)
 
@@ -346,9 +346,12 @@ _timeouts_s = CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 @cache
 def s3_client() -> Any:
     """One client a process; its retries and their number come from AWS_RETRY_MODE and AWS_MAX_ATTEMPTS."""
-    import boto3
-    from botocore.config import Config
-    from botocore.session import Session
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.session import Session
+    except ImportError:
+        raise AwsMissing("s3:// URLs need boto3: pip install 'talent-frames[aws]'") from None
 
     session = Session()
     connect_s, read_s = _timeouts_s

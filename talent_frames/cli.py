@@ -24,7 +24,7 @@ from rich.table import Table
 from lambdas.contracts import Settings
 from lambdas.errors import BadInput, InvalidSettings, TalentFramesError
 from lambdas.publish.keys import source_names
-from talent_frames.progress import Bars, Downloads, Lines, Progress, clock
+from talent_frames.progress import Bars, Downloads, Lines, Progress, Silent, clock
 
 if TYPE_CHECKING:
     from lambdas.publish.manifest import Manifest
@@ -43,7 +43,7 @@ WANTED, HOW, WHO, MACHINE = "What comes out", "How it is looked at", "Who is who
 app = typer.Typer(
     name=PACKAGE,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -195,6 +195,9 @@ Workers = Annotated[
     ),
 ]
 Force = Annotated[bool, _option(MACHINE, "Start afresh even where an interrupted run could go on.", None, "--force")]
+Quiet = Annotated[
+    bool, _option(MACHINE, "Print nothing but warnings and errors (and --json's manifest).", None, "--quiet", "-q")
+]
 AsJson = Annotated[bool, _option(MACHINE, "Print the manifest on stdout and nothing else.", None, "--json")]
 Debug = Annotated[bool, _option(MACHINE, "Show where an error came from.", None, "--debug")]
 
@@ -256,6 +259,7 @@ def run_command(
     workers: Workers = None,
     force: Force = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Find everyone in a video; needs nothing but the file.
@@ -294,7 +298,7 @@ def run_command(
             folder = (out or Path("out")) / source_names(video)[0]
         try:
             with _errors(_shown(video), debug):
-                with _progress() as progress:
+                with _progress(quiet) as progress:
                     manifest = run(
                         video,
                         out=folder,
@@ -305,7 +309,7 @@ def run_command(
                         force=uuid.uuid4().hex if force else "",
                         progress=progress,
                     )
-                _tell(manifest, folder, as_json, compact=several)
+                _tell(manifest, folder, as_json, compact=several, quiet=quiet)
         except typer.Exit as end:
             worst = max(worst, end.exit_code)
     raise typer.Exit(worst)
@@ -436,8 +440,11 @@ def _settings(file: Path | None, debug: bool, **given: Any) -> Settings:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """Bars on a terminal, lines in a pipe; both on stderr."""
+def _progress(quiet: bool = False) -> Iterator[Progress]:
+    """Bars on a terminal, lines in a pipe, both on stderr; or nothing."""
+    if quiet:
+        yield Silent()
+        return
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Lines()
@@ -481,10 +488,12 @@ def _without_urls(text: str) -> str:
     return _URL.sub(lambda found: found[1], text).encode(errors="replace").decode()
 
 
-def _tell(manifest: Manifest, folder: Path, as_json: bool, *, compact: bool = False) -> None:
-    """Prints the manifest, or who was found and where things are."""
+def _tell(manifest: Manifest, folder: Path, as_json: bool, *, compact: bool = False, quiet: bool = False) -> None:
+    """Prints the manifest, or who was found and where things are, or nothing."""
     if as_json:
         print(manifest.model_dump_json(indent=None if compact else 1))
+        return
+    if quiet:
         return
     console = Console(highlight=False)
     if manifest.people:

@@ -117,12 +117,15 @@ def run_video(
         progress.started("split")
         settings = _with_even_chunks(settings, duration_s, staging, most)
         request = SplitRequest(uri=uri, settings=settings, pack=pack, gallery_key=gallery_key, force=force)
-        try:
-            run_id = split.run(request, staging).run_id
-        except FfmpegMissing:
-            # Few videos need it.
-            get_ffmpeg(Downloads(progress))
-            run_id = split.run(request, staging).run_id
+        for asked_again in (False, True):
+            try:
+                run_id = split.run(request, staging).run_id
+                break
+            except FfmpegMissing:
+                # Few videos need it.
+                if asked_again:
+                    raise
+                get_ffmpeg(Downloads(progress))
         plan = get_document(staging, plan_key(run_id), Plan)
         chunks = f"{len(plan.chunks)} chunk{'s' if len(plan.chunks) > 1 else ''}"
         progress.finished("split", f"{clock(plan.source.duration_s)} of video in {chunks}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -108,6 +109,14 @@ def test_no_stage_loads_scikit_learn_or_scipy() -> None:
     program = f"import sys, {rooms}; print(*sorted({{'sklearn', 'scipy'}} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", program], cwd=HOUSE, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_in_the_cloud_scikit_learn_is_loaded_when_cluster_starts_and_in_no_other_stage(room: str) -> None:
+    program = f"import sys, lambdas.{room}.handler; print('sklearn' in sys.modules)"
+    inside = {**os.environ, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}
+    done = subprocess.run([sys.executable, "-c", program], cwd=HOUSE, env=inside, capture_output=True, text=True)
+    assert done.stdout.split() == [str(room == "cluster")], done.stderr
 
 
 def test_help_and_version_load_nothing_heavy() -> None:

@@ -27,6 +27,10 @@ LIBRARY: dict[str, Any] = {
 }
 
 
+def settings_of(name: str) -> Settings:
+    return Settings.model_validate({"scene_detector": name})
+
+
 def film(seed: int) -> list[NDArray[np.uint8]]:
     """400 frames of shots that move, some cut to after a frame or two, with a fade through black and a flash."""
     rng = np.random.default_rng(seed)
@@ -63,7 +67,7 @@ def by_us(name: str, frames: list[NDArray[np.uint8]], border: int) -> list[float
     scores[border] = border_score(frames[border - 1], frames[border])
     features = np.array([frame_feature(frame, name) for frame in frames], np.float32)
     return library_cuts(
-        np.arange(len(frames)) / FPS, np.array(scores), features.reshape(len(frames), -1), Settings(scene_detector=name)
+        np.arange(len(frames)) / FPS, np.array(scores), features.reshape(len(frames), -1), settings_of(name)
     )
 
 
@@ -80,10 +84,10 @@ def test_cuts_are_those_the_library_finds_in_the_frames(name: str, seed: int) ->
 @pytest.mark.parametrize("name", LIBRARY)
 def test_nothing_and_a_single_frame_have_no_cuts(name: str) -> None:
     nothing = np.zeros(0)
-    assert library_cuts(nothing, nothing, np.zeros((0, 0), np.float32), Settings(scene_detector=name)) == []
+    assert library_cuts(nothing, nothing, np.zeros((0, 0), np.float32), settings_of(name)) == []
     frame = film(1)[0]
     one = frame_feature(frame, name)[None]
-    assert library_cuts(np.zeros(1), np.zeros(1), one, Settings(scene_detector=name)) == []
+    assert library_cuts(np.zeros(1), np.zeros(1), one, settings_of(name)) == []
 
 
 def test_no_more_is_kept_of_a_frame_than_its_detector_needs() -> None:

@@ -237,7 +237,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Wheel]:
     small = dataclasses.replace(
         known, detector_source=here(known.detector_source), embedder_source=here(known.embedder_source)
     )
-    monkeypatch.setitem(packs.PACKS, "open", small)
+    monkeypatch.setitem(PACKS, "open", small)
     monkeypatch.setattr(packs, "EXPRESSION", tuple(here(source) for source in EXPRESSION))
     find = importlib.util.find_spec
     lacking = {wheel.module for wheel in held}
@@ -385,9 +385,7 @@ def zoo(server: Files, monkeypatch: pytest.MonkeyPatch, test_pack: Path) -> File
     monkeypatch.setattr(packs, "_BY_INSIGHTFACE", where + packs._BY_INSIGHTFACE)
     known, embedder = PACKS["buffalo_s"], (test_pack / "rec_mbf.onnx").read_bytes()
     source = dataclasses.replace(known.embedder_source, sha256=sha256(embedder))
-    monkeypatch.setitem(
-        packs.PACKS, "buffalo_s", dataclasses.replace(known, embedder_source=source, embedding_size=128)
-    )
+    monkeypatch.setitem(PACKS, "buffalo_s", dataclasses.replace(known, embedder_source=source, embedding_size=128))
     server.files["buffalo_s.zip"] = archived(
         {
             "genderage.onnx": b"not taken",
