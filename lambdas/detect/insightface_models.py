@@ -149,7 +149,7 @@ def _model_zoo() -> Any:
         from insightface import model_zoo
     except ImportError as error:
         raise MissingPack(
-            f"packs of InsightFace's format need its package ({error.name or error} is missing): "
-            "pip install 'talent-frames[insightface]', then talent-frames models get insightface"
+            f"models of InsightFace's format need its package ({error.name or error} is missing): "
+            "pip install 'talent-frames[insightface]'; the command fetches the package itself"
         ) from error
     return model_zoo
