@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROKEN := $(VENV)/.incomplete
 
-.PHONY: help setup run test fuzz audit accuracy bench lint format lock clean synth deploy-check combinations deploy smoke teardown source-events secrets requirements images-check pack-facts
+.PHONY: help setup run test fuzz audit accuracy bench lint format lock clean synth deploy-check combinations deploy smoke teardown source-events secrets requirements images-check wheel-check pack-facts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -46,8 +46,8 @@ $(READY): requirements.lock pyproject.toml
 run: setup ## find the people of VIDEO=path (a demo clip without it); ARGS="..." adds options
 	@$(if $(VIDEO),$(BIN)/talent-frames run "$(VIDEO)" $(ARGS),$(BIN)/talent-frames demo $(ARGS))
 
-test: lint ## ruff, mypy and the whole test suite
-	@$(BIN)/python -m pytest
+test: lint ## ruff, mypy and the whole test suite, with how much of the code it ran
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 fuzz: setup ## read N damaged files (1000) under limits of time and memory; SEED=7 for others, KEEP=folder keeps those that end wrongly
 	@$(BIN)/python -m tests.fuzz --count $(or $(N),1000) --seed $(or $(SEED),1) $(if $(KEEP),--keep "$(KEEP)")
@@ -71,7 +71,7 @@ format: setup ## let ruff put the code in order
 	@$(BIN)/ruff format .
 
 lock: setup ## write requirements.lock anew from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --python-version 3.11 --extra dev --no-header --no-annotate --no-emit-index-url \
+	@$(BIN)/uv pip compile --quiet --python-version 3.11 --extra dev --group models --no-header --no-annotate --no-emit-index-url \
 		--no-emit-find-links pyproject.toml -o requirements.lock
 
 # The cloud; docs/deploy.md. CONTEXT="-c gpu=true" sets options, infra/settings.py lists them; STAGE=dev takes those of
@@ -122,6 +122,9 @@ secrets: setup ## let webhook and database use their secrets as Secrets Manager 
 
 requirements: setup ## write lambdas/*/requirements*.txt anew, pinned for Python 3.12 on both architectures
 	@$(BIN)/python -m infra.requirements compile
+
+wheel-check: setup ## build the wheel and run the demo from it alone, in clean environments of Python 3.11, 3.12 and 3.13 (minutes)
+	@$(BIN)/python -m benchmarks.wheel_check $(ARGS)
 
 images-check: setup ## try the images' install steps without Docker (minutes)
 	@$(BIN)/python -m infra.requirements check

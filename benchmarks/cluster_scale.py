@@ -216,6 +216,7 @@ def write_film(staging: DirectoryStaging, hours: float, tracks_per_chunk: int, p
             embeddings=own.astype(np.float32),
             scene_pts=np.round((origin + glance_s) * TICKS).astype(np.int64),
             scene_scores=np.where(cut, 60.0, 1.5).astype(np.float32),
+            scene_features=np.zeros((len(glance_s), 0), np.float32),
             scene_luma=np.full(len(glance_s), 0.5, np.float32),
             # A scene's picture, unlike the next one's.
             scene_layout=scenes[((origin + glance_s) // CUT_EVERY_S).astype(np.int64) % len(scenes)],

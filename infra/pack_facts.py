@@ -9,32 +9,21 @@ from __future__ import annotations
 import json
 
 from infra.packs import TABLE
-from lambdas.detect.packs import PackFile, PackManifest, read_manifest
-from talent_frames.packs import PACKS, KnownPack, Source, get_pack
+from lambdas.detect.catalogue import PACKS, KnownPack, Source
+from lambdas.detect.packs import PackFile, PackManifest, manifest_of, read_manifest
+from talent_frames.packs import get_pack
 
 
 def facts_of(known: KnownPack) -> PackManifest:
     """The manifest a build of this pack will give."""
-    sources = known.detector_source, known.embedder_source
-    if any(source.make is not None for source in sources):
+    if any(source.becomes for source in known.sources):
         return read_manifest(get_pack(known.name))
-    detector, embedder = (_file(source) for source in sources)
-    return PackManifest(
-        name=known.name,
-        licence=known.licence,
-        commercial_use=known.commercial_use,
-        detector=known.detector,
-        detector_file=detector,
-        embedder=known.embedder,
-        embedder_file=embedder,
-        embedding_size=known.embedding_size,
-        distances=known.distances,
-    )
+    return manifest_of(known, *(_file(source) for source in known.sources))
 
 
 def _file(source: Source) -> PackFile:
     # Its size is no part of the facts.
-    return PackFile(name=source.file, size_bytes=source.size_bytes, sha256=source.sha256)
+    return PackFile(name=source.file, size_bytes=1, sha256=source.sha256)
 
 
 def main() -> None:

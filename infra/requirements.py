@@ -62,6 +62,12 @@ IMAGES = (
         ("opencv-python", "onnxruntime"),
         imports="lambdas.detect.handler",
     ),
+    # In either of them where the pack is in InsightFace's format.
+    Image(
+        "detect by insightface",
+        "lambdas/detect/requirements-insightface.txt",
+        never=("opencv-python", "onnxruntime"),
+    ),
     # These make the pack while the image is built; they are not in the image.
     Image("detect's pack", "lambdas/detect/requirements-pack.txt"),
     Image("cluster", "lambdas/cluster/requirements.txt", imports="lambdas.cluster.handler"),

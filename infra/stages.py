@@ -29,11 +29,15 @@ SHARED_MODULES = ("__init__", "contracts", "errors", "staging", "door")
 VIDEO_READERS = ("split", "detect")
 """These read the video itself, by lambdas/video.py and lambdas/web.py."""
 SHOT_STAGES = ("detect", "cluster")
-"""These look for scene changes and score faces, by lambdas/shots.py, lambdas/wipes.py and lambdas/scoring.py."""
-PACK_MAKERS = ("talent_frames/packs.py", "talent_frames/onnx_files.py")
+"""These look for scene changes and score faces, by lambdas/shots.py, lambdas/scene_detectors.py, lambdas/wipes.py and
+lambdas/scoring.py."""
+PACK_MAKERS = ("talent_frames/packs.py", "talent_frames/onnx_files.py", "talent_frames/wheels.py")
 """What the detect image's build puts a pack together with, without the package's own imports; not in the image."""
 
 PACK_DIR = "/opt/pack"
+
+INSIGHTFACE_KINDS = ("scrfd", "arcface")
+"""First words of what a pack's facts say of models that insightface runs; a test compares with the catalogue."""
 
 
 class Stage(Construct):
@@ -97,6 +101,8 @@ def image(name: str, target: str, settings: DeploymentSettings, pack: ChosenPack
         exclude += ["!talent_frames", "talent_frames/*", *(f"!{path}" for path in PACK_MAKERS)]
         # Part of the image's hash: another pack is another image.
         build_args = {"PACK_NAME": pack.facts.name, "PACK_SHA256": pack.facts.sha256}
+        if any(said.split()[0] in INSIGHTFACE_KINDS for said in (pack.facts.detector, pack.facts.embedder)):
+            build_args["PACK_FORMAT"] = "insightface"
         if pack.directory is not None:
             build_args["PACK_FROM"] = "given"
             build_contexts = {"given": str(pack.directory)}
@@ -118,7 +124,7 @@ def image(name: str, target: str, settings: DeploymentSettings, pack: ChosenPack
 def shared_paths(name: str) -> list[Path]:
     """The modules (files) and packages (folders) of lambdas/ that this stage's image holds beside its room."""
     video = ("video", "web") if name in VIDEO_READERS else ()
-    shots = ("shots", "wipes", "scoring") if name in SHOT_STAGES else ()
+    shots = ("shots", "scene_detectors", "wipes", "scoring") if name in SHOT_STAGES else ()
     folders = [ROOT / "lambdas" / module for module in (*SHARED_MODULES, *video, *shots)]
     return [folder if folder.is_dir() else folder.with_suffix(".py") for folder in folders]
 

@@ -77,6 +77,14 @@ class DownloadFailed(TalentFramesError):
     """A model file could not be downloaded."""
 
 
+class AwsMissing(TalentFramesError):
+    """A bucket was named, and the packages that reach buckets are not installed."""
+
+
+class FfmpegMissing(TalentFramesError):
+    """A video has to be copied before it can be read in parts, and no ffmpeg is here to do it."""
+
+
 class IncompleteRun(TalentFramesError):
     """A chunk's document is missing when the chunks are to be merged."""
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import Settings
+from lambdas.scene_detectors import library_cuts
 from lambdas.wipes import EDGE, FRAMES, slid, wiped
 
 LAYOUT_CELLS = 16
@@ -96,16 +97,6 @@ SIDE_S = 0.4
 """At most so much time is looked at on either side; the next transition may be near."""
 DISSOLVE_CELLS = 0.6
 """Share of cells that change in a dissolve; a title changes fewer."""
-ADAPTIVE_WINDOW = 2
-"""Frames before and after that AdaptiveDetector compares with (its `window_width`)."""
-ADAPTIVE_MIN_CONTENT = 15.0
-"""AdaptiveDetector's `min_content_val`."""
-FLASH_S = 0.3
-"""A brightening that is gone after so long is a flash, not a scene."""
-FLASH_RISE = 0.08
-"""Mean brightness by which a flash stands out from before and after."""
-SAME_LUMA = 0.05
-"""Mean brightness by which frames before and after a flash or dropout may differ."""
 _BLOCK = 512
 """Frames worked on at a time."""
 
@@ -122,6 +113,8 @@ class SceneColumns:
     """(k,) mean brightness, 0 to 1."""
     layout: NDArray[np.uint8]
     """(k, LAYOUT_CELLS, LAYOUT_CELLS, 3) BGR, the picture averaged down."""
+    features: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    """(k, w) `frame_feature` of each; not needed by `layout`, `content` and `adaptive`."""
 
 
 @dataclass(frozen=True, order=True)
@@ -147,7 +140,8 @@ def find_changes(columns: SceneColumns, settings: Settings) -> list[Change]:
         return []
     if settings.scene_detector == "layout":
         return layout_changes(columns, settings)
-    return [Change(at_s, at_s) for at_s in content_changes(columns, settings)]
+    cuts = library_cuts(columns.t_s, columns.scores, columns.features, settings)
+    return [Change(at_s, at_s) for at_s in cuts]
 
 
 def layout_changes(columns: SceneColumns, settings: Settings) -> list[Change]:
@@ -637,111 +631,3 @@ def _mixed(pictures: Pictures, *numbers: NDArray[np.int64], coarse: bool) -> NDA
 
 
 # by content value
-
-
-def content_changes(columns: SceneColumns, settings: Settings) -> list[float]:
-    """Content or adaptive cuts as PySceneDetect finds them, seconds, without flashes, and with one cut in the middle of
-    every black stretch instead of those at its ends.
-    """
-    runs = _black_runs(columns)
-    dropped = _flash_frames(columns)
-    middles: list[float] = []
-    for first, last in runs:
-        # The frame after the run differs from black too; its score belongs to the fade.
-        dropped[first : last + 2] = True
-        if first > 0 and last + 1 < len(columns.t_s) and not _is_dropout(columns, first, last):
-            middles.append(float(columns.t_s[first] + columns.t_s[last + 1]) / 2)
-    scores = np.where(dropped, 0.0, columns.scores)
-    if settings.scene_detector == "content":
-        cuts = content_cuts(columns.t_s, scores, settings.scene_threshold, settings.min_scene_s)
-    else:
-        cuts = adaptive_cuts(columns.t_s, scores, settings.adaptive_ratio, settings.min_scene_s)
-    fades: list[float] = []
-    for middle in middles:
-        if not fades or middle - fades[-1] >= settings.min_scene_s:
-            fades.append(middle)
-    kept = [cut for cut in cuts if all(abs(cut - fade) >= settings.min_scene_s for fade in fades)]
-    return sorted(kept + fades)
-
-
-def content_cuts(
-    t_s: NDArray[np.float64], scores: NDArray[np.float64], threshold: float, min_scene_s: float
-) -> list[float]:
-    """The cuts ContentDetector gives with its FlashFilter in MERGE mode, from scores alone.
-
-    The filter is followed event by event, because only frames at or above the threshold, and the first quiet frame
-    after each, can change its state: one pass over 10 hours takes milliseconds.
-    """
-    above = np.flatnonzero(scores >= threshold)
-    if min_scene_s <= 0:
-        return [float(t) for t in t_s[above]]
-    cuts: list[float] = []
-    last_above = float(t_s[0])
-    merge_enabled = False
-    merge_start: float | None = None
-    for event, frame in enumerate(above):
-        t = float(t_s[frame])
-        long_enough = t - last_above >= min_scene_s
-        last_above = t
-        if merge_start is None:
-            if long_enough:
-                merge_enabled = True
-                cuts.append(t)
-            elif merge_enabled:
-                merge_start = t
-        if merge_start is not None and last_above - merge_start >= min_scene_s:
-            # Merging ends with the last quiet frame before the next event, if quiet has lasted long enough by then.
-            following = int(above[event + 1]) if event + 1 < len(above) else len(t_s)
-            if following - 1 > frame and t_s[following - 1] - last_above >= min_scene_s:
-                cuts.append(last_above)
-                merge_start = None
-    return cuts
-
-
-def adaptive_cuts(
-    t_s: NDArray[np.float64], scores: NDArray[np.float64], ratio: float, min_scene_s: float
-) -> list[float]:
-    """The cuts AdaptiveDetector gives, from scores alone: score over the mean of its neighbours."""
-    width = ADAPTIVE_WINDOW
-    if len(scores) < 2 * width + 1:
-        return []
-    windows = np.lib.stride_tricks.sliding_window_view(scores, 2 * width + 1)
-    target = windows[:, width]
-    around = (windows.sum(axis=1) - target) / (2 * width)
-    still = np.abs(around) < 1e-5
-    ratios = np.where(still, 255.0, np.minimum(target / np.where(still, 1.0, around), 255.0))
-    cuts: list[float] = []
-    last = float(t_s[0])
-    for frame in np.flatnonzero((ratios >= ratio) & (target >= ADAPTIVE_MIN_CONTENT)) + width:
-        t = float(t_s[frame])
-        if t - last >= min_scene_s:
-            cuts.append(t)
-            last = t
-    return cuts
-
-
-def _black_runs(columns: SceneColumns) -> list[tuple[int, int]]:
-    """First and last frame (inclusive) of each black stretch."""
-    black = np.r_[False, columns.luma < BLACK_LUMA, False]
-    edges = np.flatnonzero(np.diff(black.astype(np.int8)))
-    return [(int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
-def _is_dropout(columns: SceneColumns, first: int, last: int) -> bool:
-    gap_s = columns.t_s[last + 1] - columns.t_s[first]
-    return bool(gap_s < DROPOUT_S and abs(columns.luma[last + 1] - columns.luma[first - 1]) < SAME_LUMA)
-
-
-def _flash_frames(columns: SceneColumns) -> NDArray[np.bool_]:
-    """(k,) frames whose change is a flash: up and, within FLASH_S, back to the brightness before."""
-    flash = np.zeros(len(columns.t_s), bool)
-    luma = columns.luma
-    for up in np.flatnonzero(np.r_[False, np.diff(luma) > FLASH_RISE]):
-        if flash[up]:
-            continue
-        before = luma[up - 1]
-        end = int(np.searchsorted(columns.t_s, columns.t_s[up] + FLASH_S + 1e-6, side="right"))
-        back = np.flatnonzero(np.abs(luma[up + 1 : end] - before) < SAME_LUMA)
-        if len(back):
-            flash[up : up + 2 + int(back[0])] = True
-    return flash

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
+import uuid
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from lambdas.contracts import Contract
-from lambdas.errors import SourceChanged, SourceMissing, SourceRefused
+from lambdas.errors import AwsMissing, SourceChanged, SourceMissing, SourceRefused
 
 C = TypeVar("C", bound=Contract)
 
@@ -64,8 +64,10 @@ def get_document(store: Store, key: str, kind: type[C]) -> C:
 class DirectoryStaging:
     """A folder on this machine."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, private: bool = True) -> None:
+        """Files that are not `private` may be read by whoever the user's umask lets."""
         self.root = root
+        self._mode = 0o600 if private else 0o666
 
     def path(self, key: str) -> Path:
         """The file of a key; ValueError for a key that would lie outside the folder."""
@@ -128,12 +130,11 @@ class DirectoryStaging:
     def location(self, key: str) -> str:
         return str(self.path(key))
 
-    @staticmethod
-    def _write_beside(path: Path, data: bytes) -> Path:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-        with os.fdopen(handle, "wb") as file:
+    def _write_beside(self, path: Path, data: bytes) -> Path:
+        written = path.with_name(f".writing-{uuid.uuid4().hex}")
+        with open(written, "xb", opener=partial(os.open, mode=self._mode)) as file:
             file.write(data)
-        return Path(name)
+        return written
 
 
 class S3Staging:
@@ -345,9 +346,12 @@ _timeouts_s = CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 @cache
 def s3_client() -> Any:
     """One client a process; its retries and their number come from AWS_RETRY_MODE and AWS_MAX_ATTEMPTS."""
-    import boto3
-    from botocore.config import Config
-    from botocore.session import Session
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.session import Session
+    except ImportError:
+        raise AwsMissing("s3:// URLs need boto3: pip install 'talent-frames[aws]'") from None
 
     session = Session()
     connect_s, read_s = _timeouts_s

@@ -8,6 +8,7 @@ if __name__ == "__main__":  # workers are spawned, so a script needs this guard
         print(person.id, person.name, person.best_frame.file)
 """
 
+from lambdas.contracts import Settings
 from talent_frames.api import run
 
-__all__ = ["run"]
+__all__ = ["Settings", "run"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from lambdas.contracts import MOST_GALLERY_BYTES, Gallery, Settings
-from lambdas.errors import GalleryPackMismatch, InvalidGallery, SourceMissing
+from lambdas.errors import GalleryPackMismatch, InvalidGallery, InvalidSettings, SourceMissing
 from lambdas.publish.keys import source_names
-from talent_frames.progress import Progress, Silent
+from talent_frames.progress import Calls, Downloads, Progress, Silent
 from talent_frames.run import run_video
 
 if TYPE_CHECKING:
@@ -23,10 +26,10 @@ def run(
     out: str | Path | None = None,
     models: str | Path = DEFAULT_PACK,
     gallery: str | Path | None = None,
-    settings: Settings | None = None,
+    settings: Settings | Mapping[str, Any] | None = None,
     workers: int | None = None,
     force: str = "",
-    progress: Progress | None = None,
+    progress: Progress | Callable[[str, float, float | None], object] | None = None,
 ) -> Manifest:
     """Finds the people of one video, publishes them as a folder and returns its manifest, as manifest.json holds it.
 
@@ -35,19 +38,27 @@ def run(
         out: The folder to publish as, `out/<name of the video>` by default. An earlier run in it is replaced whole.
         models: A model pack's name or folder; see `talent-frames models`.
         gallery: A gallery.npz, or a folder of pictures to enrol first (one folder or file per person).
-        settings: Everything that changes results; `lambdas.contracts.Settings()` by default.
+        settings: Everything that changes results: a `talent_frames.Settings`, or some of its fields by name, as in
+            `{"representative": 3}`; the rest is as by default.
         workers: Processes that look at the video, by default as many as cores and memory allow.
         force: A new text does chunks again that an interrupted run of the same video and settings finished.
-        progress: Told what is going on; `talent_frames.progress.Lines()` prints it.
+        progress: Told what is going on: a function of a stage's name, how much of it is done and of how much (None
+            where that is unknown), or `talent_frames.progress.Lines()`, which prints it.
 
     Raises:
         lambdas.errors.BadInput: The video, a setting or the gallery can't be worked with; nothing was written.
         lambdas.errors.TalentFramesError: Anything else that went wrong knowingly; nothing was written.
     """
-    from talent_frames.packs import resolve_pack
+    from talent_frames.packs import get_expression, resolve_pack
 
-    progress = progress if progress is not None else Silent()
-    pack_dir = resolve_pack(str(models))
+    settings = chosen_settings(settings)
+    if progress is None:
+        progress = Silent()
+    elif not isinstance(progress, Progress):
+        progress = Calls(progress)
+    downloads = Downloads(progress)
+    pack_dir = resolve_pack(str(models), downloads)
+    get_expression(downloads)
     known = read_gallery(Path(gallery), pack_dir, progress) if gallery is not None else None
     return run_video(
         video,
@@ -59,6 +70,18 @@ def run(
         force=force,
         progress=progress,
     )
+
+
+def chosen_settings(given: Settings | Mapping[str, Any] | None) -> Settings | None:
+    """The settings, made of single fields where those are given. Raises InvalidSettings naming the first wrong one."""
+    if given is None or isinstance(given, Settings):
+        return given
+    try:
+        return Settings.model_validate(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidSettings(f"settings: {where + ': ' if where else ''}{first['msg']}") from None
 
 
 def picture_kind(data: bytes) -> str:

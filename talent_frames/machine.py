@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import math
 import os
-import resource
 import tempfile
 from pathlib import Path
 
@@ -67,6 +67,11 @@ def check_address_space() -> None:
 
     Below it they end in a segmentation fault while they load.
     """
+    try:
+        import resource
+    except ImportError:
+        # Windows knows no such limit.
+        return
     allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
     if allowed != resource.RLIM_INFINITY and allowed < LEAST_ADDRESS_SPACE_BYTES:
         raise NotEnoughMemory(
@@ -82,16 +87,19 @@ def cache_folder() -> Path:
     The system's temporary folder takes its place where that can't be written.
     """
     home = os.environ.get("TALENT_FRAMES_HOME")
-    folder = Path(tempfile.gettempdir()) / f"talent-frames-{os.getuid()}"
     try:
         folder = Path(home).expanduser() if home else Path("~/.cache/talent-frames").expanduser()
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except (OSError, RuntimeError):
         # Nor has every user of a container a home folder at all.
-        folder = Path(tempfile.gettempdir()) / f"talent-frames-{os.getuid()}"
+        folder = Path(tempfile.gettempdir()) / f"talent-frames-{_user()}"
         folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser()
 
 
 def _words(path: Path, count: int) -> tuple[str, ...] | None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import json
 import os
 import shutil
 import signal
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from lambdas.errors import BadInput
 
@@ -50,23 +52,34 @@ def replacing(out: Path) -> Iterator[Path]:
     beside = out.parent if os.access(out.parent, os.W_OK) else None
     if beside is not None:
         _drop_stale(out)
-    written = Path(tempfile.mkdtemp(dir=beside, prefix=f".{out.name}.writing-"))
-    ours = os.open(written, os.O_RDONLY)
+    written = (beside or Path(tempfile.gettempdir())) / f".{out.name}.writing-{uuid.uuid4().hex}"
+    # Held for as long as this process lives: what nobody holds was left by one that was killed.
     try:
-        # Held for as long as this process lives: what nobody holds was left by one that was killed.
-        fcntl.flock(ours, fcntl.LOCK_EX)
-        written.chmod(0o777 & ~_umask())
-        yield written
-        with _signals_held():
-            _take_place(written, out)
+        with _locked(written):
+            written.mkdir()
+            try:
+                yield written
+                with _signals_held():
+                    _take_place(written, out)
+            except BaseException:
+                shutil.rmtree(written, ignore_errors=True)
+                raise
     except BaseException:
-        shutil.rmtree(written, ignore_errors=True)
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def _locked(written: Path) -> Iterator[None]:
+    held = FileLock(_lock_of(written))
+    held.acquire()
+    try:
+        yield
     finally:
-        os.close(ours)
+        held.release()
+        _lock_of(written).unlink(missing_ok=True)
 
 
 def _take_place(written: Path, out: Path) -> None:
@@ -126,34 +139,33 @@ def _drop_stale(out: Path) -> None:
             else:
                 path.rename(out)
     for path in out.parent.glob(f".{name}.writing-*"):
-        if _is_nobodys(path):
-            shutil.rmtree(path, ignore_errors=True)
+        written = path.with_suffix("") if path.suffix == ".lock" else path
+        if _is_nobodys(written):
+            shutil.rmtree(written, ignore_errors=True)
+
+
+def _lock_of(written: Path) -> Path:
+    return written.with_name(f"{written.name}.lock")
 
 
 def _is_nobodys(written: Path) -> bool:
-    """Whether no living process holds a half-written folder, or it is gone."""
+    """Whether no living process holds a half-written folder; its lock goes then."""
+    held = FileLock(_lock_of(written), timeout=0)
     try:
-        folder = os.open(written, os.O_RDONLY)
-    except OSError:
-        return True
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        held.acquire()
+    except Timeout:
         return False
-    finally:
-        os.close(folder)
+    held.release()
+    _lock_of(written).unlink(missing_ok=True)
     return True
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 @contextlib.contextmanager
 def _signals_held() -> Iterator[None]:
-    """Keeps SIGINT, SIGTERM and SIGHUP waiting, so that the swap is never cut in two."""
+    """Keeps SIGINT, SIGTERM and SIGHUP waiting, where the system can, so that the swap is never cut in two."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield

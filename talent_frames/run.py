@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
-import fcntl
 import hashlib
+import inspect
 import math
 import multiprocessing
 import os
@@ -19,6 +20,8 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
+
 from lambdas.contracts import (
     ClusterRequest,
     DetectRequest,
@@ -29,12 +32,12 @@ from lambdas.contracts import (
     SplitRequest,
     plan_key,
 )
-from lambdas.errors import NoSpace, SourceMissing, SourceUnreachable, TalentFramesError
+from lambdas.errors import BadInput, FfmpegMissing, NoSpace, SourceMissing, SourceUnreachable, TalentFramesError
 from lambdas.publish.keys import Keys, source_names
 from lambdas.staging import DirectoryStaging, get_document, source_location
 from talent_frames.machine import cache_folder, default_workers
 from talent_frames.output import check_output, replacing
-from talent_frames.progress import Progress, Silent, clock
+from talent_frames.progress import Downloads, Progress, Silent, clock
 
 if TYPE_CHECKING:
     from lambdas.publish.manifest import Manifest
@@ -49,6 +52,10 @@ ABANDONED_S = 7 * 86_400
 """Staging of an interrupted run that nobody resumed for so long is dropped."""
 WORKER_ENDS_S = 5.0
 """How long a worker may take to end when asked; then it is killed."""
+
+
+class UnguardedScript(BadInput):
+    """A script that workers would run again: each imports the script it was started from."""
 
 
 class WorkerDied(TalentFramesError):
@@ -81,6 +88,8 @@ def run_video(
     check_name(uri)
     check_output(out, ("manifest.json", Keys.of(settings.keys, uri).manifest))
     most = workers or default_workers()
+    if most > 1:
+        check_guarded()
     duration_s = _duration_s(uri) if most > 1 else 0.0
     likely = _likely_workers(settings, duration_s, most)
     with contextlib.ExitStack() as ending:
@@ -89,6 +98,9 @@ def run_video(
 
         from lambdas.detect.packs import load_pack
         from lambdas.split import handler as split
+        from talent_frames.packs import get_ffmpeg, use_fetched
+
+        use_fetched()
 
         pack = load_pack(pack_dir).facts
         whole = hashlib.sha256()
@@ -105,7 +117,15 @@ def run_video(
         progress.started("split")
         settings = _with_even_chunks(settings, duration_s, staging, most)
         request = SplitRequest(uri=uri, settings=settings, pack=pack, gallery_key=gallery_key, force=force)
-        run_id = split.run(request, staging).run_id
+        for asked_again in (False, True):
+            try:
+                run_id = split.run(request, staging).run_id
+                break
+            except FfmpegMissing:
+                # Few videos need it.
+                if asked_again:
+                    raise
+                get_ffmpeg(Downloads(progress))
         plan = get_document(staging, plan_key(run_id), Plan)
         chunks = f"{len(plan.chunks)} chunk{'s' if len(plan.chunks) > 1 else ''}"
         progress.finished("split", f"{clock(plan.source.duration_s)} of video in {chunks}")
@@ -118,6 +138,7 @@ def run_video(
         from lambdas.cluster import handler as cluster
         from lambdas.publish import handler as publish
         from lambdas.publish.manifest import Manifest
+        from lambdas.publish.notebook import remember
 
         progress.started("cluster")
         found = cluster.run(ClusterRequest(run_id=run_id), staging)
@@ -125,10 +146,36 @@ def run_video(
 
         progress.started("publish")
         with replacing(out) as written:
-            answer = publish.run(PublishRequest(run_id=run_id), staging, DirectoryStaging(written))
+            answer = publish.run(PublishRequest(run_id=run_id), staging, DirectoryStaging(written, private=False))
             manifest = Manifest.model_validate_json((written / answer.manifest_key).read_bytes())
+        remember(manifest.run_id, out)
         progress.finished("publish", str(out))
     return manifest
+
+
+def check_guarded() -> None:
+    """Passes unless a script calls from outside `if __name__ == "__main__":`. Raises UnguardedScript.
+
+    Workers are spawned, and a spawned process imports the script: without the guard it would start a run of its own.
+    """
+    frame = inspect.currentframe()
+    while frame is not None and (frame.f_code.co_name, frame.f_globals.get("__name__")) != ("<module>", "__main__"):
+        frame = frame.f_back
+    if frame is None or frame.f_globals.get("__spec__") is not None:
+        # Called by something imported, or by `python -m`, whose module workers know by another name.
+        return
+    script = Path(frame.f_code.co_filename)
+    if not script.is_file():
+        # A notebook or a prompt.
+        return
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    guards = [one for one in ast.walk(tree) if isinstance(one, ast.If) and "__name__" in ast.unparse(one.test)]
+    if any(one.lineno <= frame.f_lineno <= (one.end_lineno or 0) for one in guards):
+        return
+    raise UnguardedScript(
+        f"{script.name}, line {frame.f_lineno}: workers are processes that import this script, so call it within "
+        'if __name__ == "__main__": (or give workers=1)'
+    )
 
 
 def check_name(uri: str) -> None:
@@ -255,6 +302,7 @@ def _detect_chunk(staging_root: Path, run_id: str, chunk: int, pack_dir: Path) -
     """What a worker does."""
     from lambdas.detect import handler as detect
 
+    _use_fetched()
     return detect.run(DetectRequest(run_id=run_id, chunk=chunk), DirectoryStaging(staging_root), pack_dir)
 
 
@@ -284,9 +332,21 @@ def _load(pack_dir: Path) -> None:
     from lambdas.detect import handler as detect
 
     with contextlib.suppress(Exception):
+        _use_fetched()
         pack = detect._loaded(pack_dir)
         # Read for being loaded by that.
         _ = pack.detector, pack.embedder
+
+
+def _use_fetched() -> None:
+    """Lets this worker find what was fetched beside the pack: insightface, the networks that read expressions."""
+    from lambdas.detect.expression import use_networks_in
+    from talent_frames.packs import expression_folder, use_fetched
+
+    use_fetched()
+    folder = expression_folder()
+    if folder is not None:
+        use_networks_in(folder)
 
 
 @contextlib.contextmanager
@@ -330,6 +390,9 @@ def _end_with_parent() -> None:
 @contextlib.contextmanager
 def _interrupts_held() -> Iterator[None]:
     """While workers start, SIGINT waits: they inherit that, so Ctrl-C never ends one in a traceback of its own."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -346,28 +409,39 @@ def _work_folder(key: str) -> Iterator[Path]:
     """
     root = cache_folder() / "staging"
     root.mkdir(exist_ok=True)
-    _drop_abandoned(root)
-    work, lock_path = root / key, root / f"{key}.lock"
-    with lock_path.open("w") as lock:
+    # Locks are taken and their files dropped one process at a time: nobody locks a file that is gone.
+    gate = FileLock(root.with_name(".staging.lock"))
+    held = FileLock(root / f"{key}.lock")
+    with gate:
+        _drop_abandoned(root)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            ours = os.path.samestat(os.fstat(lock.fileno()), lock_path.stat())
-        except (BlockingIOError, FileNotFoundError):
-            ours = False
-        if not ours:
-            with tempfile.TemporaryDirectory(prefix="talent-frames-") as folder:
-                yield Path(folder)
-            return
+            held.acquire(timeout=0)
+        except Timeout:
+            work = None
+        else:
+            work = root / key
+    if work is None:
+        with tempfile.TemporaryDirectory(prefix="talent-frames-") as folder:
+            yield Path(folder)
+        return
+    keep = False
+    try:
         # A plan holds the URL as it was given, signature included.
         work.mkdir(exist_ok=True, mode=0o700)
-        try:
-            yield work
-        except (WorkerDied, SourceUnreachable, NoSpace, OSError):
-            raise
-        except Exception:
-            _drop(work)
-            raise
-        _drop(work)
+        yield work
+    except (WorkerDied, SourceUnreachable, NoSpace, OSError):
+        keep = True
+        raise
+    except BaseException as error:
+        keep = not isinstance(error, Exception)
+        raise
+    finally:
+        if not keep:
+            shutil.rmtree(work, ignore_errors=True)
+        with gate:
+            held.release()
+            if not keep:
+                _drop(work)
 
 
 def _drop(work: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -21,7 +22,7 @@ MODULES = sorted(
     path.relative_to(HOUSE) for folder in ("lambdas", "talent_frames") for path in (HOUSE / folder).rglob("*.py")
 )
 READ_THE_ENVIRONMENT = re.compile(
-    r"lambdas/\w+/(handler|__main__)\.py|lambdas/__init__\.py|talent_frames/(packs|machine)\.py"
+    r"lambdas/\w+/(handler|__main__)\.py|lambdas/__init__\.py|talent_frames/(packs|machine|wheels)\.py"
 )
 HEAVY = ("av", "boto3", "cv2", "insightface", "onnxruntime", "scenedetect", "skimage", "sklearn")
 MEDIA_AND_WEIGHTS = re.compile(r"\.(mp4|mov|mkv|webm|ts|avi|onnx|dat|npz|npy|pt|pth|zip|tar|gz|whl|wav|mp3)$")
@@ -53,7 +54,7 @@ def _is_module(dotted: str) -> bool:
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_only_itself_and_the_shared_modules(room: str) -> None:
     allowed = SHARED | ({"lambdas.video", "lambdas.web"} if room in VIDEO_ROOMS else set())
-    allowed |= {"lambdas.shots", "lambdas.scoring"} if room in SHOT_ROOMS else set()
+    allowed |= {"lambdas.shots", "lambdas.scene_detectors", "lambdas.scoring"} if room in SHOT_ROOMS else set()
     for module in MODULES:
         if module.parts[:2] != ("lambdas", room):
             continue
@@ -65,11 +66,15 @@ def test_a_room_imports_only_itself_and_the_shared_modules(room: str) -> None:
 
 def test_shared_modules_import_no_room_and_there_are_no_more_than_ten() -> None:
     shared = [module for module in MODULES if len(module.parts) == 2 and module.parts[0] == "lambdas"]
-    stems = ["__init__", "door", "errors", "scoring", "shots", "staging", "video", "web", "wipes"]
+    stems = ["__init__", "door", "errors", "scene_detectors", "scoring", "shots", "staging", "video", "web", "wipes"]
     assert [path.stem for path in shared] == stems
     for module in shared:
         ours = {name for name in imports(module) if name.startswith(("lambdas", "talent_frames", "infra"))}
-        allowed = SHARED | {"lambdas.web"} | ({"lambdas.wipes"} if module.stem == "shots" else set())
+        allowed = (
+            SHARED
+            | {"lambdas.web"}
+            | ({"lambdas.wipes", "lambdas.scene_detectors"} if module.stem == "shots" else set())
+        )
         assert ours <= allowed, f"{module} imports {ours - SHARED}"
 
 
@@ -100,7 +105,7 @@ def test_the_environment_is_read_only_where_a_door_is() -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_importing_a_handler_loads_no_model_library(room: str) -> None:
-    heavy = {"insightface", "onnx", "onnxruntime", "skimage"} | ({"scenedetect"} if room == "detect" else set())
+    heavy = {"insightface", "onnx", "onnxruntime", "scenedetect", "skimage"}
     program = f"import sys, lambdas.{room}.handler; print(*sorted({heavy!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", program], cwd=HOUSE, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
@@ -111,6 +116,14 @@ def test_no_stage_loads_scikit_learn_or_scipy() -> None:
     program = f"import sys, {rooms}; print(*sorted({{'sklearn', 'scipy'}} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", program], cwd=HOUSE, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_in_the_cloud_scikit_learn_is_loaded_when_cluster_starts_and_in_no_other_stage(room: str) -> None:
+    program = f"import sys, lambdas.{room}.handler; print('sklearn' in sys.modules)"
+    inside = {**os.environ, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001"}
+    done = subprocess.run([sys.executable, "-c", program], cwd=HOUSE, env=inside, capture_output=True, text=True)
+    assert done.stdout.split() == [str(room == "cluster")], done.stderr
 
 
 def test_help_and_version_load_nothing_heavy() -> None:

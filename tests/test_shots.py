@@ -1,24 +1,20 @@
-"""Scene changes from what frames were measured to be: by layout, and by content as PySceneDetect itself finds them."""
+"""Scene changes by layout, from what frames were measured to be."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Literal
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scenedetect import AdaptiveDetector, ContentDetector, FrameTimecode
 
 from lambdas.contracts import Settings
 from lambdas.shots import (
     LAYOUT_CELLS,
     Change,
     SceneColumns,
-    adaptive_cuts,
-    content_cuts,
     find_changes,
     layout_change,
 )
@@ -26,8 +22,6 @@ from lambdas.shots import (
 FPS = 25
 Front = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 """How late a wipe comes to the cells at (x, y), 0 to 1."""
-Detector = Literal["layout", "content", "adaptive"]
-DETECTORS: tuple[Detector, ...] = ("layout", "content", "adaptive")
 
 
 def place(number: int) -> NDArray[np.float64]:
@@ -64,57 +58,17 @@ def find_cuts(columns: SceneColumns, settings: Settings) -> list[float]:
     return [change.at_s for change in find_changes(columns, settings)]
 
 
-class ScoredContent(ContentDetector):
-    """PySceneDetect's detector, given scores instead of pictures."""
-
-    def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: NDArray[np.uint8]) -> float:
-        return float(frame_img[0])
-
-
-class ScoredAdaptive(AdaptiveDetector):
-    def _calculate_frame_score(self, timecode: FrameTimecode, frame_img: NDArray[np.uint8]) -> float:
-        return float(frame_img[0])
-
-
-def by_pyscenedetect(detector: ContentDetector, scores: NDArray[np.float64]) -> list[float]:
-    found: list[float] = []
-    for i, score in enumerate(scores):
-        found += [cut.frame_num / FPS for cut in detector.process_frame(FrameTimecode(i, fps=float(FPS)), [score])]
-    return found
-
-
-@pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize("chance", [0.01, 0.05, 0.2])
-def test_content_cuts_are_those_of_pyscenedetect(seed: int, chance: float) -> None:
-    rng = np.random.default_rng(seed)
-    scores = np.where(rng.random(1500) < chance, rng.uniform(20, 80, 1500), rng.uniform(0, 5, 1500))
-    expected = by_pyscenedetect(ScoredContent(threshold=27.0, min_scene_len=0.62), scores)
-    assert content_cuts(np.arange(1500) / FPS, scores, 27.0, 0.62) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_adaptive_cuts_are_those_of_pyscenedetect(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    scores = np.where(rng.random(1500) < 0.05, rng.uniform(10, 80, 1500), rng.uniform(0, 8, 1500))
-    scores[700:720] = 0.0
-    scores[710] = 40.0
-    expected = by_pyscenedetect(ScoredAdaptive(adaptive_threshold=3.0, min_scene_len=0.62), scores)
-    assert adaptive_cuts(np.arange(1500) / FPS, scores, 3.0, 0.62) == pytest.approx(expected)
-
-
 def test_without_frames_there_are_no_cuts() -> None:
     nothing = np.zeros(0)
     none = SceneColumns(nothing, nothing, nothing, np.zeros((0, LAYOUT_CELLS, LAYOUT_CELLS, 3), np.uint8))
-    for detector in DETECTORS:
-        assert find_cuts(none, Settings(scene_detector=detector)) == []
+    assert find_cuts(none, Settings()) == []
 
 
 def test_a_single_frame_has_no_cuts() -> None:
     one = SceneColumns(
         np.zeros(1), np.zeros(1), np.full(1, 0.5), np.zeros((1, LAYOUT_CELLS, LAYOUT_CELLS, 3), np.uint8)
     )
-    for detector in DETECTORS:
-        assert find_cuts(one, Settings(scene_detector=detector)) == []
+    assert find_cuts(one, Settings()) == []
 
 
 def test_hard_cuts_are_found_to_the_frame() -> None:
@@ -132,10 +86,9 @@ def test_cuts_closer_than_a_scene_may_be_short_are_one() -> None:
 
 
 @pytest.mark.parametrize("length_s", [0.04, 0.12, 0.28])
-@pytest.mark.parametrize("detector", DETECTORS)
-def test_a_flash_is_not_a_scene(length_s: float, detector: Detector) -> None:
+def test_a_flash_is_not_a_scene(length_s: float) -> None:
     flashing = columns(20, [15.0], {(5.0, 5.0 + length_s): 0.95})
-    assert find_cuts(flashing, Settings(scene_detector=detector)) == pytest.approx([15.0])
+    assert find_cuts(flashing, Settings()) == pytest.approx([15.0])
 
 
 def test_a_bright_shot_is_a_scene() -> None:
@@ -144,12 +97,11 @@ def test_a_bright_shot_is_a_scene() -> None:
     )
 
 
-@pytest.mark.parametrize("detector", DETECTORS)
-def test_a_fade_through_black_is_one_cut_in_its_middle(detector: Detector) -> None:
+def test_a_fade_through_black_is_one_cut_in_its_middle() -> None:
     ramp = {(9.0 + i / FPS, 9.0 + (i + 1) / FPS): 0.5 * (1 - i / 25) for i in range(25)}
     ramp |= {(10.0, 11.0): 0.0}
     ramp |= {(11.0 + i / FPS, 11.0 + (i + 1) / FPS): 0.5 * i / 25 for i in range(25)}
-    assert find_cuts(columns(20, [], ramp), Settings(scene_detector=detector)) == pytest.approx([10.5], abs=0.1)
+    assert find_cuts(columns(20, [], ramp), Settings()) == pytest.approx([10.5], abs=0.1)
 
 
 def test_hard_cuts_to_and_from_black_are_one_cut() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -13,8 +14,8 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from lambdas.door import services_named
-from lambdas.errors import ServiceUnavailable, SourceMissing, SourceRefused
-from lambdas.staging import CONFLICT_TRIES, S3Staging, describe_object, presign, s3_client
+from lambdas.errors import AwsMissing, ServiceUnavailable, SourceMissing, SourceRefused
+from lambdas.staging import CONFLICT_TRIES, S3Staging, describe_object, presign, s3_client, source_location
 from lambdas.video import open_video, size_bytes
 from tests.split.range_server import serving
 
@@ -175,3 +176,10 @@ def test_a_head_refused_where_reading_is_not_stays_a_missing_object(account: pyt
         stub.add_response("get_object", {"Body": StreamingBody(io.BytesIO(b"x"), 1)})
         with pytest.raises(SourceMissing, match="403"):
             describe_object(client, "videos", "a.mp4")
+
+
+def test_without_boto3_a_bucket_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    s3_client.cache_clear()
+    with pytest.raises(AwsMissing, match=r"pip install 'talent-frames\[aws\]'"):
+        source_location("s3://videos/clip.mp4")

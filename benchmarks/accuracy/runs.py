@@ -115,7 +115,7 @@ def detected(
 
 DETECTING = ("*.py", "split/*.py", "detect/*.py")
 """Source of split, detect and what they share with the others."""
-LOOKING = ("detect/detectors.py", "detect/embedders.py", "detect/faces.py")
+LOOKING = ("detect/detectors.py", "detect/embedders.py", "detect/faces.py", "detect/insightface_models.py")
 """Source of what a pack sees in one picture."""
 
 

@@ -25,7 +25,6 @@ STILLS = "pictures of the gallery (LFW) and of a series (`data/stills`)"
 SPEED = "the clips of [performance.md](performance.md), for speed"
 SEEN = "27 public videos, ten of them in *Real film*: the people that the first release published, looked at"
 GIVEN = "no clips: it follows from how video, detectors or eyes are"
-PYSCENEDETECT = "no clips: PySceneDetect's own"
 
 MODULES = {
     "lambdas/cluster/best_frames.py": BEST,
@@ -40,7 +39,7 @@ MODULES = {
     "lambdas/detect/expression.py": BEST,
     "lambdas/detect/faces.py": WHO,
     "lambdas/detect/looks.py": BEST,
-    "lambdas/detect/packs.py": STILLS,
+    "lambdas/detect/catalogue.py": STILLS,
     "lambdas/detect/provisional.py": BEST,
     "lambdas/detect/quality.py": BEST,
     "lambdas/detect/quiet.py": f"{WHO}; {SPEED}; `fades` of *Real film*",
@@ -65,8 +64,6 @@ OTHERWISE = {
     "lambdas/detect/looks.py:_READABLE_FRONTAL": REAL,
     "lambdas/detect/looks.py:_SURELY_A_FACE": REAL,
     "lambdas/detect/expression.py:_EYE_WIDTH": GIVEN,
-    "lambdas/shots.py:ADAPTIVE_MIN_CONTENT": PYSCENEDETECT,
-    "lambdas/shots.py:ADAPTIVE_WINDOW": PYSCENEDETECT,
 }
 """On what single ones were, by module and name."""
 

@@ -16,7 +16,7 @@ from lambdas.cluster.best_frames import ChosenFaces, Presence, choose_faces, pre
 from lambdas.cluster.clarity import clarity_of
 from lambdas.cluster.footage import Footage, read_footage
 from lambdas.cluster.gallery import Naming, check_gallery, name_people
-from lambdas.cluster.identities import Identities, identify, suggest_merges
+from lambdas.cluster.identities import Identities, identify, scikit_learn, suggest_merges
 from lambdas.cluster.representatives import choose_representatives, weigh_frames
 from lambdas.cluster.scenes import choose_scenes, in_transition, join_columns
 from lambdas.cluster.scores import score_people
@@ -88,6 +88,12 @@ def handler(event: Any, context: object) -> dict[str, Any]:
     staging = open_bucket(environ, "STAGING_BUCKET")
     with services_named():
         return run(request, staging).model_dump(mode="json")
+
+
+if "AWS_LAMBDA_RUNTIME_API" in environ:
+    # In the cloud a function's start has a whole processor or more, whatever its memory: what takes two seconds is
+    # loaded there, once, and no run waits for it. On a laptop it is loaded while detect works.
+    scikit_learn()
 
 
 def _read_gallery(plan: Plan, staging: Store) -> Gallery | None:

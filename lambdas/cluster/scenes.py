@@ -40,6 +40,7 @@ def join_columns(chunks: Sequence[Detections], border_scores: Sequence[float], s
     scores: list[NDArray[np.float64]] = []
     luma: list[NDArray[np.float64]] = []
     layout: list[NDArray[np.uint8]] = []
+    features: list[NDArray[np.float32]] = []
     for chunk, first_score in zip(chunks, border_scores, strict=True):
         own = chunk.scene_scores.astype(np.float64)
         if len(own):
@@ -48,12 +49,18 @@ def join_columns(chunks: Sequence[Detections], border_scores: Sequence[float], s
         scores.append(own)
         luma.append(chunk.scene_luma.astype(np.float64))
         layout.append(chunk.scene_layout)
+        if len(own):
+            features.append(chunk.scene_features)
     if not pts:
         nothing = np.zeros(0, np.float64)
         return SceneColumns(nothing, nothing, nothing, np.zeros((0, LAYOUT_CELLS, LAYOUT_CELLS, 3), np.uint8))
     t_s = (np.concatenate(pts) - source.start_pts) * float(source.time_base)
     return SceneColumns(
-        np.asarray(t_s, np.float64), np.concatenate(scores), np.concatenate(luma), np.concatenate(layout)
+        np.asarray(t_s, np.float64),
+        np.concatenate(scores),
+        np.concatenate(luma),
+        np.concatenate(layout),
+        np.concatenate(features) if features else np.zeros((0, 0), np.float32),
     )
 
 

@@ -124,6 +124,8 @@ class Detections:
     """(k,) PySceneDetect content value (0 to 255) between this frame and the one before it in display order."""
     scene_luma: NDArray[np.float32]
     """(k,) mean brightness, 0 to 1."""
+    scene_features: NDArray[np.float32]
+    """(k, w) what PySceneDetect's hash, histogram or threshold detector makes of the frame; w is 0 with any other."""
     scene_layout: NDArray[np.uint8]
     """(k, 16, 16, 3) BGR, the picture averaged down: tells cuts from flashes, finds dissolves, wipes and slides, across
     chunks too."""

@@ -82,7 +82,7 @@ class Settings(Contract):
     short_below_s: Annotated[float, Field(ge=0)] = 300.0
     chunk_s: Annotated[float, Field(ge=2, le=3600)] = 60.0
     """Chunks start at keyframes about this many seconds apart."""
-    scene_detector: Literal["layout", "content", "adaptive"] = "layout"
+    scene_detector: Literal["layout", "content", "adaptive", "hash", "histogram", "threshold"] = "layout"
     """`layout` finds cuts, fades, dissolves, wipes and slides by what the picture shows where; the others are
     PySceneDetect's."""
     scene_threshold: Annotated[float, Field(gt=0, le=255)] = 27.0
@@ -90,6 +90,12 @@ class Settings(Contract):
     and for a lesser change of layout where it is reached."""
     adaptive_ratio: Annotated[float, Field(gt=0, le=100)] = 3.0
     """PySceneDetect's AdaptiveDetector threshold on score over its neighbours' mean."""
+    hash_distance: Annotated[float, Field(gt=0, le=1)] = 0.35
+    """PySceneDetect's HashDetector threshold: share of a perceptual hash that changes."""
+    histogram_difference: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """PySceneDetect's HistogramDetector threshold: 1 less the correlation of luma histograms."""
+    fade_level: Annotated[float, Field(ge=0, le=255)] = 12.0
+    """PySceneDetect's ThresholdDetector threshold: mean below which a frame is faded out."""
     min_scene_s: Annotated[float, Field(ge=0, le=60)] = 0.6
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Detections below this are not faces."""

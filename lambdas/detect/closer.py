@@ -105,7 +105,7 @@ def look_closer(
                 scorer = scorer or SceneScorer()
                 value = scorer.score(small)
                 if not first:
-                    found.glances[frame.pts] = glance(frame.pts, t_s, small, value)
+                    found.glances[frame.pts] = glance(frame.pts, t_s, small, value, settings.scene_detector)
             if frame.pts >= rest[0][1]:
                 after = rest.pop(0)[1]
                 if not (rest and rest[0][0] == after):

@@ -1,4 +1,4 @@
-"""Face detectors on onnxruntime: SCRFD, CenterFace, YuNet."""
+"""Face detectors on onnxruntime: CenterFace, YuNet."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ from lambdas.detect.faces import (
     distinct,
     merged,
 )
-from lambdas.errors import DamagedPack
 
 
-def onnx_session(path: Path, threads: int) -> Any:
-    """An onnxruntime session on this process' device that uses so many threads, and keeps quiet about it."""
+def session_options(threads: int) -> Any:
+    """onnxruntime's options for sessions that use so many threads and keep quiet about it."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -32,7 +31,14 @@ def onnx_session(path: Path, threads: int) -> Any:
     options.inter_op_num_threads = 1
     # Warnings about initializers among the graph's inputs come by the hundred.
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=[device.provider()])
+    return options
+
+
+def onnx_session(path: Path, threads: int) -> Any:
+    """An onnxruntime session on this process' device."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), session_options(threads), providers=[device.provider()])
     device.check_session(session)
     return session
 
@@ -80,58 +86,6 @@ def _fixed_size(session: Any) -> tuple[int, int] | None:
     """(width, height) of the pictures a network takes, None where they may have any."""
     height, width = session.get_inputs()[0].shape[2:]
     return (width, height) if isinstance(width, int) and isinstance(height, int) else None
-
-
-_SCRFD_GRIDS = {9: ((8, 16, 32), 2), 15: ((8, 16, 32, 64, 128), 1)}
-"""Strides, and guesses at every place, by the number of outputs."""
-
-
-class ScrfdDetector:
-    """SCRFD (Guo et al., "Sample and Computation Redistribution for Efficient Face Detection", 2021) in InsightFace's
-    file format, decoded as insightface does it.
-
-    Takes RGB, -1 to 1. Outputs are the scores of every grid, then the boxes, then the landmarks; a file without
-    landmarks is refused, since faces could not be aligned. A file of fixed size works too: every look is padded to it.
-    """
-
-    sure = 0.65
-    """Of doubtful faces those fit for publishing got 0.70 at least, others 0.57 at most."""
-
-    def __init__(self, model: Path, threads: int = 1) -> None:
-        self._session = onnx_session(model, threads)
-        self._input = self._session.get_inputs()[0].name
-        self._fixed = _fixed_size(self._session)
-        self._buffer = InputBuffer(rgb=True, middle=127.5, scale=1 / 128)
-        self._outputs = [output.name for output in self._session.get_outputs()]
-        if len(self._outputs) not in _SCRFD_GRIDS:
-            without = "; landmarks are needed" if len(self._outputs) in (6, 10) else ""
-            raise DamagedPack(f"{model.name}: {len(self._outputs)} outputs instead of SCRFD's 9 or 15{without}")
-        self._strides, self._guesses = _SCRFD_GRIDS[len(self._outputs)]
-
-    def input_size(self, width: int, height: int) -> tuple[int, int]:
-        return detector_size(width, height)
-
-    def detect(self, image: Image, min_confidence: float) -> FaceDetections:
-        return detect_at_two_scales(self._look, image, min_confidence)
-
-    def _look(self, image: Image, min_confidence: float) -> FaceDetections:
-        blob = self._buffer.filled(image, self._fixed)
-        outputs = self._session.run(self._outputs, {self._input: blob})
-        levels = len(self._strides)
-        found = []
-        for level, stride in enumerate(self._strides):
-            scores = outputs[level].reshape(-1)
-            rows = np.flatnonzero(scores >= min_confidence)
-            if not rows.size:
-                continue
-            places = rows // self._guesses
-            columns = -(-blob.shape[3] // stride)
-            centres = np.stack([places % columns, places // columns], axis=1).astype(np.float32) * stride
-            reach = outputs[level + levels].reshape(-1, 4)[rows] * stride
-            offsets = outputs[level + 2 * levels].reshape(-1, 5, 2)[rows] * stride
-            boxes = np.hstack([centres - reach[:, :2], centres + reach[:, 2:]])
-            found.append(FaceDetections(boxes, centres[:, None] + offsets, scores[rows]))
-        return distinct(merged(*found))
 
 
 class CenterFaceDetector:

@@ -44,6 +44,11 @@ def provider() -> str:
     return _PROVIDERS[_chosen["device"]]
 
 
+def batch() -> int:
+    """How many inputs a model gets at once."""
+    return 1 if _chosen["device"] == "cpu" else BATCH
+
+
 def check_session(session: Any) -> None:
     """Raises GpuMissing where onnxruntime quietly fell back to the CPU, as it does when CUDA's libraries don't load."""
     if session.get_providers()[0] != provider():

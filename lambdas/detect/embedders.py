@@ -1,4 +1,4 @@
-"""Face embedders on onnxruntime: ArcFace, SFace."""
+"""Face embedders on onnxruntime: SFace. How dark faces are lit for any."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 from lambdas.detect import device
 from lambdas.detect.detectors import onnx_session
 from lambdas.detect.faces import ARCFACE_SIDE, ARCFACE_TEMPLATE, Floats, Image, aligned_crop, normed
-from lambdas.detect.onnx_graph import read_graph
 
 USUAL_LIGHT = 0.3
 """Median brightness, 0 to 1, that darker faces are brought to: of 0.2 to 0.45 the best on 553 faces.
@@ -31,30 +30,6 @@ def in_usual_light(crop: Image) -> Image:
     median = float(np.median(grey[rim:-rim, rim:-rim]))
     gain = min(255 * USUAL_LIGHT / max(median, 1.0), 255 / max(float(np.quantile(grey, 0.98)), 1.0))
     return crop if gain <= 1 else np.asarray(cv2.convertScaleAbs(crop, alpha=gain), np.uint8)
-
-
-class ArcFaceEmbedder:
-    """ArcFace (Deng et al., 2019) or anything of InsightFace's recognition format: RGB, -1 to 1."""
-
-    def __init__(self, model: Path, threads: int = 1) -> None:
-        self._session = onnx_session(model, threads)
-        self._side = int(self._session.get_inputs()[0].shape[3])
-        self.size = int(self._session.get_outputs()[0].shape[1])
-        # What insightface goes by: files made by MXNet bring their input into range themselves, 0 to 255 before.
-        first = read_graph(model, nodes=8).first_nodes
-        itself = any(name.startswith(("Sub", "_minus")) for name in first) and any(
-            name.startswith(("Mul", "_mul")) for name in first
-        )
-        self._mean, self._scale = (0.0, 1.0) if itself else (127.5, 1 / 127.5)
-
-    def align(self, image: Image, landmarks: Floats, box: Floats) -> Image:
-        return aligned_crop(image, landmarks, ARCFACE_TEMPLATE * (self._side / ARCFACE_SIDE), self._side)
-
-    def embed(self, crops: Sequence[Image]) -> Floats:
-        lit = [in_usual_light(crop) for crop in crops]
-        mean = (self._mean,) * 3
-        blobs = [cv2.dnn.blobFromImage(crop, self._scale, mean=mean, swapRB=True) for crop in lit]
-        return _stacked([found[0] for found in device.first_outputs(self._session, blobs)], self.size)
 
 
 class SFaceEmbedder:

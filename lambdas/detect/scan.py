@@ -240,10 +240,11 @@ def scan(
         if frame.keyframe:
             keyframes.append(frame.pts)
         with watch.step("glance"):
-            latest = glance(frame.pts, t_s, small, value)
+            latest = glance(frame.pts, t_s, small, value, settings.scene_detector)
             if smeared:
                 # Damage makes no scenes: what it smears counts as the last picture without.
-                latest = dataclasses.replace(latest, score=0.0, layout=glances[-1].layout)
+                before = glances[-1]
+                latest = dataclasses.replace(latest, score=0.0, layout=before.layout, feature=before.feature)
             elif glances and damage.smears(glances[-1].t_s) and not _is_another(glances[-1].layout, latest.layout):
                 latest = dataclasses.replace(latest, score=0.0)
             glances.append(latest)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import Settings
+from lambdas.scene_detectors import frame_feature
 from lambdas.shots import LAYOUT_CELLS, Change, SceneColumns, find_changes, layout_change
 
 GLANCE_WIDTH = 256
@@ -35,6 +36,8 @@ class Glance:
     """0 to 1, see `sharpness`."""
     layout: NDArray[np.uint8]
     """(LAYOUT_CELLS, LAYOUT_CELLS, 3) BGR, the picture averaged down."""
+    feature: NDArray[np.float32]
+    """(w,) `frame_feature` of the detector in use."""
     is_likely: bool = False
     """Whether the frame was passed over: what it most likely looks like, not what it does."""
 
@@ -97,6 +100,9 @@ def columns_of(glances: Sequence[Glance]) -> SceneColumns:
         scores=np.array([one.score for one in glances], np.float64),
         luma=np.array([one.luma for one in glances], np.float64),
         layout=np.array([one.layout for one in glances], np.uint8).reshape(-1, LAYOUT_CELLS, LAYOUT_CELLS, 3),
+        features=np.array([one.feature for one in glances], np.float32).reshape(len(glances), -1)
+        if glances
+        else np.zeros((0, 0), np.float32),
     )
 
 
@@ -117,8 +123,8 @@ class SceneScorer:
         return 0.0 if last is None else float(cv2.norm(hsv, last, cv2.NORM_L1)) / hsv.size
 
 
-def glance(pts: int, t_s: float, small: NDArray[np.uint8], score: float) -> Glance:
-    """What `small` (h, GLANCE_WIDTH, 3) BGR looks like."""
+def glance(pts: int, t_s: float, small: NDArray[np.uint8], score: float, detector: str) -> Glance:
+    """What `small` (h, GLANCE_WIDTH, 3) BGR looks like, to the scene detector of this name among others."""
     gray = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
     mean, deviation = cv2.meanStdDev(gray)
     return Glance(
@@ -129,6 +135,7 @@ def glance(pts: int, t_s: float, small: NDArray[np.uint8], score: float) -> Glan
         contrast=min(1.0, float(deviation[0, 0]) / 127.5),
         sharpness=sharpness(gray),
         layout=layout_of(small),
+        feature=frame_feature(small, detector),
     )
 
 

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lambdas.contracts import FaceFlag, Settings, UnclearReason
+
+if TYPE_CHECKING:
+    import pandas
 
 SCHEMA_VERSION: Literal["2.0"] = "2.0"
 
@@ -272,6 +275,18 @@ class Manifest(Entry):
     report_file: str
     files: list[str]
     """Every file of the run but the manifest itself, sorted."""
+
+    def _repr_html_(self) -> str:
+        """The people, for a notebook."""
+        from lambdas.publish.notebook import people_html
+
+        return people_html(self)
+
+    def to_pandas(self) -> dict[str, pandas.DataFrame]:
+        """Data frames `people`, `tracks` and `scenes`. Raises ImportError where pandas isn't installed."""
+        from lambdas.publish.notebook import data_frames
+
+        return data_frames(self)
 
     @model_validator(mode="after")
     def _refers_to_its_own(self) -> Self:

@@ -36,7 +36,7 @@ from lambdas.split.identify import PIPELINE_VERSION, identify, identify_object, 
 from lambdas.split.plan import choose_borders, key_before, make_chunks, mid_gop_ticks
 from lambdas.split.probe import Probe, find_keyframes, probe_video, settle_borders, survey
 from lambdas.split.requests import DEFAULT_PREFIX, check_room, choose_settings, pin, published_prefix, read_sidecar
-from lambdas.split.segments import copy_chunk, copy_indexed, knows_when_shown
+from lambdas.split.segments import copy_chunk, copy_indexed, ffmpeg_program, knows_when_shown
 from lambdas.split.space import require_space
 from lambdas.staging import (
     S3Staging,
@@ -264,6 +264,9 @@ def _plan_segments(
     with tempfile.TemporaryDirectory(prefix="talent-frames-split-") as folder:
         require_space(Path(folder), probe.facts.size_bytes, name)
         whole = not knows_when_shown(probe)
+        if not whole:
+            # Asked for before the copy that it will be needed for.
+            ffmpeg_program()
         indexed = Path(folder) / ("indexed.avi" if whole else "indexed.mkv")
         copy_indexed(location, name, probe, indexed)
         copied = probe_video(

@@ -17,7 +17,10 @@ PER_VIDEO = frozenset(
     {
         "adaptive_ratio",
         "alternatives",
+        "fade_level",
         "fit",
+        "hash_distance",
+        "histogram_difference",
         "jpeg_quality",
         "min_confidence",
         "min_face_px",

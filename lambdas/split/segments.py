@@ -2,12 +2,13 @@
 file per chunk.
 
 Nothing is encoded again. PyAV copies packet by packet, since times are mended on the way; ffmpeg-python drives the
-ffmpeg of imageio-ffmpeg.
+ffmpeg of imageio-ffmpeg, or the system's.
 """
 
 from __future__ import annotations
 
 import errno
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -17,19 +18,35 @@ from typing import Any
 import av
 import av.error
 import ffmpeg
-import imageio_ffmpeg
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from lambdas.contracts import OPEN_END, Chunk
-from lambdas.errors import NoSpace, UnreadableVideo
+from lambdas.errors import FfmpegMissing, NoSpace, UnreadableVideo
 from lambdas.split.probe import BROADCAST, Probe, stream_of
 from lambdas.split.timeline import NO_TIME, PacketTimes, mend
 from lambdas.video import DAMAGE, RAW_FORMATS, named_errors, open_video, packets_of
 
 MARGIN_S = 2
 """Copied beyond a chunk's end: frames of it may stand behind the next keyframe in the file."""
+
+
+def ffmpeg_program() -> str:
+    """The ffmpeg of imageio-ffmpeg where that is installed, else the system's. Raises FfmpegMissing."""
+    try:
+        import imageio_ffmpeg
+
+        program: str = imageio_ffmpeg.get_ffmpeg_exe()
+    except (ImportError, RuntimeError):
+        found = shutil.which("ffmpeg")
+        if found is None:
+            raise FfmpegMissing(
+                "this video has to be copied before it can be read in parts, and there is no ffmpeg here; "
+                "install one, or pip install imageio-ffmpeg"
+            ) from None
+        program = found
+    return program
 
 
 def knows_when_shown(probe: Probe) -> bool:
@@ -161,9 +178,7 @@ def _run(source: Any, target: Path, trouble: str, **options: str | None) -> None
         source, f"file:{target}", format="matroska", vcodec="copy", map_metadata=-1, copyts=None, **options
     ).global_args("-nostdin", "-loglevel", "error")
     try:
-        command.run(
-            cmd=imageio_ffmpeg.get_ffmpeg_exe(), capture_stdout=True, capture_stderr=True, overwrite_output=True
-        )
+        command.run(cmd=ffmpeg_program(), capture_stdout=True, capture_stderr=True, overwrite_output=True)
     except ffmpeg.Error as error:
         if b"No space left" in error.stderr or b"Disk quota" in error.stderr:
             raise NoSpace(f"{trouble}: no space left") from None

@@ -16,7 +16,7 @@ NOT_DECIDING = {
     "lambdas/detect/frames.py",
     "lambdas/detect/handler.py",
     "lambdas/detect/held.py",
-    "lambdas/detect/onnx_graph.py",
+    "lambdas/detect/insightface_models.py",
     "lambdas/detect/pictures.py",
     "lambdas/detect/__main__.py",
 }

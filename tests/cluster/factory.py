@@ -230,6 +230,7 @@ class Video:
             embeddings=embeddings,
             scene_pts=np.array([self.pts(t) for t in times], np.int64),
             scene_scores=np.array([self.content(times, i) for i in range(len(times))], np.float32),
+            scene_features=np.zeros((len(times), 0), np.float32),
             scene_luma=np.array(luma, np.float32),
             scene_layout=np.array([self.picture(t) for t in times], np.uint8).reshape(-1, 16, 16, 3),
             staged_small=np.array([self.picture(t) for t in staged_times], np.uint8).reshape(-1, 16, 16, 3),

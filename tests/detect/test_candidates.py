@@ -52,6 +52,7 @@ def glances(count: int, cuts: tuple[int, ...] = (), black: range = range(0)) -> 
             contrast=0.0 if index in black else 0.4,
             sharpness=0.5,
             layout=place(sum(index >= cut for cut in cuts)),
+            feature=np.zeros(0, np.float32),
         )
         for index in range(count)
     ]

@@ -10,8 +10,9 @@ from pathlib import Path
 from talent_frames.packs import resolve_pack
 
 ROOT = Path(__file__).parents[2]
-MOST_CPU_S = 2.0
-"""About three times what it takes (0.7 s with either pack), so that only a new heavy import or a slow load fails."""
+MOST_CPU_S = {"open": 2.0, "insightface": 6.0}
+"""About three times what it takes (0.7 s, and 2 s where insightface is imported), so that only a new heavy import or a
+slow load fails."""
 
 BEGIN = """
 import sys, time
@@ -36,13 +37,13 @@ def begin(pack: Path) -> tuple[int, float]:
     return int(faces), float(seconds)
 
 
-def test_the_first_face_is_found_within_two_seconds_in_insightfaces_format(test_pack: Path) -> None:
+def test_the_first_face_is_found_within_seconds_in_insightfaces_format(test_pack: Path) -> None:
     faces, seconds = begin(test_pack)
     assert faces == 6
-    assert seconds <= MOST_CPU_S
+    assert seconds <= MOST_CPU_S["insightface"]
 
 
 def test_the_first_face_is_found_within_two_seconds_with_the_default_pack() -> None:
     faces, seconds = begin(resolve_pack("open"))
     assert faces == 6
-    assert seconds <= MOST_CPU_S
+    assert seconds <= MOST_CPU_S["open"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lambdas.detect import device
 from lambdas.detect.detectors import onnx_session
-from lambdas.detect.embedders import ArcFaceEmbedder
+from lambdas.detect.insightface_models import ArcFaceEmbedder
 from lambdas.errors import GpuMissing
 
 
@@ -100,8 +100,12 @@ def test_faces_embedded_in_batches_are_those_embedded_alone(test_pack: Path, mon
     embedder = ArcFaceEmbedder(test_pack / "rec_mbf.onnx")
     rng = np.random.default_rng(1)
     crops = [np.asarray(rng.integers(0, 255, (112, 112, 3)), np.uint8) for _ in range(5)]
+    assert embedder._batch == 1
     alone = embedder.embed(crops)
+    assert embedder.embed([]).shape == (0, 128)
     monkeypatch.setitem(device._chosen, "device", "cuda")
+    assert device.batch() == 32
+    monkeypatch.setattr(embedder, "_batch", 3)
     np.testing.assert_allclose(embedder.embed(crops), alone, atol=1e-5)
 
 

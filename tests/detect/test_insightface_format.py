@@ -1,4 +1,4 @@
-"""Models in InsightFace's format give what insightface itself makes of them."""
+"""Models in InsightFace's format are run by insightface, and only they are."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 import skimage
 from numpy.typing import NDArray
 
-from lambdas.detect.detectors import ScrfdDetector
-from lambdas.detect.embedders import ArcFaceEmbedder, in_usual_light
+from lambdas.detect.embedders import in_usual_light
 from lambdas.detect.faces import FaceDetections, distinct
-from lambdas.detect.onnx_graph import read_graph
+from lambdas.detect.insightface_models import ArcFaceEmbedder, ScrfdDetector, role_of
 from lambdas.errors import DamagedPack
+from talent_frames.packs import resolve_pack
 
 ASTRONAUT = Path(skimage.__file__).parent / "data" / "astronaut.png"
 
@@ -39,7 +39,7 @@ def assert_same(found: FaceDetections, expected: FaceDetections) -> None:
 
 @pytest.mark.parametrize("size", [(640, 448), (256, 256), (128, 96)], ids="{0[0]}x{0[1]}".format)
 @pytest.mark.parametrize("min_confidence", [0.5, 0.1])
-def test_scrfd_sees_what_insightface_sees(
+def test_scrfd_sees_what_insightface_sees_whatever_was_looked_at_before(
     test_pack: Path, six_people: NDArray[np.uint8], size: tuple[int, int], min_confidence: float
 ) -> None:
     detector = ScrfdDetector(test_pack / "det_500m.onnx")
@@ -74,7 +74,7 @@ def tables(path: Path, outputs: int, *, batched: bool, fixed: bool) -> None:
 @pytest.mark.parametrize("outputs", [9, 15])
 @pytest.mark.parametrize("batched", [False, True], ids=["flat", "batched"])
 @pytest.mark.parametrize("fixed", [False, True], ids=["free size", "fixed size"])
-def test_every_form_of_scrfd_is_read_as_insightface_reads_it(
+def test_every_form_of_scrfd_is_read_and_padded_where_its_size_is_fixed(
     tmp_path: Path, outputs: int, batched: bool, fixed: bool
 ) -> None:
     tables(tmp_path / "scrfd.onnx", outputs, batched=batched, fixed=fixed)
@@ -91,7 +91,7 @@ def test_every_form_of_scrfd_is_read_as_insightface_reads_it(
 @pytest.mark.parametrize("outputs", [6, 10])
 def test_a_detector_without_landmarks_is_refused(tmp_path: Path, outputs: int) -> None:
     tables(tmp_path / "scrfd.onnx", outputs, batched=False, fixed=False)
-    with pytest.raises(DamagedPack, match=f"scrfd.onnx: {outputs} outputs .* landmarks are needed"):
+    with pytest.raises(DamagedPack, match=f"scrfd.onnx: {outputs} outputs, .* landmarks that are needed"):
         ScrfdDetector(tmp_path / "scrfd.onnx")
 
 
@@ -109,77 +109,57 @@ def test_arcface_embeds_as_insightface_does(test_pack: Path, six_people: NDArray
     np.testing.assert_allclose(embedder.embed(crops), expected, atol=1e-5)
 
 
-def means(path: Path, names: list[str], listed: bool = False) -> None:
-    """A network of recognition's form whose first nodes have these names; its weights may be listed as inputs."""
+def means(path: Path, sides: tuple[int, int] = (112, 112)) -> None:
+    """A network of recognition's form that takes pictures of this size."""
     from onnx import TensorProto, helper, numpy_helper, save
 
     nodes: list[Any] = [
-        helper.make_node("Identity", [f"v{number}"], [f"v{number + 1}"], name=name) for number, name in enumerate(names)
-    ]
-    nodes += [
-        helper.make_node("GlobalAveragePool", [f"v{len(names)}"], ["mean"]),
+        helper.make_node("GlobalAveragePool", ["picture"], ["mean"]),
         helper.make_node("Flatten", ["mean"], ["flat"]),
         helper.make_node("MatMul", ["flat", "weights"], ["vector"]),
     ]
-    inputs = [helper.make_tensor_value_info("v0", TensorProto.FLOAT, [1, 3, 112, 112])]
-    if listed:
-        inputs.insert(0, helper.make_tensor_value_info("weights", TensorProto.FLOAT, [3, 4]))
+    inputs = [helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, *sides])]
     weights = [numpy_helper.from_array(np.eye(3, 4, dtype=np.float32), "weights")]
     output = helper.make_tensor_value_info("vector", TensorProto.FLOAT, [1, 4])
     graph = helper.make_graph(nodes, "recognition", inputs, [output], weights)
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["Sub_1", "Mul_2"],
-        ["_minusscalar0", "_mulscalar0"],
-        ["Conv_0", "Mul_2"],
-        ["Sub"],
-        [],
-        [*"abcdefg", "Sub", "Mul"],
-    ],
-    ids=lambda names: " ".join(names) or "none",
-)
-def test_the_input_range_is_told_as_insightface_tells_it(tmp_path: Path, names: list[str]) -> None:
-    from insightface.model_zoo import ArcFaceONNX
-
-    means(tmp_path / "rec.onnx", names)
-    reference = ArcFaceONNX(model_file=str(tmp_path / "rec.onnx"))
-    embedder = ArcFaceEmbedder(tmp_path / "rec.onnx")
-    assert (embedder._mean, embedder._scale) == (reference.input_mean, 1 / reference.input_std)
+def test_what_a_file_is_for_is_told_by_its_form(test_pack: Path, tmp_path: Path) -> None:
+    means(tmp_path / "rec.onnx")
+    means(tmp_path / "odd.onnx", (113, 113))
+    tables(tmp_path / "scrfd.onnx", 15, batched=False, fixed=False)
+    tables(tmp_path / "without.onnx", 6, batched=False, fixed=False)
+    assert role_of(test_pack / "det_500m.onnx") == ("detection", 0)
+    assert role_of(test_pack / "rec_mbf.onnx") == ("recognition", 128)
+    assert role_of(tmp_path / "rec.onnx") == ("recognition", 4)
+    assert role_of(tmp_path / "scrfd.onnx") == ("detection", 0)
+    for other in ("odd.onnx", "without.onnx"):
+        assert role_of(tmp_path / other) == ("other", 0)
 
 
-def test_a_graph_is_read_from_the_file_as_onnx_reads_it(test_pack: Path, tmp_path: Path) -> None:
-    import onnx
-
-    means(tmp_path / "rec.onnx", ["Sub", "Mul"], listed=True)
-    for path in (*sorted(test_pack.glob("*.onnx")), tmp_path / "rec.onnx"):
-        graph = onnx.load(str(path)).graph
-        weights = {weight.name for weight in graph.initializer}
-        shapes = [
-            [tuple(side.dim_value for side in value.type.tensor_type.shape.dim) for value in values]
-            for values in ([value for value in graph.input if value.name not in weights], graph.output)
-        ]
-        found = read_graph(path, nodes=8)
-        assert [list(found.inputs), list(found.outputs)] == shapes
-        assert list(found.first_nodes) == [node.name for node in graph.node[:8]]
-        assert read_graph(path).first_nodes == ()
-
-
-@pytest.mark.parametrize("data", [b"", b"text", b"\x3a\xff\xff\x01", b"\xff" * 40, b"\x08\x07", bytes(range(256))])
-def test_a_file_that_is_no_onnx_has_no_graph(tmp_path: Path, data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"", b"text", b"\x08\x07", bytes(range(256))])
+def test_a_file_that_is_no_onnx_is_a_damaged_pack(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "model.onnx").write_bytes(data)
-    with pytest.raises(ValueError, match=r"empty|not an ONNX file"):
-        read_graph(tmp_path / "model.onnx")
+    with pytest.raises(DamagedPack, match=r"model\.onnx: not an ONNX model"):
+        role_of(tmp_path / "model.onnx")
 
 
-def test_neither_insightface_nor_onnx_is_loaded_to_run_its_models(test_pack: Path) -> None:
+def test_a_detector_is_no_embedder(test_pack: Path) -> None:
+    with pytest.raises(DamagedPack, match=r"det_500m\.onnx: no recognition model"):
+        ArcFaceEmbedder(test_pack / "det_500m.onnx")
+    with pytest.raises(DamagedPack, match=r"rec_mbf\.onnx: 1 outputs, no SCRFD"):
+        ScrfdDetector(test_pack / "rec_mbf.onnx")
+
+
+def test_insightface_is_loaded_for_a_pack_of_its_format_and_for_no_other(test_pack: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from lambdas.detect.packs import load_pack\n"
         "pack = load_pack(Path(sys.argv[1])); pack.detector, pack.embedder\n"
-        "print(sorted({'insightface', 'onnx', 'skimage', 'scipy', 'scenedetect'} & set(sys.modules)))"
+        "print(sorted({'insightface', 'onnx', 'skimage', 'scenedetect'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(test_pack)], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    loaded = []
+    for pack in (resolve_pack("open"), test_pack):
+        done = subprocess.run([sys.executable, "-c", program, str(pack)], capture_output=True, text=True, check=True)
+        loaded.append(done.stdout.strip())
+    assert loaded == ["[]", "['insightface', 'onnx', 'skimage']"]

