@@ -15,7 +15,7 @@ import pytest
 import infra.stages
 from infra.packs import choose_pack
 from infra.requirements import IMAGES
-from infra.settings import DeploymentSettings, from_context
+from infra.settings import from_context
 from infra.stages import STAGES, image, shared_paths
 from lambdas.detect.catalogue import INSIGHTFACE_KINDS, PACKS
 
@@ -127,7 +127,7 @@ def test_insightface_is_in_the_image_of_a_pack_of_its_format_and_in_no_other() -
     assert holding == ["lambdas/detect/requirements-insightface.txt"]
     assert frozenset(infra.stages.INSIGHTFACE_KINDS) == INSIGHTFACE_KINDS
     for name, known in PACKS.items():
-        build_args = image("detect", "lambda", DeploymentSettings(), choose_pack(name))["build_args"]
+        build_args = image("detect", "lambda", from_context({}), choose_pack(name))["build_args"]
         assert isinstance(build_args, dict)
         assert ("PACK_FORMAT" in build_args) == (known.embedder == "arcface"), name
 
