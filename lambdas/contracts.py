@@ -521,6 +521,16 @@ def selection_key(run_id: str) -> str:
     return f"runs/{run_id}/selection.json"
 
 
+def corrections_key(run_id: str) -> str:
+    """Where cluster finds what a person corrected; there may be nothing."""
+    return f"runs/{run_id}/corrections.json"
+
+
+def moments_key(run_id: str) -> str:
+    """Frames taken from the video after the run, because a correction asks for them; there may be nothing."""
+    return f"runs/{run_id}/moments.json"
+
+
 def failure_key(run_id: str, chunk: int) -> str:
     return f"runs/{run_id}/failures/{chunk:05d}.json"
 
@@ -808,6 +818,10 @@ class PersonTrack(Contract):
     start_s: float
     end_s: float
     best_s: float
+    best_pts: int | None = None
+    """PTS of the best detection; with `best_box` it names this presence to whoever corrects a run."""
+    best_box: tuple[float, float, float, float] | None = None
+    """xyxy, pixels of the upright full-resolution frame."""
 
 
 class SelectedPerson(Contract):
@@ -865,6 +879,20 @@ class SelectedScene(Contract):
     faces: list[tuple[float, float, float, float]]
 
 
+class UnmatchedCorrection(Contract):
+    """A correction that no longer fits what was detected."""
+
+    number: Annotated[int, Field(ge=0)]
+    """Its place in `Corrections.corrections`."""
+    do: Literal["name", "merge", "split", "drop", "hide", "best"]
+    applied: bool
+    """Whether the rest of it was applied."""
+    reason: str
+    """In English."""
+    at_s: list[float]
+    """Its sightings at which nobody was detected where the box is, seconds."""
+
+
 class Selection(Contract):
     """cluster's document, `runs/<run_id>/selection.json`."""
 
@@ -886,3 +914,99 @@ class Selection(Contract):
     detect_seconds: dict[str, float]
     """Sum over chunks, by step; `total` is what the workers were busy."""
     cluster_s: float
+    corrections: Annotated[int, Field(ge=0)] = 0
+    """How many corrections were applied."""
+    unmatched: list[UnmatchedCorrection] = []
+    """Those that no longer fit what was detected, wholly or in part."""
+
+
+# corrections
+
+
+class Sighting(Contract):
+    """A face at a moment: tells a presence on screen from all others without saying whose face it is."""
+
+    t_s: float
+    """Seconds after the first picture, so that it outlives another time base."""
+    pts: int
+    box: tuple[float, float, float, float]
+    """xyxy, pixels of the upright full-resolution frame."""
+    start_s: float
+    """The presence it was chosen from, seconds."""
+    end_s: float
+
+
+Sightings = Annotated[list[Sighting], Field(min_length=1)]
+"""One for each presence of a person or track."""
+
+
+class _Correction(Contract):
+    made_at: str
+    """ISO 8601, UTC. Corrections made at once have one time and are undone together."""
+
+
+class NamePerson(_Correction):
+    """This person is called so; null takes a name away."""
+
+    do: Literal["name"] = "name"
+    person: Sightings
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None
+
+
+class MergePeople(_Correction):
+    """These are one person."""
+
+    do: Literal["merge"] = "merge"
+    people: Annotated[list[Sightings], Field(min_length=2)]
+
+
+class SplitTracks(_Correction):
+    """These presences show somebody else than the rest of the person's do."""
+
+    do: Literal["split"] = "split"
+    person: Sightings
+    """The rest."""
+    tracks: Sightings
+
+
+class LeaveOut(_Correction):
+    """No person at all (`drop`), or one who is not to be shown (`hide`)."""
+
+    do: Literal["drop", "hide"]
+    person: Sightings
+
+
+class ChooseBest(_Correction):
+    """The person's best frame is the one at this moment."""
+
+    do: Literal["best"] = "best"
+    person: Sightings
+    moment: Sighting
+
+
+Correction = Annotated[NamePerson | MergePeople | SplitTracks | LeaveOut | ChooseBest, Field(discriminator="do")]
+
+
+class Corrections(Contract):
+    """What a person corrected in a video, `corrections.json`: no embedding, no picture; they are applied in order."""
+
+    version: Literal[1] = 1
+    run_id: str
+    """Of the run they were made on last."""
+    source_identity: str
+    """`SourceFacts.identity`: to another video they are not applied."""
+    corrections: list[Correction]
+
+
+class Moment(Contract):
+    """A frame taken from the video after the run, and the face it was taken for."""
+
+    pts: int
+    t_s: float
+    face: FaceInFrame
+
+
+class Moments(Contract):
+    """`runs/<run_id>/moments.json`. Each frame is a staged one of a chunk number beyond the plan's."""
+
+    moments: list[Moment]

@@ -29,9 +29,11 @@ from lambdas.contracts import (
     SplitRequest,
     plan_key,
 )
-from lambdas.errors import NoSpace, SourceMissing, SourceUnreachable, TalentFramesError
+from lambdas.errors import InvalidCorrections, NoSpace, SourceMissing, SourceUnreachable, TalentFramesError
 from lambdas.publish.keys import Keys, source_names
 from lambdas.staging import DirectoryStaging, get_document, source_location
+from talent_frames.corrections import corrections_in, put_aside, put_corrections, read_corrections
+from talent_frames.kept import KEPT_DAYS, keep
 from talent_frames.machine import cache_folder, default_workers
 from talent_frames.output import check_output, replacing
 from talent_frames.progress import Progress, Silent, clock
@@ -65,12 +67,16 @@ def run_video(
     workers: int | None = None,
     force: str = "",
     progress: Progress | None = None,
+    corrections: Path | None = None,
+    keep_days: float = KEPT_DAYS,
 ) -> Manifest:
     """Finds the people of one video, publishes them as folder `out` and returns the manifest.
 
     `video` is a path or an http(s) or s3 URL, `pack_dir` the folder of a model pack, `gallery` the bytes of a
     gallery.npz. `out` is replaced whole when everything is done and left as it was if anything fails. Chunks that an
     interrupted run of the same video and settings finished are not done again, unless `force` is a new text.
+    What was corrected in the run that `out` holds, or is in the file `corrections`, is applied again if it is about
+    this video. For `keep_days` the run can be corrected without reading the video.
     Made without `chunk_s`, `settings` get the chunk length, up to the default, that lets all workers end together.
 
     Raises BadInput for what trying again can't help, and other TalentFramesErrors.
@@ -80,6 +86,7 @@ def run_video(
     uri = str(video)
     check_name(uri)
     check_output(out, ("manifest.json", Keys.of(settings.keys, uri).manifest))
+    made = [read_corrections(corrections)] if corrections is not None else corrections_in(out)
     most = workers or default_workers()
     duration_s = _duration_s(uri) if most > 1 else 0.0
     likely = _likely_workers(settings, duration_s, most)
@@ -118,6 +125,14 @@ def run_video(
         from lambdas.cluster import handler as cluster
         from lambdas.publish import handler as publish
         from lambdas.publish.manifest import Manifest
+        from talent_frames.moments import stage_missing
+
+        fitting = [one for one in made if one.source_identity == plan.source.identity]
+        if corrections is not None and not fitting:
+            raise InvalidCorrections(f"{corrections}: made on another video, in run {made[0].run_id}")
+        if fitting:
+            put_corrections(staging, plan, fitting[0].corrections)
+            stage_missing(plan, staging, pack_dir, fitting[0].corrections)
 
         progress.started("cluster")
         found = cluster.run(ClusterRequest(run_id=run_id), staging)
@@ -127,7 +142,11 @@ def run_video(
         with replacing(out) as written:
             answer = publish.run(PublishRequest(run_id=run_id), staging, DirectoryStaging(written))
             manifest = Manifest.model_validate_json((written / answer.manifest_key).read_bytes())
+            for other in made:
+                if other not in fitting:
+                    put_aside(written, other)
         progress.finished("publish", str(out))
+        keep(work, run_id, pack_dir, keep_days)
     return manifest
 
 

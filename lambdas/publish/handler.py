@@ -29,6 +29,7 @@ from lambdas.contracts import (
     Selection,
     SourceFacts,
     UnclearAppearance,
+    corrections_key,
     frames_key,
     job_report_key,
     plan_key,
@@ -113,6 +114,8 @@ def run(
     files = [picture.file for job in jobs for picture in job.pictures]
     files += [face.file for job in jobs for face in job.faces]
     files += [keys.names, keys.report]
+    corrections = _corrections(plan, staging)
+    files += [keys.corrections] if corrections else []
     check_distinct([*files, keys.manifest])
 
     done = _publish_frames(jobs, plan, request.prefix, staging, published)
@@ -121,6 +124,8 @@ def run(
     else:
         text = names.list_names([(keys.person(person.id, person.name), person) for person in selection.people])
     published.put(request.prefix + keys.names, text.encode(), content_type="text/plain; charset=utf-8")
+    if corrections:
+        published.put(request.prefix + keys.corrections, corrections, content_type="application/json")
     try:
         job = get_document(staging, job_report_key(request.run_id), JobReport)
     except KeyError:
@@ -186,6 +191,14 @@ def handler(event: Any, context: object) -> dict[str, Any]:
         scenes=answer.scenes,
         event=detail,
     ).model_dump(mode="json")
+
+
+def _corrections(plan: Plan, staging: Store) -> bytes:
+    """What a person corrected, as cluster read it; empty without anything."""
+    try:
+        return staging.get(corrections_key(plan.run_id))
+    except KeyError:
+        return b""
 
 
 def _jobs(plan: Plan, selection: Selection, keys: Keys) -> list[_FrameJob]:
@@ -366,6 +379,9 @@ def _manifest(
         names_file=keys.names,
         report_file=keys.report,
         files=sorted(files),
+        corrections=selection.corrections,
+        unmatched_corrections=[manifests.Unmatched(**one.model_dump()) for one in selection.unmatched],
+        corrections_file=keys.corrections if keys.corrections in files else None,
     )
 
 
@@ -408,7 +424,7 @@ def _unclear(appearance: UnclearAppearance, file: str | None) -> manifests.Uncle
 
 
 def _tracks(tracks: Sequence[PersonTrack]) -> list[manifests.Track]:
-    return [manifests.Track(start_s=track.start_s, end_s=track.end_s, best_s=track.best_s) for track in tracks]
+    return [manifests.Track(**track.model_dump()) for track in tracks]
 
 
 def _face_frame(face: FaceInFrame, file: str, done: _Done) -> manifests.FaceFrame:
@@ -515,6 +531,9 @@ def _notes(plan: Plan, selection: Selection) -> list[str]:
         notes.append(
             f"The video has fewer than {plan.settings.min_scenes} scenes: evenly spaced frames stand in for them."
         )
+    for one in selection.unmatched:
+        part = "applies in part" if one.applied else "no longer applies"
+        notes.append(f"Correction {one.number + 1} ({one.do}) {part}: {one.reason}.")
     if selection.corrupt_frames:
         notes.append(f"{selection.corrupt_frames} damaged frames were passed over.")
     return notes
