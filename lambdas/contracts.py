@@ -937,7 +937,7 @@ class Sighting(Contract):
 
 
 Sightings = Annotated[list[Sighting], Field(min_length=1)]
-"""One for each presence of a person or track."""
+"""Every presence of the person meant; fewer than half of them, by detections, are taken for another person."""
 
 
 class _Correction(Contract):

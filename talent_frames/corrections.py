@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 ASIDE = "corrections.{}.json"
 """Name of corrections that are of another video than the folder's run."""
 
+FARTHEST_S = 2.0
+"""A face is expected where the person's nearest detection is, if that is not farther away in time."""
+
 Who = str
 """A person's id (`3`), or `u` and the place in the list of those seen unclearly (`u0`)."""
 
@@ -287,7 +290,7 @@ def _box_at(
     from lambdas.cluster.corrections import rows_of
     from lambdas.cluster.footage import read_footage
     from lambdas.cluster.handler import cuts_of, who_is_who_corrected
-    from talent_frames.moments import NEAR_S, ONE_FRAME_S
+    from talent_frames.moments import ONE_FRAME_S
 
     footage = read_footage(run.plan, run.staging)
     tracks, corrected = who_is_who_corrected(run.plan, footage, cuts_of(run.plan, footage), run.corrections)
@@ -296,7 +299,7 @@ def _box_at(
         rows_of(footage, tracks, corrected.identities, person),
         key=lambda at: abs(float(seconds[at[0]][at[1]]) - at_s),
     )
-    if not rows or abs(float(seconds[rows[0][0]][rows[0][1]]) - at_s) > max(NEAR_S, 2.0):
+    if not rows or abs(float(seconds[rows[0][0]][rows[0][1]]) - at_s) > FARTHEST_S:
         return None, None
     chunk, row = rows[0]
     left, top, right, bottom = (round(float(edge), 1) for edge in footage.detections[chunk].boxes[row])

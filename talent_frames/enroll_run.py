@@ -17,6 +17,8 @@ from talent_frames.corrections import Run, sightings
 
 MOST_FACES = 8
 """Of a person, the best ones: more of one video tell little that is new."""
+SAME_PICTURE = 0.9999
+"""Cosine similarity from which two faces are one picture: a run enrolled twice adds nothing."""
 
 
 def enroll_run(run: Run, file: Path) -> list[str]:
@@ -53,12 +55,15 @@ def enroll_run(run: Run, file: Path) -> list[str]:
         faces = []
         for _, chunk, row in sorted(clear)[:MOST_FACES]:
             columns = footage.detections[chunk]
-            faces.append(columns.embeddings[int(np.searchsorted(columns.embedded, row))])
+            face = columns.embeddings[int(np.searchsorted(columns.embedded, row))]
+            if not len(embeddings) or float((embeddings @ face).max()) < SAME_PICTURE:
+                faces.append(face)
+        if clear:
+            added.append(person.name)
         if not faces:
             continue
         if person.name not in names:
             names.append(person.name)
-        added.append(person.name)
         embeddings = np.concatenate([embeddings, np.stack(faces)])
         identity = np.concatenate([identity, np.full(len(faces), names.index(person.name), np.int32)])
     if added:

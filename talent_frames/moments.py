@@ -33,12 +33,10 @@ from lambdas.scoring import Measures, named_flags, score
 from lambdas.staging import DirectoryStaging, get_document, put_document, source_location
 from lambdas.video import named_errors, open_video
 
-AROUND_S = 0.4
-"""Of video read before and after the moment asked for."""
+AROUND_S = (0.03, 0.12, 0.3)
+"""Of video read before and after the moment asked for; more where no face is found in less: blinks take 0.3 s."""
 EVERY_S = 0.02
 """Every frame is looked at."""
-NEAR_S = 0.25
-"""How far from the moment asked for a face may be found; blinks take 0.3 s."""
 ONE_FRAME_S = 0.02
 LEAST_OVERLAP = 0.2
 """IoU with where the face is expected; between two detections it may have moved."""
@@ -85,11 +83,37 @@ def stage_moment(
 
     Raises NobodyThen, and what detect raises where the video can't be read any more.
     """
+    face, picture = None, b""
+    for around_s in AROUND_S:
+        found = _look(plan, staging, pack_dir, t_s, around_s, box)
+        if found is not None:
+            face, picture = found
+            break
+    if face is None:
+        raise NobodyThen(f"{t_s:.2f} s: no face is found there; choose a moment at which the face is seen")
+    moments = _moments(plan, staging)
+    number = len(plan.chunks) + len(moments)
+    staging.put(frames_key(plan.run_id, number), picture)
+    ref = face.frame.model_copy(update={"chunk": number, "offset": 0})
+    moment = Moment(pts=ref.pts, t_s=ref.t_s, face=face.model_copy(update={"frame": ref}))
+    put_document(staging, moments_key(plan.run_id), Moments(moments=[*moments, moment]))
+    return moment
+
+
+def _look(
+    plan: Plan,
+    staging: DirectoryStaging,
+    pack_dir: Path,
+    t_s: float,
+    around_s: float,
+    box: tuple[float, float, float, float],
+) -> tuple[FaceInFrame, bytes] | None:
+    """The face about where `box` is in the frame nearest to `t_s`, and the frame's JPEG; None without one."""
     from lambdas.detect import handler as detect
 
     source = plan.source
     chunk = next(one for one in plan.chunks if one.start_pts <= source.pts(t_s) < one.end_pts)
-    start, end = source.pts(t_s - AROUND_S), source.pts(t_s + AROUND_S) + 1
+    start, end = source.pts(t_s - around_s), source.pts(t_s + around_s) + 1
     looked_at = Chunk(
         index=0,
         start_pts=max(start, chunk.start_pts),
@@ -114,14 +138,7 @@ def stage_moment(
     finally:
         shutil.rmtree(staging.path(f"runs/{run_id}"), ignore_errors=True)
     face = _nearest(plan, document, columns, t_s, box)
-    moments = _moments(plan, staging)
-    number = len(plan.chunks) + len(moments)
-    ref = face.frame
-    staging.put(frames_key(plan.run_id, number), tar[ref.offset : ref.offset + ref.length])
-    kept = face.model_copy(update={"frame": ref.model_copy(update={"chunk": number, "offset": 0})})
-    moment = Moment(pts=ref.pts, t_s=ref.t_s, face=kept)
-    put_document(staging, moments_key(plan.run_id), Moments(moments=[*moments, moment]))
-    return moment
+    return face and (face, tar[face.frame.offset : face.frame.offset + face.frame.length])
 
 
 def _moments(plan: Plan, staging: DirectoryStaging) -> list[Moment]:
@@ -137,7 +154,7 @@ def _nearest(
     columns: Detections,
     t_s: float,
     box: tuple[float, float, float, float],
-) -> FaceInFrame:
+) -> FaceInFrame | None:
     """Of the faces in kept frames the nearest in time of those where the person is expected."""
     from lambdas.cluster.tracks import overlap
 
@@ -147,9 +164,9 @@ def _nearest(
         for row in np.flatnonzero(columns.staged >= 0).tolist()
         if overlap(columns.boxes[row], wanted) >= LEAST_OVERLAP
     ]
-    away, _, row = min(there, default=(np.inf, 0.0, 0))
-    if away > NEAR_S:
-        raise NobodyThen(f"{t_s:.2f} s: no face is found there; choose a moment at which the face is seen")
+    if not there:
+        return None
+    row = min(there)[2]
     scores = score(Measures.of(columns))
     staged = document.staged[int(columns.staged[row])]
     across, down = staged.width / plan.source.width, staged.height / plan.source.height
