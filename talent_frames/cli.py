@@ -25,6 +25,7 @@ from lambdas.contracts import Settings
 from lambdas.errors import BadInput, InvalidSettings, TalentFramesError
 from lambdas.publish.keys import source_names
 from talent_frames.commands.correct import correct
+from talent_frames.commands.edit import edit
 from talent_frames.progress import Bars, Downloads, Lines, Progress, clock
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ models_app = typer.Typer(
     invoke_without_command=True, help="Model packs: what they are, what their licence allows, which are here."
 )
 app.add_typer(models_app, name="models")
-app.command()(correct)
+for _command in (edit, correct):
+    app.command()(_command)
 
 
 def _print_version(wanted: bool) -> None:

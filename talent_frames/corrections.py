@@ -44,7 +44,8 @@ FARTHEST_S = 2.0
 """A face is expected where the person's nearest detection is, if that is not farther away in time."""
 
 Who = str
-"""A person's id (`3`), or `u` and the place in the list of those seen unclearly (`u0`)."""
+"""A person's id (`3`), `p` and the number the report shows (`p4`), or `u` and the place in the list of those seen
+unclearly (`u0`)."""
 
 
 class NoRun(BadInput):
@@ -245,6 +246,7 @@ def sightings(manifest: Manifest, who: Who) -> list[Sighting]:
 
 def _found(manifest: Manifest, who: Who) -> Person | Unclear:
     by_id: dict[str, Person | Unclear] = {str(person.id): person for person in manifest.people}
+    by_id |= {f"p{person.id + 1}": person for person in manifest.people}
     by_id |= {f"u{place}": seen for place, seen in enumerate(manifest.unclear)}
     if who not in by_id:
         people = f"people are 0 to {len(manifest.people) - 1}" if manifest.people else "nobody was found"

@@ -138,7 +138,9 @@ def _look(
     finally:
         shutil.rmtree(staging.path(f"runs/{run_id}"), ignore_errors=True)
     face = _nearest(plan, document, columns, t_s, box)
-    return face and (face, tar[face.frame.offset : face.frame.offset + face.frame.length])
+    if face is None:
+        return None
+    return face, tar[face.frame.offset : face.frame.offset + face.frame.length]
 
 
 def _moments(plan: Plan, staging: DirectoryStaging) -> list[Moment]:

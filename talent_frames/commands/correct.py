@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from talent_frames.corrections import Wish
 
 _TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
-_WHO = r"(?:\d+|u\d+)"
+_WHO = r"[pu]?\d+"
 
 
 class WrongCorrection(BadInput):
@@ -65,8 +65,9 @@ def correct(
 ) -> None:
     """Correct a run and publish it anew, without reading the video.
 
-    People are named by their id in manifest.json, which is the number in their files' names; those seen unclearly by u
-    and their place in the list, as u0. All ids mean the run as it is before the command. Each option may be repeated.
+    People go by their id in manifest.json, which is the number in their files' names, or by p and the number that the
+    report shows: p4 is 3. Those seen unclearly go by u and their place in the list, as u0. All of it means the run
+    as it is before the command. Each option may be repeated.
     """
     from talent_frames import cli
     from talent_frames.corrections import Run
@@ -106,7 +107,8 @@ def outcome(manifest: Manifest) -> list[str]:
     count = manifest.corrections
     lines = [f"{len(manifest.people)} people, {count} correction{'' if count == 1 else 's'} applied"]
     for person in manifest.people:
-        lines.append(f"  {person.id}  {person.name or 'unknown'}  {person.best_frame.file}")
+        shown = person.name or f"Person {person.id + 1}"
+        lines.append(f"  {person.id}  {shown}  {person.best_frame.file}")
     for one in manifest.unmatched_corrections:
         at = ", ".join(f"{at_s:.2f} s" for at_s in one.at_s[:5])
         lines.append(f"correction {one.number + 1} ({one.do}): {one.reason}" + (f" ({at})" if at else ""))
