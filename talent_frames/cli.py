@@ -26,6 +26,7 @@ from lambdas.errors import BadInput, InvalidSettings, TalentFramesError
 from lambdas.publish.keys import source_names
 from talent_frames.commands.correct import correct
 from talent_frames.commands.edit import edit
+from talent_frames.commands.export import export
 from talent_frames.progress import Bars, Downloads, Lines, Progress, clock
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ models_app = typer.Typer(
     invoke_without_command=True, help="Model packs: what they are, what their licence allows, which are here."
 )
 app.add_typer(models_app, name="models")
-for _command in (edit, correct):
+for _command in (edit, correct, export):
     app.command()(_command)
 
 

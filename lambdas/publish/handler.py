@@ -37,7 +37,7 @@ from lambdas.contracts import (
 )
 from lambdas.door import decode, document, log_for, number, open_bucket, services_named
 from lambdas.errors import IncompleteRun
-from lambdas.publish import cost, images, names, report
+from lambdas.publish import cost, images, names, report, xmp
 from lambdas.publish import manifest as manifests
 from lambdas.publish.event import event_detail, latest_document, latest_key
 from lambdas.publish.keys import Keys, check_distinct, check_prefix, is_inside
@@ -65,6 +65,8 @@ class _Picture:
     """Kept inside when cropping, the main one first."""
     shown_px: int
     """Longest side in the report."""
+    person: SelectedPerson | None = None
+    """Whose frame it is."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class _Face:
 
     file: str
     box: images.Box
+    person: SelectedPerson | None = None
 
 
 @dataclass
@@ -211,11 +214,11 @@ def _jobs(plan: Plan, selection: Selection, keys: Keys) -> list[_FrameJob]:
     sizes = report.shown_sizes(len(selection.people), len(selection.representative), len(selection.scenes))
     for person in selection.people:
         best = person.best
-        job(best.frame).pictures.append(_Picture(keys.person(person.id, person.name), (best.box,), sizes.still))
-        job(best.frame).faces.append(_Face(keys.thumbnail(person.id, person.name), best.box))
+        job(best.frame).pictures.append(_Picture(keys.person(person.id, person.name), (best.box,), sizes.still, person))
+        job(best.frame).faces.append(_Face(keys.thumbnail(person.id, person.name), best.box, person))
         for index, other in enumerate(person.alternatives):
             file = keys.alternative(person.id, person.name, index)
-            job(other.frame).pictures.append(_Picture(file, (other.box,), sizes.alternative))
+            job(other.frame).pictures.append(_Picture(file, (other.box,), sizes.alternative, person))
     for index, chosen in enumerate(selection.representative):
         file = keys.representative(index)
         job(chosen.frame).pictures.append(_Picture(file, _largest_first(chosen.faces), sizes.representative))
@@ -285,14 +288,31 @@ def _publish_frame(job: _FrameJob, plan: Plan, prefix: str, staging: Store, publ
             made[placement] = rendered, staged if keep else images.encode(rendered, settings.jpeg_quality)
         # A frame that is somebody's best and a scene's is the same picture twice, unless cropping took another part.
         rendered, data = made[placement]
-        published.put(prefix + picture.file, data, content_type="image/jpeg")
+        published.put(prefix + picture.file, _told(data, plan, ref, picture.person), content_type="image/jpeg")
         done.placements[picture.file] = placement
         done.shown[picture.file] = report.Shown.of(rendered, picture.shown_px)
     for face in job.faces:
         square = images.thumbnail(frame, face.box)
-        published.put(prefix + face.file, images.encode(square, FACE_QUALITY), content_type="image/jpeg")
+        data = _told(images.encode(square, FACE_QUALITY), plan, ref, face.person)
+        published.put(prefix + face.file, data, content_type="image/jpeg")
         done.shown[face.file] = report.Shown.of(square, report.FACE_PX)
     return done
+
+
+def _told(jpeg: bytes, plan: Plan, ref: FrameRef, person: SelectedPerson | None) -> bytes:
+    """The picture with as much about it inside as the settings want."""
+    wanted = plan.settings.xmp
+    if wanted == "none":
+        return jpeg
+    told = xmp.Provenance(
+        source=published_uri(plan.source.uri, whole_path=plan.settings.publish_path),
+        run_id=plan.run_id,
+        t_s=ref.t_s,
+        pts=ref.pts,
+        person=None if person is None else person.id,
+        name=person.name if person is not None and wanted == "names" else None,
+    )
+    return xmp.tagged(jpeg, told)
 
 
 def _manifest(
