@@ -133,7 +133,7 @@ class Settings(Contract):
     keys: KeyTemplates = KeyTemplates()
     limits: Limits = Limits()
     xmp: Literal["none", "facts", "names"] = "none"
-    """What pictures tell of themselves, as XMP: nothing, their video, time, run and person's number, or the name too."""
+    """What pictures tell of themselves, as XMP: nothing; their video, time, run and person's number; the name too."""
     publish_path: bool = False
     """Whether the manifest holds the whole path of a file on this machine, which tells of its user; else its name."""
 

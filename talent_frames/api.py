@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lambdas.contracts import MOST_GALLERY_BYTES, Gallery, Settings
 from lambdas.errors import GalleryPackMismatch, InvalidGallery, SourceMissing
 from lambdas.publish.keys import source_names
+from talent_frames.kept import KEPT_DAYS
 from talent_frames.progress import Progress, Silent
 from talent_frames.run import run_video
 
@@ -27,6 +28,8 @@ def run(
     workers: int | None = None,
     force: str = "",
     progress: Progress | None = None,
+    corrections: str | Path | None = None,
+    keep_days: float = KEPT_DAYS,
 ) -> Manifest:
     """Finds the people of one video, publishes them as a folder and returns its manifest, as manifest.json holds it.
 
@@ -39,6 +42,8 @@ def run(
         workers: Processes that look at the video, by default as many as cores and memory allow.
         force: A new text does chunks again that an interrupted run of the same video and settings finished.
         progress: Told what is going on; `talent_frames.progress.Lines()` prints it.
+        corrections: A corrections.json to apply; by default what was corrected in the run that `out` holds.
+        keep_days: For so long the run can be corrected without its video; 0 keeps nothing.
 
     Raises:
         lambdas.errors.BadInput: The video, a setting or the gallery can't be worked with; nothing was written.
@@ -58,6 +63,8 @@ def run(
         workers=workers,
         force=force,
         progress=progress,
+        corrections=Path(corrections) if corrections is not None else None,
+        keep_days=keep_days,
     )
 
 

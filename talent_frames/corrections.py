@@ -96,7 +96,8 @@ def manifest_path(out: Path) -> Path:
     from talent_frames.output import is_manifest
 
     for path in (out / "manifest.json", *sorted(out.glob("*.json")), *sorted(out.glob("*/*.json"))):
-        if is_manifest(path):
+        # A folder of runs is no run: the files of its manifests lie elsewhere.
+        if is_manifest(path) and (out / json.loads(path.read_bytes()).get("report_file", "report.html")).is_file():
             return path
     raise NoRun(f"{out}: no run of talent-frames")
 

@@ -27,6 +27,7 @@ from lambdas.contracts import (
     PublishRequest,
     Settings,
     SplitRequest,
+    chunk_document_key,
     plan_key,
 )
 from lambdas.errors import InvalidCorrections, NoSpace, SourceMissing, SourceUnreachable, TalentFramesError
@@ -115,11 +116,18 @@ def run_video(
         run_id = split.run(request, staging).run_id
         plan = get_document(staging, plan_key(run_id), Plan)
         chunks = f"{len(plan.chunks)} chunk{'s' if len(plan.chunks) > 1 else ''}"
-        progress.finished("split", f"{clock(plan.source.duration_s)} of video in {chunks}")
+        before = _chunks_done(plan, staging)
+        going_on = f"; goes on from {before} of {chunks}" if before else ""
+        progress.finished("split", f"{clock(plan.source.duration_s)} of video in {chunks}{going_on}")
 
         wanted = min(likely if pool else most, len(plan.chunks))
         progress.started("detect", sum(_chunk_seconds(plan)))
-        _detect(plan, staging, pack_dir, wanted, progress, pool)
+        try:
+            _detect(plan, staging, pack_dir, wanted, progress, pool)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                error.add_note(f"interrupted; {_chunks_done(plan, staging)} of {chunks} kept")
+            raise
         progress.finished("detect", f"{wanted} worker{'s' if wanted > 1 else ''}")
 
         from lambdas.cluster import handler as cluster
@@ -148,6 +156,10 @@ def run_video(
         progress.finished("publish", str(out))
         keep(work, run_id, pack_dir, keep_days)
     return manifest
+
+
+def _chunks_done(plan: Plan, staging: DirectoryStaging) -> int:
+    return sum(staging.exists(chunk_document_key(plan.run_id, chunk.index)) for chunk in plan.chunks)
 
 
 def check_name(uri: str) -> None:
