@@ -26,6 +26,7 @@ from rich.table import Table
 
 from lambdas.contracts import Settings
 from lambdas.errors import BadInput, InvalidSettings, TalentFramesError
+from talent_frames.commands.cloud import open_run, status, submit
 from talent_frames.commands.compare import compare
 from talent_frames.commands.correct import correct
 from talent_frames.commands.edit import edit
@@ -55,8 +56,9 @@ models_app = typer.Typer(
     invoke_without_command=True, help="Model packs: what they are, what their licence allows, which are here."
 )
 app.add_typer(models_app, name="models")
-for _command in (edit, correct, compare, export):
+for _command in (edit, correct, compare, export, submit, status):
     app.command()(_command)
+app.command("open")(open_run)
 
 
 def _print_version(wanted: bool) -> None:
