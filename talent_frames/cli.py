@@ -30,6 +30,7 @@ from talent_frames.commands.cloud import open_run, status, submit
 from talent_frames.commands.compare import compare
 from talent_frames.commands.correct import correct
 from talent_frames.commands.edit import edit
+from talent_frames.commands.erase import erase
 from talent_frames.commands.export import export
 from talent_frames.folders import Task, arrivals, shared_folder, tasks
 from talent_frames.kept import KEPT_DAYS
@@ -56,7 +57,7 @@ models_app = typer.Typer(
     invoke_without_command=True, help="Model packs: what they are, what their licence allows, which are here."
 )
 app.add_typer(models_app, name="models")
-for _command in (edit, correct, compare, export, submit, status):
+for _command in (edit, correct, compare, export, submit, status, erase):
     app.command()(_command)
 app.command("open")(open_run)
 
