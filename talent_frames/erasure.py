@@ -17,7 +17,7 @@ from lambdas.contracts import Gallery, LeaveOut, Plan, plan_key
 from lambdas.errors import BadInput, InvalidGallery
 from lambdas.staging import get_document
 from talent_frames import kept
-from talent_frames.corrections import NoRun, Run, corrections_in, manifest_path, republish, sightings
+from talent_frames.corrections import NoRun, Run, manifest_path, republish, sightings
 from talent_frames.enroll import face_in
 from talent_frames.machine import cache_folder
 
@@ -68,25 +68,19 @@ def erase_run(out: Path) -> Receipt:
 def erase_source(identity: str, folders: Sequence[Path]) -> Receipt:
     """Removes every run of a video, by its identity, in these folders and among what is kept or was interrupted.
 
-    Raises NothingToErase.
+    Runs of versions whose manifests told no identity are not found. Raises NothingToErase.
     """
     receipt = Receipt(f"source {identity}")
     for run_id in kept.kept_run_ids():
         staging, _ = kept.kept_run(run_id)
-        if get_document(staging, plan_key(run_id), Plan).source.identity != identity:
-            continue
-        for out in _runs_in(folders):
-            if _run_id(out) == run_id:
-                files, size = _measured(out)
-                shutil.rmtree(out)
-                receipt.add("run", out, files, size, run_id=run_id)
-        _erase_kept(run_id, receipt)
+        if get_document(staging, plan_key(run_id), Plan).source.identity == identity:
+            _erase_kept(run_id, receipt)
     for out in _runs_in(folders):
-        # What was corrected tells the video where nothing is kept of the run.
-        if any(one.source_identity == identity and one.run_id == _run_id(out) for one in corrections_in(out)):
+        manifest = json.loads(manifest_path(out).read_bytes())
+        if manifest.get("source", {}).get("identity") == identity:
             files, size = _measured(out)
             shutil.rmtree(out)
-            receipt.add("run", out, files, size)
+            receipt.add("run", out, files, size, run_id=manifest["run_id"])
     for work in _interrupted():
         plans = [Plan.model_validate_json(path.read_bytes()) for path in work.glob(plan_key("*"))]
         if any(plan.source.identity == identity for plan in plans):

@@ -348,6 +348,7 @@ def _manifest(
             frame_count=selection.frame_count,
             begins_s=source.begins_s,
             mirrored=source.mirrored,
+            identity=source.identity,
         ),
         models=manifests.Models(
             pack=pack.name,

@@ -50,6 +50,8 @@ class Source(Entry):
     """When players show the first picture, which is second 0 here: later than 0 where sound begins before it."""
     mirrored: bool = False
     """Whether coded frames were mirrored left to right before they were turned, as players show them."""
+    identity: str = ""
+    """The same for every run of the same upload or file; corrections name their video by it."""
 
 
 class Models(Entry):

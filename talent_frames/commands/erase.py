@@ -54,7 +54,7 @@ def erase(
     """Erase a run, every run of a video, or a person from runs and galleries on this machine; prints a receipt.
 
     What is kept of the runs goes as well. The receipt lists frames that still show the person beside others. In the
-    cloud: docs/privacy.md.
+    cloud: docs/erase.md.
     """
     from talent_frames import cli
 

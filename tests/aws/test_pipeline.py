@@ -403,9 +403,8 @@ def test_cluster_and_publish_can_be_repeated_under_a_revision(
     assert row_of(main, repeated)["status"] == "AlreadyDone"
 
 
-def corrections_of(main: Stack, run: str, manifest: Manifest) -> dict[str, Any]:
+def corrections_of(manifest: Manifest) -> dict[str, Any]:
     """Names the first person and makes both people one, as one writes it who has the manifest alone."""
-    plan = json.loads(main.read("Staging", f"runs/{run}/plan.json"))
     people = [
         [
             {"t_s": track.best_s, "pts": track.best_pts, "box": track.best_box,
@@ -416,8 +415,8 @@ def corrections_of(main: Stack, run: str, manifest: Manifest) -> dict[str, Any]:
     ]  # fmt: skip
     made_at = "2026-01-01T00:00:00+00:00"
     return {
-        "run_id": run,
-        "source_identity": plan["source"]["identity"],
+        "run_id": manifest.run_id,
+        "source_identity": manifest.source.identity,
         "corrections": [
             {"do": "name", "made_at": made_at, "person": people[0], "name": "Ada"},
             {"do": "merge", "made_at": made_at, "people": people},
@@ -431,7 +430,7 @@ def test_uploaded_corrections_start_cluster_and_publish_alone_under_a_claim(
     run = row_of(main, uploaded[0])["run"]
     first = manifest_of(main, run, f"show/first take.mp4/{run}/")
     detected, attempt = len(asked(cloud, "Detect", run)), main.row(run)["attempt"]
-    text = json.dumps(corrections_of(main, run, first)).encode()
+    text = json.dumps(corrections_of(first)).encode()
     before = main.arns()
     put = {"Bucket": main.outputs["SourceBucketName"], "Key": f"corrections/{run}.json", "Body": text}
     etag = boto3.client("s3").put_object(**put)["ETag"].strip('"')
@@ -465,7 +464,7 @@ def test_corrections_wait_for_a_run_that_is_worked_on_and_wrong_ones_are_refused
     main: Stack, uploaded: tuple[str, dict[str, Any]]
 ) -> None:
     run = row_of(main, uploaded[0])["run"]
-    document = corrections_of(main, run, manifest_of(main, run, f"show/first take.mp4/{run}/"))
+    document = corrections_of(manifest_of(main, run, f"show/first take.mp4/{run}/"))
     document["corrections"] = document["corrections"][:1]
     ledger, key = boto3.client("dynamodb"), {"run_id": {"S": run}}
     item = ledger.get_item(TableName=main.outputs["LedgerName"], Key=key)["Item"]
