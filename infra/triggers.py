@@ -18,6 +18,7 @@ from constructs import Construct
 from infra.monitoring import log_group
 from infra.notifications import dead_letters
 from infra.settings import DeploymentSettings
+from infra.states.requests import CORRECTIONS
 from infra.storage import Storage, acknowledge
 
 PIPE_VISIBILITY_S = 60
@@ -73,7 +74,12 @@ START_SCHEMA: dict[str, Any] = {
         {
             "required": ["resume", "run_id", "revision"],
             "additionalProperties": False,
-            "properties": {"resume": {"enum": ["cluster"]}, "run_id": _TEXT, "revision": _TEXT},
+            "properties": {
+                "resume": {"enum": ["cluster"]},
+                "run_id": _TEXT,
+                "revision": _TEXT,
+                "corrections": {"type": "object"},
+            },
         },
     ],
 }
@@ -100,6 +106,7 @@ class Triggers(Construct):
     def _on_upload(self, settings: DeploymentSettings, storage: Storage) -> None:
         unsent = dead_letters(self, "UploadDeadLetters", "UploadDeadLetters")
         self.dead_letters.append(unsent)
+        role = self._starter("UploadRole", "events.amazonaws.com")
         events.Rule(
             self,
             "UploadRule",
@@ -116,7 +123,30 @@ class Triggers(Construct):
                 targets.SfnStateMachine(
                     self._machine,
                     dead_letter_queue=unsent,
-                    role=self._starter("UploadRole", "events.amazonaws.com"),
+                    role=role,
+                    max_event_age=cdk.Duration.hours(24),
+                    retry_attempts=185,
+                )
+            ],
+        )
+
+        events.Rule(
+            self,
+            "CorrectionsRule",
+            description="A run's people were corrected",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Created"],
+                detail={
+                    "bucket": {"name": [storage.source.bucket_name]},
+                    "object": {"key": [{"wildcard": CORRECTIONS}]},
+                },
+            ),
+            targets=[
+                targets.SfnStateMachine(
+                    self._machine,
+                    dead_letter_queue=unsent,
+                    role=role,
                     max_event_age=cdk.Duration.hours(24),
                     retry_attempts=185,
                 )

@@ -41,6 +41,9 @@ from infra.storage import Storage, acknowledge_wildcard
 
 EVENTS_TRANSIENT = ["EventBridge.FailedEntry", "EventBridge.InternalException", "EventBridge.SdkClientException"]
 
+CLAIM_POLL_S = 30
+"""Corrections wait for a run that is being worked on, and ask so often: each costs three transitions."""
+
 CHILDREN = (":*", "/*")
 """How the names of a map's runs and of their children go on after the machine's."""
 
@@ -225,6 +228,7 @@ def definition(settings: DeploymentSettings, places: Places) -> State:
                 "resume.$": "$.asked.resume",
                 "run_id.$": "$.asked.run_id",
                 "revision.$": "$.asked.revision",
+                "corrections.$": "$.asked.corrections",
                 "execution": _EXECUTION,
             },
             keep=_STARTED,
@@ -233,12 +237,26 @@ def definition(settings: DeploymentSettings, places: Places) -> State:
         ),
         "Claimed?": choice(
             [
+                # What a person corrected is not dropped because their video is being worked on.
+                {
+                    "And": [
+                        {"Variable": "$.run.outcome", "StringEquals": "AlreadyRunning"},
+                        {
+                            "Or": [
+                                {"Variable": f"$.asked.corrections.{field}", "IsPresent": True}
+                                for field in ("key", "corrections")
+                            ]
+                        },
+                    ],
+                    "Next": "Wait for the claim",
+                },
                 {"Variable": "$.run.outcome", "StringEquals": "AlreadyRunning", "Next": "AlreadyRunning"},
                 {"Variable": "$.run.outcome", "StringEquals": "AlreadyDone", "Next": "AlreadyDone"},
                 {"Variable": "$.asked.resume", "StringEquals": "cluster", "Next": "Hold the claim"},
             ],
             "Wait for a turn" if settings.runs_in_flight else detect,
         ),
+        "Wait for the claim": {"Type": "Wait", "Seconds": CLAIM_POLL_S, "Next": "Claim again"},
         "AlreadyRunning": {"Type": "Succeed"},
         "AlreadyDone": {"Type": "Succeed"},
         **(turn_states(settings, places, next=detect) if settings.runs_in_flight else {}),

@@ -57,6 +57,10 @@ class GalleryPackMismatch(BadInput):
     """The gallery was enrolled with another model pack; its embeddings can't be compared."""
 
 
+class InvalidCorrections(BadInput):
+    """The corrections can't be read, or were made on another video."""
+
+
 class UnknownPack(BadInput):
     """No model pack goes by that name and no directory has that path."""
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from lambdas.contracts import MOST_GALLERY_BYTES, Gallery, Settings
 from lambdas.errors import GalleryPackMismatch, InvalidGallery, InvalidSettings, SourceMissing
 from lambdas.publish.keys import source_names
+from talent_frames.kept import KEPT_DAYS
 from talent_frames.progress import Calls, Downloads, Progress, Silent
 from talent_frames.run import run_video
 
@@ -30,6 +31,8 @@ def run(
     workers: int | None = None,
     force: str = "",
     progress: Progress | Callable[[str, float, float | None], object] | None = None,
+    corrections: str | Path | None = None,
+    keep_days: float = KEPT_DAYS,
 ) -> Manifest:
     """Finds the people of one video, publishes them as a folder and returns its manifest, as manifest.json holds it.
 
@@ -44,6 +47,8 @@ def run(
         force: A new text does chunks again that an interrupted run of the same video and settings finished.
         progress: Told what is going on: a function of a stage's name, how much of it is done and of how much (None
             where that is unknown), or `talent_frames.progress.Lines()`, which prints it.
+        corrections: A corrections.json to apply; by default what was corrected in the run that `out` holds.
+        keep_days: For so long the run can be corrected without its video; 0 keeps nothing.
 
     Raises:
         lambdas.errors.BadInput: The video, a setting or the gallery can't be worked with; nothing was written.
@@ -69,6 +74,8 @@ def run(
         workers=workers,
         force=force,
         progress=progress,
+        corrections=Path(corrections) if corrections is not None else None,
+        keep_days=keep_days,
     )
 
 

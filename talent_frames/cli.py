@@ -8,14 +8,17 @@ import importlib.metadata
 import re
 import signal
 import sys
+import tempfile
 import traceback
 import uuid
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+import typer.core
 from pydantic import ValidationError
 from rich.console import Console
 from rich.markup import escape
@@ -23,7 +26,14 @@ from rich.table import Table
 
 from lambdas.contracts import Settings
 from lambdas.errors import BadInput, InvalidSettings, TalentFramesError
-from lambdas.publish.keys import source_names
+from talent_frames.commands.cloud import open_run, status, submit
+from talent_frames.commands.compare import compare
+from talent_frames.commands.correct import correct
+from talent_frames.commands.edit import edit
+from talent_frames.commands.erase import erase
+from talent_frames.commands.export import export
+from talent_frames.folders import Task, arrivals, shared_folder, tasks
+from talent_frames.kept import KEPT_DAYS
 from talent_frames.progress import Bars, Downloads, Lines, Progress, Silent, clock
 
 if TYPE_CHECKING:
@@ -46,13 +56,17 @@ app = typer.Typer(
     add_completion=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    # TALENT_FRAMES_RUN_SIZE=source is run's --size.
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "TALENT_FRAMES"},
     help="From a video to its people: the best frame of everyone in it, ten frames for the whole, one per scene.",
 )
 models_app = typer.Typer(
     invoke_without_command=True, help="Model packs: what they are, what their licence allows, which are here."
 )
 app.add_typer(models_app, name="models")
+for _command in (edit, correct, compare, export, submit, status, erase):
+    app.command()(_command)
+app.command("open")(open_run)
 
 
 def _print_version(wanted: bool) -> None:
@@ -65,11 +79,19 @@ def _option(panel: str, text: str, default: object = None, *names: str, **more: 
     """An option whose help ends in its default."""
     if default is not None:
         text = f"{text} [dim]Default: {escape(str(default))}[/dim]"
-    return typer.Option(*names, help=text, show_default=False, rich_help_panel=panel, **more)
+    return typer.Option(*names, help=text, show_default=False, show_envvar=False, rich_help_panel=panel, **more)
 
 
 # A default of None means "not given", so that a settings file is overruled only by what is.
-Videos = Annotated[list[str], typer.Argument(metavar="VIDEO", help="Path, or http(s) or s3 URL.", show_default=False)]
+Videos = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="VIDEO",
+        help="Path, or http(s) or s3 URL; of a folder every video in it, but those that are done.",
+        show_default=False,
+        show_envvar=False,
+    ),
+]
 Out = Annotated[
     Path | None,
     _option(
@@ -194,6 +216,31 @@ Workers = Annotated[
         min=1,
     ),
 ]
+PeopleOnly = Annotated[
+    bool, _option(WANTED, "No scenes and no representative frames, which is faster.", None, "--people-only")
+]
+CorrectionsPath = Annotated[
+    Path | None,
+    _option(
+        WHO,
+        "Corrections to apply.",
+        "those of the run that stands in the folder",
+        "--corrections",
+        metavar="FILE",
+    ),
+]
+Watch = Annotated[bool, _option(MACHINE, "Go on with what comes into the folders; Ctrl-C ends it.", None, "--watch")]
+KeepDays = Annotated[
+    float,
+    _option(
+        MACHINE,
+        "Days for which a run can be corrected without its video; 0 keeps nothing.",
+        f"{KEPT_DAYS:g}",
+        metavar="DAYS",
+        min=0,
+    ),
+]
+OpenReport = Annotated[bool, _option(MACHINE, "Show the report when the run is done.", None, "--open")]
 Force = Annotated[bool, _option(MACHINE, "Start afresh even where an interrupted run could go on.", None, "--force")]
 Quiet = Annotated[
     bool, _option(MACHINE, "Print nothing but warnings and errors (and --json's manifest).", None, "--quiet", "-q")
@@ -217,9 +264,11 @@ def main() -> None:
         signal.signal(signal.SIGHUP, _terminate)
     try:
         app()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as end:
+        _tell_notes(end)
         sys.exit(130)
     except Terminated as end:
+        _tell_notes(end)
         sys.exit(128 + int(end.args[0]))
     except BrokenPipeError:
         # The reader of our stdout left; what is still buffered has nowhere to go.
@@ -227,14 +276,26 @@ def main() -> None:
         sys.exit(1)
 
 
+def _tell_notes(end: BaseException) -> None:
+    """What a run that was interrupted said of itself."""
+    for note in getattr(end, "__notes__", []):
+        print(note, file=sys.stderr)
+
+
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit."),
     ] = False,
 ) -> None:
-    pass
+    from talent_frames import options
+
+    with _errors(str(options.FILE), debug=False):
+        group = context.command
+        assert isinstance(group, typer.core.TyperGroup)
+        context.default_map = options.options_of(options.FILE, group)
 
 
 @app.command("run")
@@ -256,7 +317,12 @@ def run_command(
     scene_detector: SceneDetector = None,
     scene_threshold: SceneThreshold = None,
     settings_file: SettingsFile = None,
+    people_only: PeopleOnly = False,
+    corrections: CorrectionsPath = None,
     workers: Workers = None,
+    keep_days: KeepDays = KEPT_DAYS,
+    watch: Watch = False,
+    open_report: OpenReport = False,
     force: Force = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -275,8 +341,8 @@ def run_command(
     settings = _settings(
         settings_file,
         debug,
-        representative=representative,
-        scenes=scenes,
+        representative=0 if people_only else representative,
+        scenes=False if people_only else scenes,
         min_scenes=min_scenes,
         alternatives=alternatives,
         size=size,
@@ -288,31 +354,78 @@ def run_command(
         scene_detector=scene_detector,
         **{THRESHOLDS.get(detector, "scene_threshold"): scene_threshold},
     )
-    several = len(videos) > 1
-    if several and len({source_names(video)[0] for video in videos}) < len(videos):
-        _fail(BadInput("two of the videos have the same name and would share a folder; run them one by one"), "", debug)
+    if watch and not all(Path(video).is_dir() for video in videos):
+        _fail(InvalidSettings("--watch takes folders alone"), "", debug)
+    found = tasks(videos, out)
+    if (shared := shared_folder(found)) is not None:
+        _fail(
+            BadInput(f"two of the videos have the same name and would share {shared}; run them one by one"), "", debug
+        )
+    if not found and not watch:
+        _fail(BadInput(f"{', '.join(videos)}: no video in it"), "", debug)
+    several = watch or len(found) > 1 or any(task.in_folder for task in found)
     worst = 0
-    for video in videos:
-        folder = out or Path("out") / source_names(video)[0]
-        if several:
-            folder = (out or Path("out")) / source_names(video)[0]
-        try:
-            with _errors(_shown(video), debug):
-                with _progress(quiet) as progress:
-                    manifest = run(
-                        video,
-                        out=folder,
-                        models=models,
-                        gallery=gallery,
-                        settings=settings,
-                        workers=workers,
-                        force=uuid.uuid4().hex if force else "",
-                        progress=progress,
-                    )
-                _tell(manifest, folder, as_json, compact=several, quiet=quiet)
-        except typer.Exit as end:
-            worst = max(worst, end.exit_code)
+    with contextlib.ExitStack() as ending:
+        if several and gallery is not None and gallery.is_dir():
+            # Enrolled once for all of them.
+            with _errors(str(gallery), debug):
+                gallery = ending.enter_context(_enrolled(gallery, models))
+
+        def one(task: Task) -> int:
+            try:
+                with _errors(_shown(task.video), debug):
+                    if task.in_folder and not force and _is_done(task, settings, models, gallery):
+                        if not quiet:
+                            print(f"{_shown(task.video)}: done already, {task.out}", file=sys.stderr)
+                        return 0
+                    with _progress(quiet) as progress:
+                        manifest = run(
+                            task.video,
+                            out=task.out,
+                            models=models,
+                            gallery=gallery,
+                            settings=settings,
+                            workers=workers,
+                            force=uuid.uuid4().hex if force else "",
+                            progress=progress,
+                            corrections=corrections,
+                            keep_days=keep_days,
+                        )
+                    _tell(manifest, task.out, as_json, compact=several, quiet=quiet)
+                    if open_report:
+                        webbrowser.open((task.out / manifest.report_file).absolute().as_uri())
+            except typer.Exit as end:
+                return end.exit_code
+            return 0
+
+        if watch:
+            for arrived in arrivals(videos, out):
+                for task in arrived:
+                    one(task)
+        for task in found:
+            worst = max(worst, one(task))
     raise typer.Exit(worst)
+
+
+@contextlib.contextmanager
+def _enrolled(pictures: Path, models: str) -> Iterator[Path]:
+    """A gallery.npz of these pictures, for as long as the block lasts."""
+    from talent_frames.api import read_gallery
+    from talent_frames.packs import resolve_pack
+
+    with tempfile.TemporaryDirectory(prefix="talent-frames-") as folder:
+        with _progress() as progress:
+            data = read_gallery(pictures, resolve_pack(models), progress)
+        file = Path(folder) / "gallery.npz"
+        file.write_bytes(data)
+        yield file
+
+
+def _is_done(task: Task, settings: Settings, models: str, gallery: Path | None) -> bool:
+    from talent_frames.folders import is_done
+    from talent_frames.packs import resolve_pack
+
+    return is_done(task, settings, resolve_pack(models), gallery.read_bytes() if gallery is not None else b"")
 
 
 @app.command()

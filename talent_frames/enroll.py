@@ -94,6 +94,17 @@ def _is_picture(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".") and path.suffix.lower() in PICTURES
 
 
+def face_in(picture: Path, models: Pack) -> Image:
+    """The aligned crop of the face that counts in a picture. Raises InvalidGallery where there is none."""
+    try:
+        crop, problem = _face(picture, models)
+    except OSError as error:
+        raise InvalidGallery(f"{picture}: {error.strerror}") from None
+    if crop is None:
+        raise InvalidGallery(f"{picture}: {problem}")
+    return crop
+
+
 def _face(path: Path, models: Pack) -> tuple[Image | None, str]:
     """The aligned crop of the face that counts, or None and why there is none."""
     # Not cv2.imread: it can't open every path Python can, and prints what it dislikes. EXIF rotation is applied.

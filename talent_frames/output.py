@@ -32,7 +32,7 @@ def check_output(out: Path, manifest_names: tuple[str, ...] = ("manifest.json",)
     Makes nothing. Raises OutputFolderTaken or OutputFolderUnusable.
     """
     if out.is_dir():
-        if any(out.iterdir()) and not any(_is_manifest(out / name) for name in manifest_names):
+        if any(out.iterdir()) and not any(is_manifest(out / name) for name in manifest_names):
             raise OutputFolderTaken(f"{out}: not empty and not a run of talent-frames, so it is not replaced")
     elif out.exists() or out.is_symlink():
         raise OutputFolderTaken(f"{out}: not a folder")
@@ -114,7 +114,8 @@ def _move_content(written: Path, out: Path) -> None:
     written.rmdir()
 
 
-def _is_manifest(path: Path) -> bool:
+def is_manifest(path: Path) -> bool:
+    """Whether a file is the manifest of a run, of whatever version."""
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError):

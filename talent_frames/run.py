@@ -30,11 +30,22 @@ from lambdas.contracts import (
     PublishRequest,
     Settings,
     SplitRequest,
+    chunk_document_key,
     plan_key,
 )
-from lambdas.errors import BadInput, FfmpegMissing, NoSpace, SourceMissing, SourceUnreachable, TalentFramesError
+from lambdas.errors import (
+    BadInput,
+    FfmpegMissing,
+    InvalidCorrections,
+    NoSpace,
+    SourceMissing,
+    SourceUnreachable,
+    TalentFramesError,
+)
 from lambdas.publish.keys import Keys, source_names
 from lambdas.staging import DirectoryStaging, get_document, source_location
+from talent_frames.corrections import corrections_in, put_aside, put_corrections, read_corrections
+from talent_frames.kept import KEPT_DAYS, keep
 from talent_frames.machine import cache_folder, default_workers
 from talent_frames.output import check_output, replacing
 from talent_frames.progress import Downloads, Progress, Silent, clock
@@ -72,12 +83,16 @@ def run_video(
     workers: int | None = None,
     force: str = "",
     progress: Progress | None = None,
+    corrections: Path | None = None,
+    keep_days: float = KEPT_DAYS,
 ) -> Manifest:
     """Finds the people of one video, publishes them as folder `out` and returns the manifest.
 
     `video` is a path or an http(s) or s3 URL, `pack_dir` the folder of a model pack, `gallery` the bytes of a
     gallery.npz. `out` is replaced whole when everything is done and left as it was if anything fails. Chunks that an
     interrupted run of the same video and settings finished are not done again, unless `force` is a new text.
+    What was corrected in the run that `out` holds, or is in the file `corrections`, is applied again if it is about
+    this video. For `keep_days` the run can be corrected without reading the video.
     Made without `chunk_s`, `settings` get the chunk length, up to the default, that lets all workers end together.
 
     Raises BadInput for what trying again can't help, and other TalentFramesErrors.
@@ -87,6 +102,7 @@ def run_video(
     uri = str(video)
     check_name(uri)
     check_output(out, ("manifest.json", Keys.of(settings.keys, uri).manifest))
+    made = [read_corrections(corrections)] if corrections is not None else corrections_in(out)
     most = workers or default_workers()
     if most > 1:
         check_guarded()
@@ -128,17 +144,32 @@ def run_video(
                 get_ffmpeg(Downloads(progress))
         plan = get_document(staging, plan_key(run_id), Plan)
         chunks = f"{len(plan.chunks)} chunk{'s' if len(plan.chunks) > 1 else ''}"
-        progress.finished("split", f"{clock(plan.source.duration_s)} of video in {chunks}")
+        before = _chunks_done(plan, staging)
+        going_on = f"; goes on from {before} of {chunks}" if before else ""
+        progress.finished("split", f"{clock(plan.source.duration_s)} of video in {chunks}{going_on}")
 
         wanted = min(likely if pool else most, len(plan.chunks))
         progress.started("detect", sum(_chunk_seconds(plan)))
-        _detect(plan, staging, pack_dir, wanted, progress, pool)
+        try:
+            _detect(plan, staging, pack_dir, wanted, progress, pool)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                error.add_note(f"interrupted; {_chunks_done(plan, staging)} of {chunks} kept")
+            raise
         progress.finished("detect", f"{wanted} worker{'s' if wanted > 1 else ''}")
 
         from lambdas.cluster import handler as cluster
         from lambdas.publish import handler as publish
         from lambdas.publish.manifest import Manifest
         from lambdas.publish.notebook import remember
+        from talent_frames.moments import stage_missing
+
+        fitting = [one for one in made if one.source_identity == plan.source.identity]
+        if corrections is not None and not fitting:
+            raise InvalidCorrections(f"{corrections}: made on another video, in run {made[0].run_id}")
+        if fitting:
+            put_corrections(staging, plan, fitting[0].corrections)
+            stage_missing(plan, staging, pack_dir, fitting[0].corrections)
 
         progress.started("cluster")
         found = cluster.run(ClusterRequest(run_id=run_id), staging)
@@ -148,8 +179,12 @@ def run_video(
         with replacing(out) as written:
             answer = publish.run(PublishRequest(run_id=run_id), staging, DirectoryStaging(written, private=False))
             manifest = Manifest.model_validate_json((written / answer.manifest_key).read_bytes())
+            for other in made:
+                if other not in fitting:
+                    put_aside(written, other)
         remember(manifest.run_id, out)
         progress.finished("publish", str(out))
+        keep(work, run_id, pack_dir, keep_days)
     return manifest
 
 
@@ -176,6 +211,10 @@ def check_guarded() -> None:
         f"{script.name}, line {frame.f_lineno}: workers are processes that import this script, so call it within "
         'if __name__ == "__main__": (or give workers=1)'
     )
+
+
+def _chunks_done(plan: Plan, staging: DirectoryStaging) -> int:
+    return sum(staging.exists(chunk_document_key(plan.run_id, chunk.index)) for chunk in plan.chunks)
 
 
 def check_name(uri: str) -> None:

@@ -8,6 +8,8 @@ from infra.settings import DeploymentSettings, template_fields
 from infra.states.language import Places, State, choice, named_end, noting
 
 UPLOADED_KEY = "$.detail.object.key"
+CORRECTIONS = "corrections/*.json"
+"""Keys in the source bucket whose upload starts cluster and publish again, for the run they are called after."""
 
 
 def request_states(settings: DeploymentSettings, places: Places, *, next: str) -> dict[str, State]:
@@ -37,6 +39,13 @@ def request_states(settings: DeploymentSettings, places: Places, *, next: str) -
         "Who asks?": choice(
             [
                 {"Variable": "$[0].body", "IsPresent": True, "Next": "Open the message"},
+                {
+                    "And": [
+                        {"Variable": UPLOADED_KEY, "IsPresent": True},
+                        {"Variable": UPLOADED_KEY, "StringMatches": CORRECTIONS},
+                    ],
+                    "Next": "By corrections",
+                },
                 *(
                     [{"Variable": UPLOADED_KEY, "IsPresent": True, "Next": "A video?"}]
                     if settings.source_prefix
@@ -63,6 +72,7 @@ def request_states(settings: DeploymentSettings, places: Places, *, next: str) -
                 "resume": "",
                 "run_id": "",
                 "revision": "",
+                "corrections": {},
             },
             "ResultPath": "$.left_out",
             "Next": "Put together",
@@ -102,6 +112,23 @@ def request_states(settings: DeploymentSettings, places: Places, *, next: str) -
                     "resume.$": "$.asked.resume",
                     "run_id.$": "$.asked.run_id",
                     "revision.$": "$.asked.revision",
+                    "corrections.$": "$.asked.corrections",
+                }
+            },
+            "Next": next,
+        },
+        # Called after its run: corrections/<run_id>.json. The same corrections twice are one revision.
+        "By corrections": {
+            "Type": "Pass",
+            "Parameters": {
+                "asked": {
+                    "resume": "cluster",
+                    "run_id.$": (
+                        "States.ArrayGetItem(States.StringSplit(States.ArrayGetItem("
+                        f"States.StringSplit({UPLOADED_KEY}, '/'), 1), '.'), 0)"
+                    ),
+                    "revision.$": "States.Format('c-{}', $.detail.object.etag)",
+                    "corrections": {"bucket.$": "$.detail.bucket.name", "key.$": UPLOADED_KEY},
                 }
             },
             "Next": next,

@@ -57,6 +57,8 @@ class _Part:
     end_s: float
     best_s: float
     best_score: float
+    best: tuple[int, int]
+    """Position of the chunk and row."""
 
 
 def presences(
@@ -76,21 +78,21 @@ def presences(
     sightings: list[list[tuple[int, int]]] = [[] for _ in range(len(identities.is_person))]
     for members in by_unit.values():
         spans: list[tuple[float, float]] = []
-        best = (-1.0, 0.0)
+        best = (-1.0, 0.0, (0, 0))
         identity = int(identities.of_track[members[0]])
         for track in members:
             chunk, rows = int(tracks.chunk[track]), tracks.rows[track]
             times, columns, scores = seconds[chunk][rows], footage.detections[chunk], footage.scores[chunk].numbers
             spans.append(_span(times, columns.dense[rows], edges, period_s))
             top = int(np.argmax(scores[rows]))
-            best = max(best, (float(scores[rows[top]]), -float(times[top])))
+            best = max(best, (float(scores[rows[top]]), -float(times[top]), (chunk, int(rows[top]))))
             sightings[identity].extend((chunk, row) for row in rows.tolist())
         of_identity[identity].append(
-            _Part(min(start for start, _ in spans), max(end for _, end in spans), -best[1], best[0])
+            _Part(min(start for start, _ in spans), max(end for _, end in spans), -best[1], best[0], best[2])
         )
     found: list[Presence] = []
     for identity, parts in enumerate(of_identity):
-        joined = _join(parts, cuts)
+        joined = _join(parts, cuts, footage)
         seen = sorted(sightings[identity], key=lambda s: (footage.detections[s[0]].pts[s[1]], s))
         found.append(
             Presence(
@@ -122,7 +124,7 @@ def _span(
     return start, end
 
 
-def _join(parts: Sequence[_Part], cuts: Sequence[float]) -> list[PersonTrack]:
+def _join(parts: Sequence[_Part], cuts: Sequence[float], footage: Footage) -> list[PersonTrack]:
     """The presences by start, those that meet as one: a face lost and found again within a scan period never left.
 
     Those that meet at a cut stay apart.
@@ -136,12 +138,23 @@ def _join(parts: Sequence[_Part], cuts: Sequence[float]) -> list[PersonTrack]:
         if meets and not at_cut:
             before = joined.pop()
             better = max(before, part, key=lambda one: one.best_score)
-            part = _Part(before.start_s, max(before.end_s, part.end_s), better.best_s, better.best_score)
+            part = _Part(before.start_s, max(before.end_s, part.end_s), better.best_s, better.best_score, better.best)
         joined.append(part)
     return [
-        PersonTrack(start_s=round(part.start_s, 3), end_s=round(part.end_s, 3), best_s=round(part.best_s, 3))
+        PersonTrack(
+            start_s=round(part.start_s, 3),
+            end_s=round(part.end_s, 3),
+            best_s=round(part.best_s, 3),
+            best_pts=int(footage.detections[part.best[0]].pts[part.best[1]]),
+            best_box=_pixels(footage.detections[part.best[0]].boxes[part.best[1]]),
+        )
         for part in joined
     ]
+
+
+def _pixels(box: NDArray[np.float32]) -> tuple[float, float, float, float]:
+    left, top, right, bottom = (round(float(edge), 1) for edge in box)
+    return left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -157,9 +170,16 @@ class ChosenFaces:
 
 
 def choose_faces(
-    footage: Footage, clarity: Sequence[Clarity], presence: Presence, cuts: Sequence[float], alternatives: int
+    footage: Footage,
+    clarity: Sequence[Clarity],
+    presence: Presence,
+    cuts: Sequence[float],
+    alternatives: int,
+    best_pts: int | None = None,
 ) -> ChosenFaces:
     """The best frame and up to `alternatives` from other moments; clear ones alone where there are any.
+
+    The frame at `best_pts` is the best one, however it scores, where it is staged.
 
     Other moments are other shots first, then the same shot at least two seconds away (less where there is no more),
     and never a picture that looks the same, is much worse than the best or has a flaw, or might have one, that the best
@@ -174,8 +194,9 @@ def choose_faces(
     shown.sort()
     if not shown:
         return ChosenFaces([], None, False)
+    wanted = [face for face in shown if footage.staged[face[1]].pts == best_pts]
     clear = [face for face in shown if clarity[face[2]].any[face[3]]]
-    shown = clear or shown
+    shown = wanted[:1] + [face for face in clear or shown if face not in wanted[:1]]
     chosen = [shown[0]]
     times = {staged: footage.staged[staged].t_s for _, staged, _, _ in shown}
     shot = {staged: bisect.bisect_right(cuts, time) for staged, time in times.items()}

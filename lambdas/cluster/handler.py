@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import logging
 import time
 from collections.abc import Sequence
@@ -11,9 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from lambdas.cluster.best_frames import ChosenFaces, Presence, choose_faces, presences
 from lambdas.cluster.clarity import clarity_of
+from lambdas.cluster.corrections import Corrected, apply_corrections
 from lambdas.cluster.footage import Footage, read_footage
 from lambdas.cluster.gallery import Naming, check_gallery, name_people
 from lambdas.cluster.identities import Identities, identify, scikit_learn, suggest_merges
@@ -24,21 +27,30 @@ from lambdas.cluster.tracks import Tracks, gather_tracks, link_across_borders
 from lambdas.cluster.unclear import reason_of
 from lambdas.contracts import (
     QUALITY_PARTS,
+    ChooseBest,
     ClusterRequest,
     ClusterResponse,
+    Correction,
+    Corrections,
     Gallery,
+    Moment,
+    Moments,
     Plan,
     SelectedFrame,
     SelectedPerson,
     SelectedScene,
     Selection,
+    Sighting,
     SuggestedMerge,
     UnclearAppearance,
+    UnmatchedCorrection,
+    corrections_key,
+    moments_key,
     plan_key,
     selection_key,
 )
 from lambdas.door import decode, log_for, open_bucket, services_named
-from lambdas.errors import IncompleteRun, InvalidGallery
+from lambdas.errors import IncompleteRun, InvalidCorrections, InvalidGallery
 from lambdas.shots import Change, find_changes
 from lambdas.staging import Store, get_document, put_document
 
@@ -51,7 +63,8 @@ MOST_SUGGESTIONS = 50
 def run(request: ClusterRequest, staging: Store) -> ClusterResponse:
     """Writes `selection.json`; the same documents give the same bytes, but for `cluster_s`.
 
-    Raises IncompleteRun where a document is missing, GalleryPackMismatch and InvalidGallery for an unusable gallery.
+    Raises IncompleteRun where a document is missing, GalleryPackMismatch and InvalidGallery for an unusable gallery,
+    InvalidCorrections for corrections that can't be read or are of another video.
     """
     started = time.monotonic()
     try:
@@ -61,7 +74,8 @@ def run(request: ClusterRequest, staging: Store) -> ClusterResponse:
     log.info("cluster starts run=%s chunks=%d", plan.run_id, len(plan.chunks))
     gallery = _read_gallery(plan, staging)
     footage = read_footage(plan, staging)
-    selection = select(plan, footage, gallery)
+    corrections, moments = _read_corrections(plan, staging), _read_moments(plan, staging)
+    selection = select(plan, footage, gallery, corrections, moments)
     selection = selection.model_copy(update={"cluster_s": round(time.monotonic() - started, 3)})
     put_document(staging, selection_key(plan.run_id), selection)
     log.info(
@@ -107,7 +121,34 @@ def _read_gallery(plan: Plan, staging: Store) -> Gallery | None:
     return gallery
 
 
-def select(plan: Plan, footage: Footage, gallery: Gallery | None) -> Selection:
+def _read_corrections(plan: Plan, staging: Store) -> list[Correction]:
+    try:
+        read = get_document(staging, corrections_key(plan.run_id), Corrections)
+    except KeyError:
+        return []
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidCorrections(f"corrections.json: {where}: {first['msg']}") from None
+    if read.source_identity != plan.source.identity:
+        raise InvalidCorrections(f"corrections.json: made on another video, in run {read.run_id}")
+    return read.corrections
+
+
+def _read_moments(plan: Plan, staging: Store) -> list[Moment]:
+    try:
+        return get_document(staging, moments_key(plan.run_id), Moments).moments
+    except KeyError:
+        return []
+
+
+def select(
+    plan: Plan,
+    footage: Footage,
+    gallery: Gallery | None,
+    corrections: Sequence[Correction] = (),
+    moments: Sequence[Moment] = (),
+) -> Selection:
     """The whole decision, with `cluster_s` 0. Pure."""
     settings, duration_s = plan.settings, footage.duration_s
     # By the container's duration, as the workers chose theirs, not by the one met.
@@ -117,9 +158,9 @@ def select(plan: Plan, footage: Footage, gallery: Gallery | None) -> Selection:
     scenes, even = (
         choose_scenes(changes, duration_s, footage.staged, settings.min_scenes) if settings.scenes else ([], False)
     )
-    tracks, identities = who_is_who(plan, footage, cuts)
-    footage = score_people(footage, tracks, identities)
-    people, unclear, merges = _people(plan, footage, tracks, identities, gallery, cuts, period_s)
+    tracks, corrected = who_is_who_corrected(plan, footage, cuts, corrections)
+    footage = score_people(footage, tracks, corrected.identities)
+    people, unclear, merges, missing = _people(plan, footage, tracks, corrected, gallery, cuts, period_s, moments)
     seconds: dict[str, float] = {}
     for document in footage.documents:
         for step, spent in document.seconds.items():
@@ -147,7 +188,27 @@ def select(plan: Plan, footage: Footage, gallery: Gallery | None) -> Selection:
         corrupt_frames=sum(document.corrupt_frames for document in footage.documents),
         detect_seconds={step: round(spent, 3) for step, spent in sorted(seconds.items())},
         cluster_s=0.0,
+        corrections=corrected.applied - len(missing),
+        unmatched=_unmatched(corrections, corrected, missing),
     )
+
+
+def _unmatched(
+    corrections: Sequence[Correction], corrected: Corrected, missing: Sequence[Sighting]
+) -> list[UnmatchedCorrection]:
+    """Those that match nobody, and those that ask for a frame that is not here."""
+    frames = [
+        UnmatchedCorrection(
+            number=number,
+            do=correction.do,
+            applied=False,
+            reason="no frame of that moment was kept, and the video was not read for it",
+            at_s=[correction.moment.t_s],
+        )
+        for number, correction in enumerate(corrections)
+        if isinstance(correction, ChooseBest) and correction.moment in missing
+    ]
+    return sorted([*corrected.unmatched, *frames], key=lambda one: one.number)
 
 
 def who_is_who(plan: Plan, footage: Footage, cuts: Sequence[float]) -> tuple[Tracks, Identities]:
@@ -166,23 +227,53 @@ def who_is_who(plan: Plan, footage: Footage, cuts: Sequence[float]) -> tuple[Tra
     return tracks, identify(tracks, links, distances, same=same, least=least)
 
 
+def who_is_who_corrected(
+    plan: Plan, footage: Footage, cuts: Sequence[float], corrections: Sequence[Correction]
+) -> tuple[Tracks, Corrected]:
+    """The tracks of all chunks and the identity of each, as a person corrected them."""
+    tracks, found = who_is_who(plan, footage, cuts)
+    same = plan.settings.same_person_distance
+    return tracks, apply_corrections(corrections, footage, tracks, found, plan.pack.distances, same=same)
+
+
+def cuts_of(plan: Plan, footage: Footage) -> list[float]:
+    """When scenes change, seconds."""
+    columns = join_columns(footage.detections, footage.border_scores, plan.source)
+    return [change.at_s for change in find_changes(columns, plan.settings)]
+
+
 def _people(
     plan: Plan,
     footage: Footage,
     tracks: Tracks,
-    identities: Identities,
+    corrected: Corrected,
     gallery: Gallery | None,
     cuts: Sequence[float],
     period_s: float,
-) -> tuple[list[SelectedPerson], list[UnclearAppearance], list[SuggestedMerge]]:
-    settings, distances = plan.settings, plan.pack.distances
+    moments: Sequence[Moment],
+) -> tuple[list[SelectedPerson], list[UnclearAppearance], list[SuggestedMerge], list[Sighting]]:
+    """People, who was seen unclearly, merges to suggest, and the moments a correction asks for that are not here."""
+    settings, distances, identities = plan.settings, plan.pack.distances, corrected.identities
     clarity = clarity_of(footage.detections, footage.scores)
     people: list[tuple[Presence, ChosenFaces]] = []
     unclear: list[UnclearAppearance] = []
+    missing: list[Sighting] = []
     for presence in presences(footage, tracks, identities, cuts, period_s):
-        chosen = choose_faces(footage, clarity, presence, cuts, settings.alternatives)
+        if presence.identity in corrected.left_out:
+            continue
+        wanted = corrected.best.get(presence.identity)
+        best_pts = None if wanted is None else plan.source.pts(wanted.t_s)
+        chosen = choose_faces(footage, clarity, presence, cuts, settings.alternatives, best_pts)
+        if wanted is not None and not (chosen.faces and chosen.faces[0].frame.pts == best_pts):
+            face = next((moment.face for moment in moments if moment.pts == best_pts), None)
+            if face is None:
+                missing.append(wanted)
+            else:
+                others = chosen.faces[: settings.alternatives]
+                chosen = dataclasses.replace(chosen, faces=[face, *others])
         lasting = presence.screen_time_s >= settings.min_presence_s
-        if lasting and identities.is_person[presence.identity] and chosen.clear:
+        asked_for = presence.identity in corrected.asked_for and bool(chosen.faces)
+        if asked_for or (lasting and identities.is_person[presence.identity] and chosen.clear):
             people.append((presence, chosen))
             continue
         chunk, row = chosen.row or _best_row(footage, presence)
@@ -206,6 +297,9 @@ def _people(
         if gallery is None
         else name_people(centroids, gallery, threshold, conflicts)
     )
+    place = {identity: number for number, identity in enumerate(order.tolist())}
+    given = {place[identity]: name for identity, name in corrected.names.items() if identity in place}
+    names = _renamed(names, given, conflicts)
     selected = [
         SelectedPerson(
             id=number,
@@ -220,7 +314,20 @@ def _people(
         for number, ((presence, chosen), naming) in enumerate(zip(people, names, strict=True))
     ]
     unclear.sort(key=lambda appearance: (-appearance.screen_time_s, appearance.tracks[0].start_s))
-    return selected, unclear, _merges(centroids, names, conflicts, distances.suggest)
+    return selected, unclear, _merges(centroids, names, conflicts, distances.suggest), missing
+
+
+def _renamed(names: Sequence[Naming], given: dict[int, str | None], conflicts: set[tuple[int, int]]) -> list[Naming]:
+    """The gallery's names, where a person gave none; nobody seen beside one so named is called the same."""
+    taken = {(other, given[person]) for pair in conflicts for person, other in (pair, pair[::-1]) if given.get(person)}
+    renamed: list[Naming] = []
+    for person, naming in enumerate(names):
+        if person in given:
+            naming = dataclasses.replace(naming, name=given[person])
+        elif (person, naming.name) in taken:
+            naming = dataclasses.replace(naming, name=None)
+        renamed.append(naming)
+    return renamed
 
 
 def _best_row(footage: Footage, presence: Presence) -> tuple[int, int]:

@@ -6,6 +6,7 @@ by way of a third track, and profiles, which lie far from everybody's front, the
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -104,12 +105,48 @@ def identify(
     label[mute] = label.max(initial=-1) + 1 + np.arange(len(mute))
 
     of_track = renumbered(label[unit_of_track])
-    count = int(of_track.max(initial=-1)) + 1
-    of_unit = np.zeros(len(label), np.int64)
+    is_person = np.zeros(int(of_track.max(initial=-1)) + 1, bool)
+    is_person[of_track[label[unit_of_track] < people]] = True
+    return _identities(tracks, unit_of_track, units, of_track, is_person, limit)
+
+
+def regroup(
+    found: Identities,
+    tracks: Tracks,
+    of_track: NDArray[np.int64],
+    is_person: NDArray[np.bool_],
+    apart: set[tuple[int, int]],
+    distances: Distances,
+    *,
+    same: float | None = None,
+) -> Identities:
+    """Identities with the tracks grouped otherwise: `of_track` (t,) from 0 without gaps, by first track, tracks of one
+    unit together; `is_person` (k,). The pairs `apart` count as seen in one frame."""
+    links = [(int(a), int(b)) for a, b in zip(*_neighbours(found.unit_of_track), strict=True)]
+    unit_of_track, units = _units_of(tracks, links)
+    limit = distances.same if same is None else same
+    made = _identities(tracks, unit_of_track, units, of_track, is_person, limit)
+    return dataclasses.replace(made, conflicts=made.conflicts | apart)
+
+
+def _neighbours(group: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Each member and the next one of its group, so that uniting these pairs gives the groups."""
+    order = np.argsort(group, kind="stable")
+    together = group[order[:-1]] == group[order[1:]]
+    return order[:-1][together], order[1:][together]
+
+
+def _identities(
+    tracks: Tracks,
+    unit_of_track: NDArray[np.int64],
+    units: _Units,
+    of_track: NDArray[np.int64],
+    is_person: NDArray[np.bool_],
+    limit: float,
+) -> Identities:
+    of_unit = np.zeros(len(units.vectors), np.int64)
     of_unit[unit_of_track] = of_track
-    is_person = np.zeros(count, bool)
-    is_person[of_unit[label < people]] = True
-    confidence, centroid = _judged(tracks, units, of_track, of_unit, count, limit)
+    confidence, centroid = _judged(tracks, units, of_track, of_unit, len(is_person), limit)
     return Identities(
         of_track=of_track,
         unit_of_track=unit_of_track,

@@ -50,6 +50,8 @@ class StartRequest(Contract):
     run_id: Given = None
     revision: Given = None
     """With `resume`: tells this repetition from others, and its results from theirs."""
+    corrections: Annotated[dict[str, JsonValue] | None, BeforeValidator(lambda given: given or None)] = None
+    """With `resume`: corrections.json itself, or `bucket` and `key` of where it lies."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -59,8 +61,8 @@ class StartRequest(Contract):
             raise ValueError("resume needs run_id and revision")
         if self.resume is not None and (self.settings or self.force):
             raise ValueError("resume takes neither settings nor force: the plan holds them")
-        if self.resume is None and (self.run_id or self.revision):
-            raise ValueError("run_id and revision go with resume only")
+        if self.resume is None and (self.run_id or self.revision or self.corrections):
+            raise ValueError("run_id, revision and corrections go with resume only")
         if self.revision is not None and not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", self.revision):
             raise ValueError("revision must be 1 to 64 of A-Z a-z 0-9 . _ -")
         return self

@@ -32,6 +32,16 @@ def selection_key(run_id: str) -> str:
     return f"runs/{run_id}/selection.json"
 
 
+def corrections_key(run_id: str) -> str:
+    """Where cluster finds what a person corrected; there may be nothing."""
+    return f"runs/{run_id}/corrections.json"
+
+
+def moments_key(run_id: str) -> str:
+    """Frames taken from the video after the run, because a correction asks for them; there may be nothing."""
+    return f"runs/{run_id}/moments.json"
+
+
 def failure_key(run_id: str, chunk: int) -> str:
     return f"runs/{run_id}/failures/{chunk:05d}.json"
 

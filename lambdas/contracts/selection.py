@@ -44,6 +44,10 @@ class PersonTrack(Contract):
     start_s: float
     end_s: float
     best_s: float
+    best_pts: int | None = None
+    """PTS of the best detection; with `best_box` it names this presence to whoever corrects a run."""
+    best_box: tuple[float, float, float, float] | None = None
+    """xyxy, pixels of the upright full-resolution frame."""
 
 
 class SelectedPerson(Contract):
@@ -101,6 +105,20 @@ class SelectedScene(Contract):
     faces: list[tuple[float, float, float, float]]
 
 
+class UnmatchedCorrection(Contract):
+    """A correction that no longer fits what was detected."""
+
+    number: Annotated[int, Field(ge=0)]
+    """Its place in `Corrections.corrections`."""
+    do: Literal["name", "merge", "split", "drop", "hide", "best"]
+    applied: bool
+    """Whether the rest of it was applied."""
+    reason: str
+    """In English."""
+    at_s: list[float]
+    """Its sightings at which nobody was detected where the box is, seconds."""
+
+
 class Selection(Contract):
     """cluster's document, `runs/<run_id>/selection.json`."""
 
@@ -122,3 +140,7 @@ class Selection(Contract):
     detect_seconds: dict[str, float]
     """Sum over chunks, by step; `total` is what the workers were busy."""
     cluster_s: float
+    corrections: Annotated[int, Field(ge=0)] = 0
+    """How many corrections were applied."""
+    unmatched: list[UnmatchedCorrection] = []
+    """Those that no longer fit what was detected, wholly or in part."""

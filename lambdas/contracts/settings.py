@@ -113,6 +113,8 @@ class Settings(Contract):
     """Further frames of each person, from other moments."""
     keys: KeyTemplates = KeyTemplates()
     limits: Limits = Limits()
+    xmp: Literal["none", "facts", "names"] = "none"
+    """What pictures tell of themselves, as XMP: nothing; their video, time, run and person's number; the name too."""
     publish_path: bool = False
     """Whether the manifest holds the whole path of a file on this machine, which tells of its user; else its name."""
 

@@ -29,6 +29,7 @@ from lambdas.contracts import (
     Selection,
     SourceFacts,
     UnclearAppearance,
+    corrections_key,
     frames_key,
     job_report_key,
     plan_key,
@@ -36,7 +37,7 @@ from lambdas.contracts import (
 )
 from lambdas.door import decode, document, log_for, number, open_bucket, services_named
 from lambdas.errors import IncompleteRun
-from lambdas.publish import cost, images, names, report
+from lambdas.publish import cost, images, names, report, xmp
 from lambdas.publish import manifest as manifests
 from lambdas.publish.event import event_detail, latest_document, latest_key
 from lambdas.publish.keys import Keys, check_distinct, check_prefix, is_inside
@@ -64,6 +65,8 @@ class _Picture:
     """Kept inside when cropping, the main one first."""
     shown_px: int
     """Longest side in the report."""
+    person: SelectedPerson | None = None
+    """Whose frame it is."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class _Face:
 
     file: str
     box: images.Box
+    person: SelectedPerson | None = None
 
 
 @dataclass
@@ -113,6 +117,8 @@ def run(
     files = [picture.file for job in jobs for picture in job.pictures]
     files += [face.file for job in jobs for face in job.faces]
     files += [keys.names, keys.report]
+    corrections = _corrections(plan, staging)
+    files += [keys.corrections] if corrections else []
     check_distinct([*files, keys.manifest])
 
     done = _publish_frames(jobs, plan, request.prefix, staging, published)
@@ -121,6 +127,8 @@ def run(
     else:
         text = names.list_names([(keys.person(person.id, person.name), person) for person in selection.people])
     published.put(request.prefix + keys.names, text.encode(), content_type="text/plain; charset=utf-8")
+    if corrections:
+        published.put(request.prefix + keys.corrections, corrections, content_type="application/json")
     try:
         job = get_document(staging, job_report_key(request.run_id), JobReport)
     except KeyError:
@@ -188,6 +196,14 @@ def handler(event: Any, context: object) -> dict[str, Any]:
     ).model_dump(mode="json")
 
 
+def _corrections(plan: Plan, staging: Store) -> bytes:
+    """What a person corrected, as cluster read it; empty without anything."""
+    try:
+        return staging.get(corrections_key(plan.run_id))
+    except KeyError:
+        return b""
+
+
 def _jobs(plan: Plan, selection: Selection, keys: Keys) -> list[_FrameJob]:
     """What is to be made of each staged frame, in the order they lie in staging."""
     jobs: dict[tuple[int, int], _FrameJob] = {}
@@ -198,11 +214,11 @@ def _jobs(plan: Plan, selection: Selection, keys: Keys) -> list[_FrameJob]:
     sizes = report.shown_sizes(len(selection.people), len(selection.representative), len(selection.scenes))
     for person in selection.people:
         best = person.best
-        job(best.frame).pictures.append(_Picture(keys.person(person.id, person.name), (best.box,), sizes.still))
-        job(best.frame).faces.append(_Face(keys.thumbnail(person.id, person.name), best.box))
+        job(best.frame).pictures.append(_Picture(keys.person(person.id, person.name), (best.box,), sizes.still, person))
+        job(best.frame).faces.append(_Face(keys.thumbnail(person.id, person.name), best.box, person))
         for index, other in enumerate(person.alternatives):
             file = keys.alternative(person.id, person.name, index)
-            job(other.frame).pictures.append(_Picture(file, (other.box,), sizes.alternative))
+            job(other.frame).pictures.append(_Picture(file, (other.box,), sizes.alternative, person))
     for index, chosen in enumerate(selection.representative):
         file = keys.representative(index)
         job(chosen.frame).pictures.append(_Picture(file, _largest_first(chosen.faces), sizes.representative))
@@ -272,14 +288,31 @@ def _publish_frame(job: _FrameJob, plan: Plan, prefix: str, staging: Store, publ
             made[placement] = rendered, staged if keep else images.encode(rendered, settings.jpeg_quality)
         # A frame that is somebody's best and a scene's is the same picture twice, unless cropping took another part.
         rendered, data = made[placement]
-        published.put(prefix + picture.file, data, content_type="image/jpeg")
+        published.put(prefix + picture.file, _told(data, plan, ref, picture.person), content_type="image/jpeg")
         done.placements[picture.file] = placement
         done.shown[picture.file] = report.Shown.of(rendered, picture.shown_px)
     for face in job.faces:
         square = images.thumbnail(frame, face.box)
-        published.put(prefix + face.file, images.encode(square, FACE_QUALITY), content_type="image/jpeg")
+        data = _told(images.encode(square, FACE_QUALITY), plan, ref, face.person)
+        published.put(prefix + face.file, data, content_type="image/jpeg")
         done.shown[face.file] = report.Shown.of(square, report.FACE_PX)
     return done
+
+
+def _told(jpeg: bytes, plan: Plan, ref: FrameRef, person: SelectedPerson | None) -> bytes:
+    """The picture with as much about it inside as the settings want."""
+    wanted = plan.settings.xmp
+    if wanted == "none":
+        return jpeg
+    told = xmp.Provenance(
+        source=published_uri(plan.source.uri, whole_path=plan.settings.publish_path),
+        run_id=plan.run_id,
+        t_s=ref.t_s,
+        pts=ref.pts,
+        person=None if person is None else person.id,
+        name=person.name if person is not None and wanted == "names" else None,
+    )
+    return xmp.tagged(jpeg, told)
 
 
 def _manifest(
@@ -315,6 +348,7 @@ def _manifest(
             frame_count=selection.frame_count,
             begins_s=source.begins_s,
             mirrored=source.mirrored,
+            identity=source.identity,
         ),
         models=manifests.Models(
             pack=pack.name,
@@ -366,6 +400,9 @@ def _manifest(
         names_file=keys.names,
         report_file=keys.report,
         files=sorted(files),
+        corrections=selection.corrections,
+        unmatched_corrections=[manifests.Unmatched(**one.model_dump()) for one in selection.unmatched],
+        corrections_file=keys.corrections if keys.corrections in files else None,
     )
 
 
@@ -408,7 +445,7 @@ def _unclear(appearance: UnclearAppearance, file: str | None) -> manifests.Uncle
 
 
 def _tracks(tracks: Sequence[PersonTrack]) -> list[manifests.Track]:
-    return [manifests.Track(start_s=track.start_s, end_s=track.end_s, best_s=track.best_s) for track in tracks]
+    return [manifests.Track(**track.model_dump()) for track in tracks]
 
 
 def _face_frame(face: FaceInFrame, file: str, done: _Done) -> manifests.FaceFrame:
@@ -515,6 +552,9 @@ def _notes(plan: Plan, selection: Selection) -> list[str]:
         notes.append(
             f"The video has fewer than {plan.settings.min_scenes} scenes: evenly spaced frames stand in for them."
         )
+    for one in selection.unmatched:
+        part = "applies in part" if one.applied else "no longer applies"
+        notes.append(f"Correction {one.number + 1} ({one.do}) {part}: {one.reason}.")
     if selection.corrupt_frames:
         notes.append(f"{selection.corrupt_frames} damaged frames were passed over.")
     return notes

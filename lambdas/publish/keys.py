@@ -130,6 +130,13 @@ class Keys:
         return self._fill(self.templates.manifest)
 
     @property
+    def corrections(self) -> str:
+        """Beside the manifest, and called like it unless that is `manifest.json`."""
+        folder, slash, name = self.manifest.rpartition("/")
+        stem = name.removesuffix(".json")
+        return f"{folder}{slash}corrections.json" if stem == "manifest" else f"{folder}{slash}{stem}.corrections.json"
+
+    @property
     def names_are_of_the_video(self) -> bool:
         """Whether the names file is called after the video (`{stem}.txt`), so holds one name instead of a list."""
         return "{stem}" in self.templates.names.rpartition("/")[2]

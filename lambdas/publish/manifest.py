@@ -15,7 +15,7 @@ from lambdas.contracts import FaceFlag, Settings, UnclearReason
 if TYPE_CHECKING:
     import pandas
 
-SCHEMA_VERSION: Literal["2.0"] = "2.0"
+SCHEMA_VERSION: Literal["2.1"] = "2.1"
 
 Seconds = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -53,6 +53,8 @@ class Source(Entry):
     """When players show the first picture, which is second 0 here: later than 0 where sound begins before it."""
     mirrored: bool = False
     """Whether coded frames were mirrored left to right before they were turned, as players show them."""
+    identity: str = ""
+    """The same for every run of the same upload or file; corrections name their video by it."""
 
 
 class Models(Entry):
@@ -118,13 +120,18 @@ class Track(Entry):
     end_s: float
     best_s: float
     """When the face is seen best."""
+    best_pts: int | None = None
+    """Presentation time stamp of that moment in the stream's own time base."""
+    best_box: tuple[float, float, float, float] | None = None
+    """The face then: left, top, right, bottom in pixels of the upright full-resolution frame. Corrections name
+    a presence by it and by `best_s`."""
 
 
 class Person(Entry):
     id: Annotated[int, Field(ge=0)]
     """From 0, longest screen time first; counts within this run only."""
     name: str | None
-    """From the gallery; null if there is none or nobody in it is close enough."""
+    """From a correction or the gallery; null if there is none or nobody in it is close enough."""
     name_similarity: Annotated[float, Field(ge=-1, le=1)] | None
     """Cosine similarity to the gallery's nearest identity, whether or not its name was taken; null without one."""
     confidence: Share
@@ -202,6 +209,20 @@ class Unclear(Entry):
     """Null where no frame of them was kept."""
 
 
+class Unmatched(Entry):
+    """A correction that no longer fits what was detected, wholly or in part."""
+
+    number: Annotated[int, Field(ge=0)]
+    """Its place in the corrections' file, from 0."""
+    do: Literal["name", "merge", "split", "drop", "hide", "best"]
+    applied: bool
+    """Whether the rest of it was applied."""
+    reason: str
+    """In English."""
+    at_s: list[float]
+    """Seconds at which nobody was detected where it says."""
+
+
 class Timings(Entry):
     """Seconds of work by stage."""
 
@@ -238,7 +259,7 @@ class Cost(Entry):
 class Manifest(Entry):
     """What a run of Talent Frames found in a video."""
 
-    schema_version: Literal["2.0"] = SCHEMA_VERSION
+    schema_version: Literal["2.1"] = SCHEMA_VERSION
     """A field is added with a new minor number; renamed, removed or given another meaning with a new major one."""
     run_id: str
     """Same video, settings, models and pipeline version: same id."""
@@ -275,6 +296,12 @@ class Manifest(Entry):
     report_file: str
     files: list[str]
     """Every file of the run but the manifest itself, sorted."""
+    corrections: Annotated[int, Field(ge=0)] = 0
+    """How many of a person's corrections were applied."""
+    unmatched_corrections: list[Unmatched] = []
+    """Those that no longer fit what was detected."""
+    corrections_file: str | None = None
+    """The corrections, to be applied again when the video is run again; null without any."""
 
     def _repr_html_(self) -> str:
         """The people, for a notebook."""
@@ -292,6 +319,7 @@ class Manifest(Entry):
     def _refers_to_its_own(self) -> Self:
         files = set(self.files)
         named = [self.names_file, self.report_file]
+        named += [self.corrections_file] if self.corrections_file is not None else []
         for person in self.people:
             named += [person.thumbnail, person.best_frame.file, *(frame.file for frame in person.alternatives)]
         named += [frame.file for frame in self.representative_frames] + [scene.file for scene in self.scenes]

@@ -25,6 +25,7 @@ from lambdas.contracts import (
     StartRequest,
     StartResponse,
     chunks_key,
+    corrections_key,
     plan_key,
     segment_key,
 )
@@ -32,6 +33,7 @@ from lambdas.door import decode, document, log_for, number, open_bucket, service
 from lambdas.errors import IncompleteRun, InvalidGallery
 from lambdas.split.claim import Ledger
 from lambdas.split.containers import missing_bytes
+from lambdas.split.corrections import read_corrections
 from lambdas.split.identify import PIPELINE_VERSION, identify, identify_object, run_id
 from lambdas.split.plan import choose_borders, key_before, make_chunks, mid_gop_ticks
 from lambdas.split.probe import Probe, find_keyframes, probe_video, settle_borders, survey
@@ -171,9 +173,13 @@ def _resume(request: StartRequest, staging: S3Staging, ledger: Ledger, prefix: s
         planned = get_document(staging, plan_key(request.run_id), Plan)
     except KeyError:
         raise IncompleteRun(f"run {request.run_id}: its plan is not in staging, or not any more") from None
+    corrections = read_corrections(s3_client(), request.corrections, planned) if request.corrections else b""
     bucket, key = split_s3_uri(planned.source.uri)
     claim = ledger.claim(request.run_id, request.execution, f"{bucket}/{key}", revision=request.revision)
     ledger.note_execution(request.run_id, request.execution, f"{bucket}/{key}", claim.outcome)
+    if claim.outcome == "started" and corrections:
+        # Only now: whoever holds the run may be reading those of before.
+        staging.put(corrections_key(request.run_id), corrections, content_type="application/json")
     return StartResponse(
         outcome=claim.outcome,
         run_id=request.run_id,

@@ -403,6 +403,88 @@ def test_cluster_and_publish_can_be_repeated_under_a_revision(
     assert row_of(main, repeated)["status"] == "AlreadyDone"
 
 
+def corrections_of(manifest: Manifest) -> dict[str, Any]:
+    """Names the first person and makes both people one, as one writes it who has the manifest alone."""
+    people = [
+        [
+            {"t_s": track.best_s, "pts": track.best_pts, "box": track.best_box,
+             "start_s": track.start_s, "end_s": track.end_s}
+            for track in person.tracks
+        ]
+        for person in manifest.people
+    ]  # fmt: skip
+    made_at = "2026-01-01T00:00:00+00:00"
+    return {
+        "run_id": manifest.run_id,
+        "source_identity": manifest.source.identity,
+        "corrections": [
+            {"do": "name", "made_at": made_at, "person": people[0], "name": "Ada"},
+            {"do": "merge", "made_at": made_at, "people": people},
+        ],
+    }
+
+
+def test_uploaded_corrections_start_cluster_and_publish_alone_under_a_claim(
+    cloud: Cloud, main: Stack, uploaded: tuple[str, dict[str, Any]]
+) -> None:
+    run = row_of(main, uploaded[0])["run"]
+    first = manifest_of(main, run, f"show/first take.mp4/{run}/")
+    detected, attempt = len(asked(cloud, "Detect", run)), main.row(run)["attempt"]
+    text = json.dumps(corrections_of(first)).encode()
+    before = main.arns()
+    put = {"Bucket": main.outputs["SourceBucketName"], "Key": f"corrections/{run}.json", "Body": text}
+    etag = boto3.client("s3").put_object(**put)["ETag"].strip('"')
+    (arn,) = main.started(before)
+    output = good(main.ended(arn))
+    states = main.states(arn)
+    assert [state for state in states if state in ("Split", "Detect", "Cluster", "Publish")] == ["Cluster", "Publish"]
+    assert len(asked(cloud, "Detect", run)) == detected
+    prefix = f"show/first take.mp4/{run}-c-{etag}/"
+    assert output["manifest_uri"].endswith(f"{prefix}manifest.json")
+    corrected = manifest_of(main, run, prefix)
+    (person,) = corrected.people
+    assert (person.name, corrected.corrections, corrected.unmatched_corrections) == ("Ada", 2, [])
+    assert main.read("Published", prefix + "corrections.json") == text
+    assert json.loads(main.read("Published", "show/first take.mp4/latest.json"))["manifest_uri"].endswith(
+        f"{prefix}manifest.json"
+    )
+    row = main.row(run)
+    assert (row["status"], row["attempt"], row["revision"]) == ("DONE", attempt + 1, f"c-{etag}")
+    assert row["execution_arn"] == arn
+
+    # The same once more is nothing new.
+    before = main.arns()
+    boto3.client("s3").put_object(**put)
+    (repeated,) = main.started(before)
+    good(main.ended(repeated))
+    assert row_of(main, repeated)["status"] == "AlreadyDone"
+
+
+def test_corrections_wait_for_a_run_that_is_worked_on_and_wrong_ones_are_refused(
+    main: Stack, uploaded: tuple[str, dict[str, Any]]
+) -> None:
+    run = row_of(main, uploaded[0])["run"]
+    document = corrections_of(manifest_of(main, run, f"show/first take.mp4/{run}/"))
+    document["corrections"] = document["corrections"][:1]
+    ledger, key = boto3.client("dynamodb"), {"run_id": {"S": run}}
+    item = ledger.get_item(TableName=main.outputs["LedgerName"], Key=key)["Item"]
+    held = item | {"status": {"S": "RUNNING"}, "lease_until": {"N": str(int(time.time()) + 600)}}
+    ledger.put_item(TableName=main.outputs["LedgerName"], Item=held)
+    posted = {"resume": "cluster", "run_id": run, "revision": "named", "corrections": document}
+    arn = main.start(posted)
+    wait_for(lambda: main.states(arn), lambda states: "Wait for the claim" in states, 60)
+    ledger.put_item(TableName=main.outputs["LedgerName"], Item=item)
+    good(main.ended(arn))
+    named = manifest_of(main, run, f"show/first take.mp4/{run}-named/")
+    assert [person.name for person in named.people] == ["Ada", None]
+
+    wrong = main.start(posted | {"revision": "other", "corrections": {**document, "source_identity": "another"}})
+    assert main.ended(wrong)["error"] == "InvalidCorrections"
+    gone = main.start({**posted, "run_id": "0" * 16})
+    assert main.ended(gone)["error"] == "IncompleteRun"
+    assert "not in staging" in main.ended(gone)["cause"]
+
+
 def test_two_hundred_chunks(cloud: Cloud, main: Stack, tmp_path: Path) -> None:
     clip = tmp_path / "long.mp4"
     ffmpeg("-f", "lavfi", "-i", "testsrc2=size=128x72:rate=2:duration=400", "-c:v", "libx264", "-preset", "ultrafast",

@@ -358,12 +358,38 @@ REST = {"settings": {}, "force": "", "resume": ""}
         ),
         (
             {"resume": "cluster", "run_id": "r", "revision": "2"},
-            {"resume": "cluster", "run_id": "r", "revision": "2"},
+            {"resume": "cluster", "run_id": "r", "revision": "2", "corrections": {}},
+        ),
+        (
+            {"resume": "cluster", "run_id": "r", "revision": "2", "corrections": {"version": 1}},
+            {"resume": "cluster", "run_id": "r", "revision": "2", "corrections": {"version": 1}},
+        ),
+        (
+            {"detail": {"bucket": {"name": "b-b"}, "object": {"key": "corrections/0123.json", "etag": "e-1"}}},
+            {
+                "resume": "cluster",
+                "run_id": "0123",
+                "revision": "c-e-1",
+                "corrections": {"bucket": "b-b", "key": "corrections/0123.json"},
+            },
         ),
         ({"shortcode": "only"}, "InvalidRequest"),
         ({}, "InvalidRequest"),
     ],
-    ids=["bare", "with settings", "source", "shortcode", "message", "version", "upload", "resume", "half", "nothing"],
+    ids=[
+        "bare",
+        "with settings",
+        "source",
+        "shortcode",
+        "message",
+        "version",
+        "upload",
+        "resume",
+        "posted corrections",
+        "corrections",
+        "half",
+        "nothing",
+    ],
 )
 def test_every_form_of_request_is_understood(asked: Any, request_: Any, expected: Any) -> None:
     assert asked(request_) == expected

@@ -138,7 +138,7 @@ def test_the_manifest_has_exactly_the_names_others_rely_on(
     two_people().write(staging)
     handler.run(REQUEST, staging, published)
     document = read_manifest(published)
-    assert document["schema_version"] == "2.0"
+    assert document["schema_version"] == "2.1"
     assert {
         "schema_version",
         "run_id",
@@ -165,6 +165,7 @@ def test_the_manifest_has_exactly_the_names_others_rely_on(
         "frame_count",
         "begins_s",
         "mirrored",
+        "identity",
     }
     assert {"pack", "licence", "detector", "embedder"} <= set(document["models"])
     person = document["people"][0]
