@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROKEN := $(VENV)/.incomplete
 
-.PHONY: help setup run test fuzz audit accuracy bench lint format lock clean synth deploy-check combinations deploy smoke teardown source-events secrets requirements images-check wheel-check pack-facts
+.PHONY: help setup run test browser fuzz audit accuracy bench lint format lock clean synth deploy-check combinations deploy smoke teardown source-events secrets requirements images-check wheel-check pack-facts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -48,6 +48,12 @@ run: setup ## find the people of VIDEO=path (a demo clip without it); ARGS="..."
 
 test: lint ## ruff, mypy and the whole test suite, with how much of the code it ran
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+# Pages are tested in a browser; without it those tests are skipped and say so.
+browser: ## what the tests of pages need: Debian's chromium where it is missing (apt-get), axe-core (npm)
+	@command -v chromium >/dev/null || { command -v apt-get >/dev/null || { echo "make: install Chromium as the command chromium" >&2; exit 2; }; \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; $$sudo apt-get install -y --no-install-recommends chromium; }
+	@test -e node_modules/axe-core/axe.min.js || npm install --no-package-lock --no-audit --no-fund --loglevel=error
 
 fuzz: setup ## read N damaged files (1000) under limits of time and memory; SEED=7 for others, KEEP=folder keeps those that end wrongly
 	@$(BIN)/python -m tests.fuzz --count $(or $(N),1000) --seed $(or $(SEED),1) $(if $(KEEP),--keep "$(KEEP)")

@@ -59,6 +59,8 @@ class PublishRequest(Contract):
     run_id: str
     prefix: str = ""
     """Put before every published key; empty or ending in a slash."""
+    video_link: str = ""
+    """Where the report finds the video to play moments of: a URL, or a path relative to the report. Empty: it asks."""
 
 
 class PublishResponse(Contract):

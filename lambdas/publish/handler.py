@@ -75,6 +75,8 @@ class _Face:
 
     file: str
     box: images.Box
+    shown_px: int
+    """Side in the report."""
     person: SelectedPerson | None = None
 
 
@@ -134,7 +136,7 @@ def run(
     except KeyError:
         job = JobReport(chunks=0, detect_s=0.0, job_s=0.0)
     manifest = _manifest(plan, selection, keys, files, done, len(jobs), time.perf_counter() - started, job, deployment)
-    page = report.render(manifest, keys, done.shown)
+    page = report.render(manifest, keys, done.shown, request.video_link)
     published.put(request.prefix + keys.report, page.encode(), content_type="text/html; charset=utf-8")
 
     manifest_key = request.prefix + keys.manifest
@@ -215,7 +217,7 @@ def _jobs(plan: Plan, selection: Selection, keys: Keys) -> list[_FrameJob]:
     for person in selection.people:
         best = person.best
         job(best.frame).pictures.append(_Picture(keys.person(person.id, person.name), (best.box,), sizes.still, person))
-        job(best.frame).faces.append(_Face(keys.thumbnail(person.id, person.name), best.box, person))
+        job(best.frame).faces.append(_Face(keys.thumbnail(person.id, person.name), best.box, sizes.face, person))
         for index, other in enumerate(person.alternatives):
             file = keys.alternative(person.id, person.name, index)
             job(other.frame).pictures.append(_Picture(file, (other.box,), sizes.alternative, person))
@@ -227,7 +229,7 @@ def _jobs(plan: Plan, selection: Selection, keys: Keys) -> list[_FrameJob]:
         job(scene.frame).pictures.append(_Picture(file, _largest_first(scene.faces), sizes.scene))
     for appearance, unclear_file in zip(selection.unclear, _unclear_files(selection, keys), strict=True):
         if appearance.face is not None and unclear_file is not None:
-            job(appearance.face.frame).faces.append(_Face(unclear_file, appearance.face.box))
+            job(appearance.face.frame).faces.append(_Face(unclear_file, appearance.face.box, sizes.unclear))
     return [jobs[place] for place in sorted(jobs)]
 
 
@@ -295,7 +297,7 @@ def _publish_frame(job: _FrameJob, plan: Plan, prefix: str, staging: Store, publ
         square = images.thumbnail(frame, face.box)
         data = _told(images.encode(square, FACE_QUALITY), plan, ref, face.person)
         published.put(prefix + face.file, data, content_type="image/jpeg")
-        done.shown[face.file] = report.Shown.of(square, report.FACE_PX)
+        done.shown[face.file] = report.Shown.of(square, face.shown_px)
     return done
 
 

@@ -184,6 +184,14 @@ def encode(image: Image, quality: int, *, small: bool = False) -> bytes:
     return bytes(data)
 
 
+def encode_webp(image: Image, quality: int) -> bytes:
+    """WebP bytes."""
+    written, data = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, quality])
+    if not written:
+        raise ValueError(f"no WebP of a picture of shape {image.shape}")
+    return bytes(data)
+
+
 def _snapped(length: float, full: int) -> int:
     return full if full - length < full * BAR_SHARE else max(round(length), 1)
 

@@ -1,29 +1,43 @@
-"""report.html: one file that shows a run to people, openable anywhere. Pure: no files, no network."""
+"""report.html: one file that shows a run to people, openable anywhere. Pure: no environment, and no files but its own.
+
+The template holds everything as plain HTML, so that the page works without its script. What a film has too much of
+(people's own pages, most scenes) lies in <noscript>: the script makes elements of it when it is wanted.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import math
 import posixpath
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from urllib.parse import quote, unquote
+from pathlib import Path, PurePosixPath
+from typing import Literal
+from urllib.parse import quote, unquote, urlsplit
 
 import jinja2
+from markupsafe import Markup
 
-from lambdas.contracts import UnclearReason
+from lambdas.contracts import FACE_FLAGS, FaceFlag, UnclearReason
 from lambdas.publish import images
 from lambdas.publish.keys import Keys
-from lambdas.publish.manifest import FaceFrame, Manifest, Person, Track
+from lambdas.publish.manifest import FaceFrame, Manifest, Person, Scene, Track
 
-FACE_PX = 144
-"""Side of a face in the report; shown at half of it at most."""
 PICTURE_QUALITY = 74
-PICTURE_BYTES = 1_900_000
-"""Of JPEG in a report; base64 makes 2.5 MB of it. Pictures beyond it are named, not shown."""
-TICKS = 8
-"""At most so many times are written under the timeline."""
+"""JPEG, of the larger pictures."""
+SMALL_PX, SMALL_QUALITY = 160, 62
+"""Pictures up to this size are WebP: less than half of JPEG's bytes, whose tables alone take 600. Larger ones stay
+JPEG, which is written ten times as fast (5 ms for 480 pixels, not 50)."""
+PAGE_BYTES = 4_800_000
+"""Of a report; what its words leave is for its pictures, of which base64 makes a third more."""
+SMALLER, LEAST_PX, LEAST_QUALITY = 0.8, 64, 45
+"""Where pictures don't fit, those of one kind are made smaller by this factor, down to these."""
+SCENES_IN_REEL = 60
+"""Of the film strip, built at a time as it comes into view."""
+MOMENTS = 24
+"""Of a person that are listed; the others are folded away."""
 
 PARTS = {
     "confidence": "Face certainty",
@@ -65,11 +79,37 @@ UNCLEAR: dict[UnclearReason, str] = {
 """What the page says of each reason."""
 
 
+STRONG = 0.7
+"""A part from here on is worth a word."""
+_GOOD = {
+    "sharpness": "sharp",
+    "eyes_open": "eyes open",
+    "frontal": "facing you",
+    "exposure": "well lit",
+    "size": "close",
+    "unobstructed": "nothing in front",
+}
+"""What a strong part is called, the most telling first."""
+_BAD: dict[FaceFlag, str] = {
+    "side_face": "turned aside",
+    "blurry": "blurred",
+    "too_dark": "in the dark",
+    "too_bright": "in glaring light",
+    "eyes_closed": "eyes closed",
+    "cut_off": "cut off by the border",
+    "too_small": "far away",
+    "covered": "partly covered",
+    "in_transition": "within a cut or dissolve",
+}
+"""What a flag is called after the good points."""
+
+
 @dataclass(frozen=True)
 class Shown:
     """A picture small enough to stand inside the report."""
 
-    jpeg: bytes
+    data: bytes
+    kind: Literal["jpeg", "webp"]
     width: int
     height: int
     full_width: int
@@ -80,37 +120,57 @@ class Shown:
     def of(cls, image: images.Image, longest: int) -> Shown:
         """The picture with neither side above `longest` pixels."""
         small = images.shrink(image, longest)
-        jpeg = images.encode(small, PICTURE_QUALITY, small=True)
-        return cls(jpeg, small.shape[1], small.shape[0], image.shape[1], image.shape[0])
+        return cls._written(small, SMALL_QUALITY, image.shape[1], image.shape[0])
+
+    @classmethod
+    def _written(cls, small: images.Image, small_quality: int, full_width: int, full_height: int) -> Shown:
+        height, width = small.shape[:2]
+        if max(height, width) <= SMALL_PX:
+            return cls(images.encode_webp(small, small_quality), "webp", width, height, full_width, full_height)
+        data = images.encode(small, PICTURE_QUALITY, small=True)
+        return cls(data, "jpeg", width, height, full_width, full_height)
+
+    def smaller(self) -> Shown:
+        """The same with fewer bytes; itself where it is as small as it gets."""
+        longest = max(round(max(self.width, self.height) * SMALLER), LEAST_PX)
+        image = images.decode(self.data)
+        if image is None or longest >= max(self.width, self.height):
+            return self
+        return self._written(images.shrink(image, longest), LEAST_QUALITY, self.full_width, self.full_height)
 
     @property
     def uri(self) -> str:
         """As a data URI."""
-        return "data:image/jpeg;base64," + base64.b64encode(self.jpeg).decode()
+        return f"data:image/{self.kind};base64," + base64.b64encode(self.data).decode()
 
 
 @dataclass(frozen=True)
 class ShownSizes:
     """Longest sides, pixels, of the report's pictures."""
 
+    face: int
     still: int
     alternative: int
     representative: int
     scene: int
+    unclear: int
 
 
 def shown_sizes(people: int, representative: int, scenes: int) -> ShownSizes:
     """Sizes at which a report of so many pictures stays small."""
     return ShownSizes(
-        still=720 if people <= 6 else 560 if people <= 24 else 400 if people <= 60 else 300,
-        alternative=240 if people <= 24 else 160,
+        face=256 if people <= 24 else 200 if people <= 60 else 160 if people <= 150 else 96,
+        still=720 if people <= 6 else 640 if people <= 24 else 480 if people <= 60 else 300 if people <= 150 else 160,
+        alternative=240 if people <= 24 else 160 if people <= 60 else 128 if people <= 150 else 96,
         representative=420 if representative <= 20 else 280,
-        scene=280 if scenes <= 60 else 200,
+        scene=280 if scenes <= 60 else 160 if scenes <= 400 else 112,
+        unclear=96,
     )
 
 
-def render(manifest: Manifest, keys: Keys, shown: Mapping[str, Shown]) -> str:
-    """The page. `shown` holds its pictures by file."""
+def render(manifest: Manifest, keys: Keys, shown: Mapping[str, Shown], video: str = "") -> str:
+    """The page. `shown` holds its pictures by file, `video` says where the page finds the video it is about: a URL, or
+    a path relative to the page; empty where only who looks at the page knows."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("lambdas.publish", ""),
         autoescape=True,
@@ -120,27 +180,72 @@ def render(manifest: Manifest, keys: Keys, shown: Mapping[str, Shown]) -> str:
     )
     environment.filters.update(clock=clock, span=span, percent=percent, usd=usd)
     folder = posixpath.dirname(keys.report)
+    duration_s = max(manifest.source.duration_s, 0.001)
 
     def link(file: str) -> str:
         # "./" keeps a name with a colon from reading as a URL's scheme.
         return "./" + quote(posixpath.relpath(file, folder or "."))
 
-    return environment.get_template("report.html.j2").render(
+    style, script = _own("report.css"), _own("report.js")
+    stills = posixpath.dirname(manifest.people[0].best_frame.file) if manifest.people else ""
+    page = environment.get_template("report.html.j2").render(
         manifest=manifest,
         title=unquote(PurePosixPath(manifest.source.uri).name) or manifest.source.uri,
         container=container(manifest.source.container, manifest.source.uri),
-        pictures=_within(PICTURE_BYTES, _by_importance(manifest, shown)),
+        pictures=fitting((PAGE_BYTES - _words(manifest)) * 3 // 4, _by_kind(manifest, shown)),
+        policy=policy(style, script, manifest.source.uri, video),
+        style=Markup(style),
+        script=Markup(script),
+        video=video,
         link=link,
         label=label,
+        by_id={person.id: person for person in manifest.people},
         hue=hue,
         parts=PARTS,
         weak_parts=weak_parts,
-        ticks=ticks(manifest.source.duration_s),
+        why=why,
+        flags=[flag for flag in FACE_FLAGS if any(flag in person.best_frame.flags for person in manifest.people)],
+        spans=spans,
+        bars=lambda tracks: bars(tracks, duration_s),
+        mark=lambda t_s: f"M{_place(t_s, duration_s)} 0h3v20h-3z",
+        cuts="" if manifest.scenes_are_even else cuts(manifest.scenes, duration_s),
+        reels=[manifest.scenes[at : at + SCENES_IN_REEL] for at in range(0, len(manifest.scenes), SCENES_IN_REEL)],
+        most_in_reel=SCENES_IN_REEL,
+        moments=MOMENTS,
         spoken=spoken_tracks,
         unclear_reasons=UNCLEAR,
-        marker=marker,
+        stills=link(stills or ".") + "/",
         manifest_link=link(keys.manifest),
     )
+    return _tight(page)
+
+
+def policy(style: str, script: str, uri: str, video: str) -> str:
+    """The page's Content-Security-Policy: its one style and one script by their hashes, pictures inside it, and the
+    video from where it may lie. Only where the run's own video came from the network may the page ask the network."""
+    media = ["'self'", "blob:", "file:"]
+    linked = urlsplit(video)
+    if linked.scheme in ("http", "https"):
+        media.append(f"{linked.scheme}://{linked.netloc}")
+    elif urlsplit(uri).scheme in ("http", "https", "s3"):
+        media.append("https:")
+    return (
+        f"default-src 'none'; img-src data:; media-src {' '.join(media)}; style-src '{_hash(style)}'; "
+        f"script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _own(file: str) -> str:
+    return _tight(Path(__file__).with_name(file).read_text())
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _tight(page: str) -> str:
+    """Without the line breaks between tags, each of which would be a node."""
+    return re.sub(r">\s*\n\s*<", "><", page)
 
 
 def container(demuxer: str, uri: str) -> str:
@@ -151,8 +256,8 @@ def container(demuxer: str, uri: str) -> str:
 
 
 def label(person: Person) -> str:
-    """What the report calls a person."""
-    return person.name or f"Person {person.id}"
+    """What the report calls a person; people count from 1."""
+    return person.name or f"Person {person.id + 1}"
 
 
 def hue(person: int) -> int:
@@ -162,7 +267,8 @@ def hue(person: int) -> int:
 
 def clock(seconds: float) -> str:
     """`0:07.4`, `12:03.0`, `1:02:03.5`."""
-    tenths = round(max(seconds, 0.0) * 10)
+    # Halves go up, as in the page's script.
+    tenths = math.floor(max(seconds, 0.0) * 10 + 0.5)
     minutes, tenths = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
     start = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
@@ -195,11 +301,42 @@ def usd(amount: float) -> str:
     return f"${amount:.{min(digits, 8)}f}"
 
 
-def ticks(duration_s: float) -> list[float]:
-    """Times to write under a timeline, from 0, in steps people count in."""
-    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800)
-    step = next((step for step in steps if duration_s / step <= TICKS), 86400)
-    return [float(second) for second in range(0, math.floor(duration_s) + 1, step)]
+def why(frame: FaceFrame) -> str:
+    """Why a frame is the best there is, in words: `Sharp, eyes open, facing you.`, `Sharp, but turned aside.`"""
+    weak = weak_parts(frame)
+    quality = frame.quality.model_dump()
+    good = [word for part, word in _GOOD.items() if part not in weak and quality[part] >= STRONG][:4]
+    bad = [_BAD[flag] for flag in frame.flags]
+    if good and bad:
+        text = f"{', '.join(good)}, but {' and '.join(bad)}"
+    elif bad:
+        text = f"the best there is, though {' and '.join(bad)}"
+    else:
+        text = ", ".join(good) or "the best there is"
+    return text[0].upper() + text[1:] + "."
+
+
+def spans(tracks: Sequence[Track]) -> str:
+    """When somebody is on screen, for the page's script: `0.0-4.2 12.5-13.0`."""
+    return " ".join(f"{track.start_s:.1f}-{track.end_s:.1f}" for track in tracks)
+
+
+def bars(tracks: Sequence[Track], duration_s: float) -> str:
+    """The tracks as one SVG path on a timeline of 1000 by 20, each wide enough to be seen."""
+    return "".join(
+        f"M{_place(track.start_s, duration_s)} 3h{max(1000 * (track.end_s - track.start_s) / duration_s, 2.5):.1f}v14"
+        f"H{_place(track.start_s, duration_s)}z"
+        for track in tracks
+    )
+
+
+def cuts(scenes: Sequence[Scene], duration_s: float) -> str:
+    """Where scenes begin, as one SVG path on a timeline of 1000 by 8."""
+    return "".join(f"M{_place(scene.start_s, duration_s)} 0v8" for scene in scenes[1:])
+
+
+def _place(t_s: float, duration_s: float) -> str:
+    return f"{1000 * t_s / duration_s:.1f}"
 
 
 def spoken_tracks(tracks: Sequence[Track], most: int = 12) -> str:
@@ -214,28 +351,50 @@ def weak_parts(frame: FaceFrame) -> set[str]:
     return {_FLAGGED_BY[flag] for flag in frame.flags}
 
 
-def marker(frame: FaceFrame, picture: Shown) -> str:
-    """CSS that lays the face's box over its picture, whatever size that is shown at."""
-    left, right = (100 * edge / picture.full_width for edge in frame.box[::2])
-    top, bottom = (100 * edge / picture.full_height for edge in frame.box[1::2])
-    return f"left:{left:.2f}%;top:{top:.2f}%;width:{right - left:.2f}%;height:{bottom - top:.2f}%"
+def fitting(limit: int, kinds: Sequence[Mapping[str, Shown]]) -> dict[str, Shown]:
+    """The pictures, the most important kind first, made smaller until they have `limit` bytes together.
+
+    What there is most of is made smaller first. Pictures are left out only where all are as small as they get, those of
+    the least important kind first.
+    """
+    kept = [dict(kind) for kind in kinds]
+
+    def size(kind: Mapping[str, Shown]) -> int:
+        return sum(len(picture.data) for picture in kind.values())
+
+    done: set[int] = set()
+    while (sum(map(size, kept)) > limit) and len(done) < len(kept):
+        most = max((index for index in range(len(kept)) if index not in done), key=lambda index: size(kept[index]))
+        smaller = {file: picture.smaller() for file, picture in kept[most].items()}
+        if size(smaller) > 0.97 * size(kept[most]):
+            done.add(most)
+        kept[most] = smaller
+    return dict(_within(limit, (item for kind in kept for item in kind.items())))
 
 
-def _by_importance(manifest: Manifest, shown: Mapping[str, Shown]) -> dict[str, Shown]:
-    """The report's pictures, the ones it can least do without first."""
+def _words(manifest: Manifest) -> int:
+    """About the bytes of the page without its pictures."""
+    tracks = [len(person.tracks) for person in manifest.people]
+    return 50_000 + 150 * len(manifest.scenes) + 4000 * len(tracks) + 180 * sum(tracks) + 500 * len(manifest.unclear)
+
+
+def _by_kind(manifest: Manifest, shown: Mapping[str, Shown]) -> list[dict[str, Shown]]:
+    """The report's pictures by kind, the kind it can least do without first."""
     people = manifest.people
-    order = [person.thumbnail for person in people] + [person.best_frame.file for person in people]
-    order += [frame.file for frame in manifest.representative_frames] + [scene.file for scene in manifest.scenes]
-    order += [other.file for person in people for other in person.alternatives]
-    order += [seen.best.file for seen in manifest.unclear if seen.best is not None and seen.best.file is not None]
-    return {file: shown[file] for file in order if file in shown}
+    kinds = (
+        [person.thumbnail for person in people],
+        [person.best_frame.file for person in people],
+        [frame.file for frame in manifest.representative_frames],
+        [scene.file for scene in manifest.scenes],
+        [other.file for person in people for other in person.alternatives],
+        [seen.best.file for seen in manifest.unclear if seen.best is not None and seen.best.file is not None],
+    )
+    return [{file: shown[file] for file in files if file in shown} for files in kinds]
 
 
-def _within(limit: int, pictures: Mapping[str, Shown]) -> dict[str, Shown]:
-    kept: dict[str, Shown] = {}
-    for file, picture in pictures.items():
-        limit -= len(picture.jpeg)
+def _within(limit: int, pictures: Iterator[tuple[str, Shown]]) -> Iterator[tuple[str, Shown]]:
+    for file, picture in pictures:
+        limit -= len(picture.data)
         if limit < 0:
-            break
-        kept[file] = picture
-    return kept
+            return
+        yield file, picture
