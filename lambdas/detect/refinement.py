@@ -50,6 +50,8 @@ class _Moment:
     """Half open."""
     baseline: Baseline
     """The face's, by what is known of it now."""
+    rank: int
+    """Among the track's, from 0, the best first."""
     worth_it: bool
     """Whether a closer look may find anything better."""
 
@@ -165,9 +167,10 @@ class Refinement:
                 one.t_s - radius_s,
                 one.t_s + radius_s,
                 baseline,
+                rank,
                 self._may_gain(track, one, baseline, steady_at),
             )
-            for one in chosen
+            for rank, one in enumerate(chosen)
         ]
 
     def _work_through(self, moments: Sequence[_Moment], tracks: Sequence[Track], steady_at: SteadyAt) -> None:
@@ -175,15 +178,25 @@ class Refinement:
         frames = {frame.pts: frame for _, frame in self._waiting}
         known = {one.pts for _, event in self._events if not isinstance(event, CarriedOver) for one in event}
         best = {one.sampled: one.sampled for one in moments if one.sampled.pts in frames}
-        for t_s, frame in self._waiting:
-            here = [one for one in moments if one.worth_it and one.low_s <= t_s < one.high_s]
-            if not here or frame.pts in known:
-                continue
-            for moment, face in self._refine_frame(frame, t_s, here, tracks):
-                if moment.sampled in best:
-                    scores = scores_against(moment.baseline, [face, best[moment.sampled]], steady_at)
-                    if scores[face].number > scores[best[moment.sampled]].number:
-                        best[moment.sampled] = face
+        satisfied: set[Track] = set()
+        for rank in range(max((one.rank for one in moments), default=-1) + 1):
+            round_ = [one for one in moments if one.rank == rank and one.worth_it and one.track not in satisfied]
+            for t_s, frame in self._waiting:
+                here = [one for one in round_ if one.low_s <= t_s < one.high_s]
+                if not here or frame.pts in known:
+                    continue
+                known.add(frame.pts)
+                for moment, face in self._refine_frame(frame, t_s, here, tracks):
+                    if moment.sampled in best:
+                        scores = scores_against(moment.baseline, [face, best[moment.sampled]], steady_at)
+                        if scores[face].number > scores[best[moment.sampled]].number:
+                            best[moment.sampled] = face
+            # A face that was met at its best needs no further moment densely.
+            satisfied |= {
+                one.track
+                for one in round_
+                if one.sampled in best and is_nearly_best(best[one.sampled], steady_at(best[one.sampled].t_s))
+            }
         for sampled, face in best.items():
             self._refined[sampled] = face
             if face.pts not in self.pictures:

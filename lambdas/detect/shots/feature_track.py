@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lambdas.contracts import Settings, SourceFacts
 from lambdas.detect.context import Stopwatch
 from lambdas.detect.decode.frame import Frame
-from lambdas.detect.shots.boundaries import CANDIDATE_SHARE
+from lambdas.detect.shots.boundaries import CANDIDATE_SHARE, LEAST_CANDIDATE_CHANGE
 from lambdas.detect.shots.damage import Damage
 from lambdas.detect.shots.features import (
     FEATURE_WIDTH,
@@ -22,8 +22,9 @@ from lambdas.detect.shots.features import (
     fair_content,
     feature_height,
     features_of,
+    layout_of,
 )
-from lambdas.shots import layout_change
+from lambdas.shots import CLEAR_CUT_CHANGE, layout_change
 
 _SPACING_S = 0.07
 """About how far apart frames are compared: as those that others refer to are in most streams."""
@@ -34,8 +35,6 @@ FEWEST_BETWEEN = 4
 BETWEEN_BYTES = 64 * 2**20
 _UNSURE_CUTS = 2
 """So often a cut may lie in frames that were left out; from then on none are left out."""
-_MOTION_FRAMES, _SUDDEN = 3, 1.5
-"""A change that may be a cut is so many times larger than those of so many frames before it."""
 _OTHER_SHOT = 0.6
 """Change of layout from before damage to after it from which a cut was between: what moves gathers to less."""
 
@@ -149,15 +148,17 @@ class FeatureTrack:
     def _compared(self, frame: Frame, small: NDArray[np.uint8]) -> ComparedFrame:
         with self._watch.step("features"):
             content = self._scorer.score(small)
-            fair = content
-            if len(self.last) and _MOVING_SHARE <= content / self._threshold < 1:
-                fair = fair_content(content, self.last, small, self._threshold)
-        # Motion that goes on is none.
-        steps = [one.content for one in self.features[-_MOTION_FRAMES:]]
-        sudden = content >= max(CANDIDATE_SHARE * self._threshold, _SUDDEN * max(steps, default=0.0))
-        if sudden and self._exact_cuts and self.features:
-            self._unsure += self._may_hide_cut(self.features[-1].pts, frame.pts)
-        return self._kept(frame, small, content, is_cut=fair >= self._threshold)
+            is_cut = False
+            if self.features and content >= _MOVING_SHARE * self._threshold:
+                before = self.features[-1]
+                change = _layout_change(before.layout, layout_of(small))
+                is_cut = fair_content(content, change, self._threshold) >= self._threshold
+                # Grain and motion reach the threshold too, but change no layout.
+                is_cut = is_cut and change >= CLEAR_CUT_CHANGE
+                likely = content >= CANDIDATE_SHARE * self._threshold and change >= LEAST_CANDIDATE_CHANGE
+                if likely and self._exact_cuts:
+                    self._unsure += self._may_hide_cut(before.pts, frame.pts)
+        return self._kept(frame, small, content, is_cut=is_cut)
 
     def _kept(self, frame: Frame, small: NDArray[np.uint8], content: float, *, is_cut: bool) -> ComparedFrame:
         t_s = self._source.seconds(frame.pts)
@@ -169,7 +170,7 @@ class FeatureTrack:
                 # Damage makes no scenes: what it smears counts as the last picture without.
                 latest = dataclasses.replace(latest, content=0.0, layout=before.layout, thumbnail=before.thumbnail)
                 is_cut = False
-            elif self._damage.smears(before.t_s) and not _is_other_shot(before.layout, latest.layout):
+            elif self._damage.smears(before.t_s) and _layout_change(before.layout, latest.layout) < _OTHER_SHOT:
                 latest = dataclasses.replace(latest, content=0.0)
         self.first = self.first if len(self.first) else small
         self.last = small
@@ -177,9 +178,9 @@ class FeatureTrack:
         return ComparedFrame(frame, latest, small, is_cut)
 
 
-def _is_other_shot(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> bool:
-    """Whether two layouts are those of different shots, though time has passed between them."""
-    return bool(layout_change(before.reshape(1, -1, 3), after.reshape(1, -1, 3))[0] >= _OTHER_SHOT)
+def _layout_change(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> float:
+    """Change from one layout to another, 0 to 2."""
+    return float(layout_change(before.reshape(1, -1, 3), after.reshape(1, -1, 3))[0])
 
 
 def _step_s(fps: float) -> float:

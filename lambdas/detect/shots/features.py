@@ -99,22 +99,19 @@ def layout_of(small: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(small, (LAYOUT_CELLS, LAYOUT_CELLS), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def fair_content(content: float, before: NDArray[np.uint8], after: NDArray[np.uint8], threshold: float) -> float:
-    """The content value between two BGR pictures of one size, or more where their layouts differ by more than it says.
+def fair_content(content: float, change: float, threshold: float) -> float:
+    """The content value between two pictures, or more where their layouts change (0 to 2) by more than it says.
 
     Black and white pictures have no hue and no saturation to differ in, pale ones and those between bars little of
     anything: two of them that have nothing in common may stay below a third of the threshold.
     """
-    if before.shape != after.shape:
-        return content
-    one, two = (layout_of(picture).reshape(1, -1, 3) for picture in (before, after))
-    change = float(layout_change(one, two)[0])
     return max(content, threshold * min(1.0, change / _OTHER_LAYOUT) ** 2)
 
 
 def difference(first: NDArray[np.uint8], second: NDArray[np.uint8], threshold: float) -> float:
     """By how much two BGR pictures of one size differ: a content value (0 to 255), see `fair_content`."""
-    return fair_content(ContentScorer(first).score(second), first, second, threshold)
+    one, two = (layout_of(picture).reshape(1, -1, 3) for picture in (first, second))
+    return fair_content(ContentScorer(first).score(second), float(layout_change(one, two)[0]), threshold)
 
 
 def sharpness(gray: NDArray[np.uint8]) -> float:
