@@ -128,7 +128,7 @@ class _Run:
 
     def _take(self, gop: Gop, one: ComparedFrame, skipped: Skip | None) -> Skip | None:
         """Works on one frame, the first after `skipped` ones if there are any; what may be skipped after it."""
-        t_s, frame = one.t_s, one.frame
+        t_s = one.t_s
         if skipped is None and self._latest_s is not None and self._sampling.sampled_s == self._latest_s:
             self._carry_over(standing(self._latest_s, t_s, self._context.tier.period_s, self._context.source))
         if one.is_cut:
@@ -140,7 +140,7 @@ class _Run:
         self._latest_s = t_s
         answer, faces = self._sample(gop, one, None if one.is_cut else skipped)
         self._refinement.add(one, faces)
-        self._cache.add(frame, t_s, sampled=faces is not None or answer.skip is not None)
+        self._cache.add(one, sampled=faces is not None or answer.skip is not None)
         if answer.again_s is not None:
             self._sampling.ask_again(t_s, answer.again_s)
         if answer.skip is not None:
@@ -194,6 +194,8 @@ class _Run:
             until_s = features[-1].t_s + max(usual_s, shown_s)
             self._carry_over(standing(features[-1].t_s, until_s, self._context.tier.period_s, self._context.source))
         self._refinement.cut()
+        if features:
+            self._cache.finish(features[-1].t_s)
         events: list[Event] = [*self._sampled, *self._refinement.detections]
         events += [(moment.t_s, moment) for moment in self._carried]
         return FirstPass(

@@ -7,7 +7,9 @@ import math
 from lambdas.detect.context import ChunkContext
 from lambdas.detect.decode.frame import Frame
 from lambdas.detect.selection.encode import Picture, encoded
-from lambdas.detect.shots.boundaries import middle_reach_s
+from lambdas.detect.selection.targets import DISTANCE_COST, MIDDLE, fitness, scene_shares
+from lambdas.detect.shots.boundaries import MOTION_COST, middle_reach_s
+from lambdas.detect.shots.feature_track import ComparedFrame
 
 _MOST_BYTES = 160 * 2**20
 """Of decoded frames: 52 of 1080p."""
@@ -18,7 +20,7 @@ _OF_RUNNING_SHOT = 0.25
 _SPACING_S = 0.25
 """Initial spacing of a shot's cached frames; doubled when there is no room for more."""
 _NEAR_MIDDLE = 2
-"""So many frames nearest to its middle are kept of a shot, a sharper one to choose among them."""
+"""So many frames near its middle are kept of a shot, the most presentable ones."""
 _APART_S = 1.5
 """Between the other sampled frames kept of a shot that began and ended in the chunk."""
 
@@ -34,20 +36,24 @@ class FrameCache:
         self.pictures: dict[int, Picture] = {}
         """Those for which there was no room, encoded, by PTS."""
         self._begin_s: float | None = None
-        """The running shot's; None where it began before the chunk."""
-        self._sampled: list[tuple[float, Frame]] = []
-        self._between: list[tuple[float, Frame]] = []
+        """Where the running shot's part in the chunk begins."""
+        self._open_before = context.chunk.index > 0
+        """Whether it began before the chunk."""
+        self._sampled: list[ComparedFrame] = []
+        self._between: list[ComparedFrame] = []
         """Frames of the running shot, sampled and others, ascending."""
         self._spacing_s = _SPACING_S
 
-    def add(self, frame: Frame, t_s: float, *, sampled: bool) -> None:
+    def add(self, compared: ComparedFrame, *, sampled: bool) -> None:
         """The next frame; `sampled` also if it would have been but shows the picture of the last sample."""
-        last_s = max((ones[-1][0] for ones in (self._sampled, self._between) if ones), default=-math.inf)
+        if self._begin_s is None:
+            self._begin_s = compared.t_s
+        last_s = max((ones[-1].t_s for ones in (self._sampled, self._between) if ones), default=-math.inf)
         if sampled:
-            self._sampled.append((t_s, frame))
-            self._keep(frame)
-        elif self._context.settings.scenes and t_s >= last_s + self._spacing_s:
-            self._between.append((t_s, frame))
+            self._sampled.append(compared)
+            self._keep(compared.frame)
+        elif self._context.settings.scenes and compared.t_s >= last_s + self._spacing_s:
+            self._between.append(compared)
             if len(self._between) > _OF_RUNNING_SHOT * self._most:
                 del self._between[::2]
                 self._spacing_s *= 2
@@ -55,27 +61,39 @@ class FrameCache:
     def cut(self, t_s: float) -> None:
         """The running shot has ended, another begins."""
         if self._begin_s is not None:
-            self._choose(self._begin_s, t_s)
-        self._begin_s = t_s
+            self._choose(self._begin_s, t_s, open_after=False)
+        self._begin_s, self._open_before = t_s, False
         self._sampled, self._between = [], []
         self._spacing_s = _SPACING_S
 
-    def _choose(self, begin_s: float, end_s: float) -> None:
-        """Keeps of a shot what lies nearest to its middle, and samples here and there."""
-        middle_s, reach_s = (begin_s + end_s) / 2, middle_reach_s(end_s - begin_s)
-        near = sorted(
-            (one for one in (*self._sampled, *self._between) if abs(one[0] - middle_s) <= reach_s),
-            key=lambda one: abs(one[0] - middle_s),
-        )[:_NEAR_MIDDLE]
-        kept_s = [t_s for t_s, _ in near]
-        for t_s, frame in self._sampled:
-            if frame.pts in self.frames and t_s not in kept_s:
-                if all(abs(t_s - other_s) >= _APART_S for other_s in kept_s):
-                    kept_s.append(t_s)
+    def finish(self, t_s: float) -> None:
+        """The chunk has ended."""
+        if self._begin_s is not None and self._context.settings.scenes:
+            self._choose(self._begin_s, t_s, open_after=not self._context.is_last)
+
+    def _choose(self, begin_s: float, end_s: float, *, open_after: bool) -> None:
+        """Keeps of a shot's part in the chunk what a scene's frame may be, and samples here and there."""
+        every = [*self._sampled, *self._between]
+        chosen: list[ComparedFrame] = []
+        for share in scene_shares(self._open_before, open_after):
+            at_s, reach_s = begin_s + share * (end_s - begin_s), middle_reach_s(end_s - begin_s)
+            near = [one for one in every if abs(one.t_s - at_s) <= reach_s]
+            near.sort(key=lambda one: -self._worth(one, abs(one.t_s - at_s) / reach_s))
+            chosen += near[: _NEAR_MIDDLE if share == MIDDLE else 1]
+        kept_s = [one.t_s for one in chosen]
+        for one in self._sampled:
+            if one.frame.pts in self.frames and one.t_s not in kept_s:
+                if all(abs(one.t_s - other_s) >= _APART_S for other_s in kept_s):
+                    kept_s.append(one.t_s)
                 else:
-                    del self.frames[frame.pts]
-        for _, frame in near:
-            self._keep(frame)
+                    del self.frames[one.frame.pts]
+        for one in chosen:
+            self._keep(one.frame)
+
+    def _worth(self, one: ComparedFrame, away: float) -> float:
+        """How presentable a frame is, less for motion and for its distance, as a share of the reach."""
+        motion = min(1.0, one.features.content / self._context.settings.scene_threshold)
+        return fitness(one.features) * (1 - MOTION_COST * motion) * (1 - DISTANCE_COST * away)
 
     def _keep(self, frame: Frame) -> None:
         if frame.pts in self.pictures:

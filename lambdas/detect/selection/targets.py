@@ -21,7 +21,11 @@ _UNLIKE = 8.0
 _USUAL_CONTRAST = 0.6
 _USUAL_SHARPNESS = 0.8
 """Shares of what its shot usually has that a frame staged for its own sake has at least."""
-_ABOUT_AS_GOOD = 0.9
+MIDDLE = 0.5
+"""Share of a scene at which its frame is looked for."""
+DISTANCE_COST = 0.3
+"""What a frame loses of its worth at the greatest distance from the wanted moment."""
+_ABOUT_AS_GOOD = 0.8
 _NEARLY_AS_UNLIKE = 0.7
 """Share of the difference from all kept frames from which one that needs no decoding is taken for unlike them."""
 _APART_S = 0.05
@@ -72,7 +76,7 @@ def nearest_good(
         return (0.05 + fitness(one)) * (0.2 + 0.8 * shots.steadiness(one.t_s))
 
     def worth(one: FrameFeatures) -> float:
-        return looks(one) * (1 - 0.3 * abs(one.t_s - wanted_s) / max(tolerance_s, 1e-9))
+        return looks(one) * (1 - DISTANCE_COST * abs(one.t_s - wanted_s) / max(tolerance_s, 1e-9))
 
     best = max(within, key=worth)
     near = max((one for one in within if one.pts in at_hand), key=worth, default=None)
@@ -106,8 +110,8 @@ def targets(
         open_before = number == 0 and chunk.index > 0
         open_after = number == len(borders) - 2 and not context.is_last
         length = high - low
-        for share in _scene_shares(open_before, open_after) if settings.scenes else ():
-            reach_s = middle_reach_s(length) if share == 0.5 else min(max(0.4, 0.05 * length), 0.25 * length)
+        for share in scene_shares(open_before, open_after) if settings.scenes else ():
+            reach_s = middle_reach_s(length) if share == MIDDLE else min(max(0.4, 0.05 * length), 0.25 * length)
             want(low + share * length, reach_s, "scene", within)
     seconds = context.source.seconds
     windows = [(seconds(low), seconds(high)) for low, high in chunk.representative_windows]
@@ -180,7 +184,7 @@ def _presentable(one: FrameFeatures) -> bool:
     return _BLACK_LUMA < one.luma < _WHITE_LUMA and one.contrast > _FLAT_CONTRAST
 
 
-def _scene_shares(open_before: bool, open_after: bool) -> tuple[float, ...]:
+def scene_shares(open_before: bool, open_after: bool) -> tuple[float, ...]:
     """Where in a provisional scene its final middle may lie.
 
     A scene that goes on beyond the chunk's border has its middle in this chunk only if most of it lies here, then

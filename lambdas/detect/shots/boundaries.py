@@ -23,7 +23,7 @@ _CUT_NEAR_S, _CUT_AWAY_S = 0.04, 0.24
 """Seconds to the nearest cut at which a moment is not steady at all, and at which the cut does not matter."""
 _MOTION_S = 0.12
 """Motion counts within so much time before and after."""
-_MOTION_COST = 0.6
+MOTION_COST = 0.6
 """What motion as strong as the threshold takes from a moment's steadiness."""
 
 
@@ -62,7 +62,7 @@ class Steadiness:
         near = float(np.clip((cut_distance_s - _CUT_NEAR_S) / (_CUT_AWAY_S - _CUT_NEAR_S), 0, 1))
         low, high = np.searchsorted(self._times, (t_s - _MOTION_S, t_s + _MOTION_S))
         motion = float(self._content[low:high].mean()) if high > low else 0.0
-        calm = near * (1 - min(_MOTION_COST, _MOTION_COST * motion / self._threshold))
+        calm = near * (1 - min(MOTION_COST, MOTION_COST * motion / self._threshold))
         return min(calm, self._dissolves.clearness(t_s))
 
 
