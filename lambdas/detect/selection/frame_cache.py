@@ -78,7 +78,7 @@ class FrameCache:
         for share in scene_shares(self._open_before, open_after):
             at_s, reach_s = begin_s + share * (end_s - begin_s), middle_reach_s(end_s - begin_s)
             near = [one for one in every if abs(one.t_s - at_s) <= reach_s]
-            near.sort(key=lambda one: -self._worth(one, abs(one.t_s - at_s) / reach_s))
+            near.sort(key=lambda one: -self._worth(one, abs(one.t_s - at_s) / max(reach_s, 1e-9)))
             chosen += near[: _NEAR_MIDDLE if share == MIDDLE else 1]
         kept_s = [one.t_s for one in chosen]
         for one in self._sampled:
