@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.clips import data_folder, models_folder
-from lambdas.detect.faces import Floats, Image, normed
+from lambdas.detect.faces.detections import Floats, Image, normed
 from lambdas.detect.packs import Pack, load_pack
 from talent_frames.packs import resolve_pack
 

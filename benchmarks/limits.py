@@ -182,16 +182,17 @@ def first_detection(folder: str, run_id: str, pack: Path) -> dict[str, Any]:
         raise RuntimeError("first_detection needs a fresh process")
     started = time.perf_counter()
     from lambdas.contracts import DetectRequest
-    from lambdas.detect import handler, looks
+    from lambdas.detect import handler
+    from lambdas.detect.faces.analyzer import FaceAnalyzer
     from lambdas.staging import DirectoryStaging
 
-    look = looks.Looker.look
+    detect = FaceAnalyzer.detect
 
-    def once(looker: Any, frame: Any, **how: Any) -> Any:
-        look(looker, frame, **how)
+    def once(analyzer: Any, frame: Any, **how: Any) -> Any:
+        detect(analyzer, frame, **how)
         raise _Seen(time.perf_counter() - started)
 
-    looks.Looker.look = once  # type: ignore[assignment, method-assign]
+    FaceAnalyzer.detect = once  # type: ignore[assignment, method-assign]
     try:
         handler.run(DetectRequest(run_id=run_id, chunk=0), DirectoryStaging(Path(folder)), pack)
     except _Seen as seen:

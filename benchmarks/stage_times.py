@@ -227,16 +227,16 @@ def _detect(folder: str, run_id: str, pack: Path) -> dict[str, Any]:
 
 def note_looks() -> set[int]:
     """PTS of all frames that a detector will see in this process from here on; documents only count them."""
-    from lambdas.detect import looks
+    from lambdas.detect.faces.analyzer import FaceAnalyzer
 
     looked: set[int] = set()
-    look = looks.Looker.look
+    detect = FaceAnalyzer.detect
 
-    def noted(looker: Any, frame: Any, **how: Any) -> Any:
+    def noted(analyzer: Any, frame: Any, **how: Any) -> Any:
         looked.add(frame.pts)
-        return look(looker, frame, **how)
+        return detect(analyzer, frame, **how)
 
-    looks.Looker.look = noted  # type: ignore[assignment, method-assign]
+    FaceAnalyzer.detect = noted  # type: ignore[assignment, method-assign]
     return looked
 
 

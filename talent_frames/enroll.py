@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import Gallery
-from lambdas.detect.faces import FaceDetections, Image
+from lambdas.detect.faces.detections import FaceDetections, Image
 from lambdas.detect.packs import Pack, load_pack
 from lambdas.errors import InvalidGallery
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scenedetect import FrameTimecode, SceneDetector
 
 from lambdas.contracts import Settings
-from lambdas.detect.scenes import GLANCE_WIDTH, SceneScorer, glance_height, layout_of
+from lambdas.detect.shots.features import FEATURE_WIDTH, ContentScorer, feature_height, layout_of
 from lambdas.shots import SceneColumns, layout_changes
 
 
@@ -23,7 +23,7 @@ class LayoutDetector(SceneDetector):
         """`min_scene_s` keeps changes so far apart; `threshold` is `scene_threshold` of the settings."""
         super().__init__()
         self._settings = Settings(min_scene_s=min_scene_s, scene_threshold=threshold)
-        self._scorer = SceneScorer()
+        self._scorer = ContentScorer()
         self._times: list[FrameTimecode] = []
         self._scores: list[float] = []
         self._luma: list[float] = []
@@ -33,8 +33,8 @@ class LayoutDetector(SceneDetector):
         """Notes what a (h, w, 3) BGR frame looks like; answers nothing yet."""
         height, width = frame_img.shape[:2]
         small = frame_img
-        if width > GLANCE_WIDTH:
-            size = (GLANCE_WIDTH, glance_height(width, height))
+        if width > FEATURE_WIDTH:
+            size = (FEATURE_WIDTH, feature_height(width, height))
             small = np.asarray(cv2.resize(frame_img, size, interpolation=cv2.INTER_AREA), np.uint8)
         self._times.append(timecode)
         self._scores.append(self._scorer.score(small))

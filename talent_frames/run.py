@@ -379,7 +379,7 @@ def _load(pack_dir: Path) -> None:
 
 def _use_fetched() -> None:
     """Lets this worker find what was fetched beside the pack: insightface, the networks that read expressions."""
-    from lambdas.detect.expression import use_networks_in
+    from lambdas.detect.faces.attributes import use_networks_in
     from talent_frames.packs import expression_folder, use_fetched
 
     use_fetched()

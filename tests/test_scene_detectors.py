@@ -13,7 +13,7 @@ from scenedetect import FrameTimecode
 
 from lambdas.cluster.scenes import border_score
 from lambdas.contracts import Settings
-from lambdas.detect.scenes import SceneScorer
+from lambdas.detect.shots.features import ContentScorer
 from lambdas.scene_detectors import frame_feature, library_cuts
 from talent_frames.demo import CUT_FRAMES, FPS
 from talent_frames.layout_detector import LayoutDetector
@@ -62,7 +62,7 @@ def by_us(name: str, frames: list[NDArray[np.uint8]], border: int) -> list[float
     """As detect and cluster do it: what is kept of two chunks, decided at once."""
     scores: list[float] = []
     for chunk in (frames[:border], frames[border:]):
-        scorer = SceneScorer()
+        scorer = ContentScorer()
         scores += [scorer.score(frame) for frame in chunk]
     scores[border] = border_score(frames[border - 1], frames[border])
     features = np.array([frame_feature(frame, name) for frame in frames], np.float32)
@@ -106,7 +106,7 @@ def test_each_detector_goes_by_its_own_threshold() -> None:
         ("threshold", {"fade_level": 0.0}),
     ):
         features = np.array([frame_feature(frame, name) for frame in frames], np.float32).reshape(len(frames), -1)
-        scorer = SceneScorer()
+        scorer = ContentScorer()
         scores = np.array([scorer.score(frame) for frame in frames])
         usual, less = (
             len(library_cuts(np.arange(len(frames)) / FPS, scores, features, Settings.model_validate(given)))

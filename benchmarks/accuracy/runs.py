@@ -113,9 +113,12 @@ def detected(
     return plan.model_copy(update={"pack": pack_at(pack_dir).facts}), staging
 
 
-DETECTING = ("*.py", "split/*.py", "detect/*.py")
+DETECTING = ("*.py", "contracts/*.py", "split/*.py", "detect/**/*.py")
 """Source of split, detect and what they share with the others."""
-LOOKING = ("detect/detectors.py", "detect/embedders.py", "detect/faces.py", "detect/insightface_models.py")
+LOOKING = (
+    *("detect/detectors.py", "detect/embedders.py", "detect/insightface_models.py"),
+    *("detect/faces/detections.py", "detect/faces/alignment.py"),
+)
 """Source of what a pack sees in one picture."""
 
 

@@ -23,8 +23,8 @@ from lambdas.contracts import (
     frames_key,
     plan_key,
 )
-from lambdas.detect.faces import Detector, Embedder, FaceDetections
-from lambdas.detect.handler import work_through
+from lambdas.detect.faces.detections import Detector, Embedder, FaceDetections
+from lambdas.detect.handler import process as process_chunk
 from lambdas.detect.packs import Pack
 from lambdas.shots import Change, find_changes
 from lambdas.split import handler as split
@@ -82,10 +82,10 @@ def process(video: Path, folder: Path, settings: Settings) -> tuple[Plan, Select
     answer = split.run(SplitRequest(uri=str(video), settings=settings, pack=FACTS), staging)
     plan = get_document(staging, plan_key(answer.run_id), Plan)
     for chunk in plan.chunks:
-        pictures, columns, document = work_through(plan, chunk.index, staging, NoFaces())
-        staging.put(frames_key(plan.run_id, chunk.index), pictures)
-        staging.put(detections_key(plan.run_id, chunk.index), columns.to_bytes())
-        staging.put(chunk_document_key(plan.run_id, chunk.index), document.model_dump_json().encode())
+        result = process_chunk(plan, chunk.index, staging, NoFaces())
+        staging.put(frames_key(plan.run_id, chunk.index), result.frames)
+        staging.put(detections_key(plan.run_id, chunk.index), result.detections.to_bytes())
+        staging.put(chunk_document_key(plan.run_id, chunk.index), result.document.model_dump_json().encode())
     return plan, select(plan, read_footage(plan, staging), None), staging
 
 

@@ -30,7 +30,7 @@ from lambdas.contracts import (
     plan_key,
 )
 from lambdas.detect import device
-from lambdas.detect.frames import ChunkReader
+from lambdas.detect.decode.chunk_reader import ChunkReader
 from lambdas.detect.handler import location_of, run_noting_failure
 from lambdas.door import log_for, open_bucket, services_named, variable
 from lambdas.errors import BadInput, GpuMissing, IncompleteRun
@@ -121,7 +121,7 @@ def _prove_decoder(plan: Plan, index: int, staging: S3Staging) -> None:
     """Raises GpuMissing if the GPU can't decode this video: the reader would take every packet for a damaged one."""
     chunk, source = plan.chunks[index], plan.source
     with ChunkReader(location_of(plan, chunk, staging), source.uri, source, chunk) as reader:
-        if next(reader.frames(all_frames=False), None) is None:
+        if next(reader.frames(every=False), None) is None:
             raise GpuMissing(f"the GPU decoded no frame of the {source.codec} video in chunk {index}")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.detect import device
-from lambdas.detect.faces import (
+from lambdas.detect.faces.detections import (
     STRIDE,
     FaceDetections,
     Floats,

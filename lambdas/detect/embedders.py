@@ -10,7 +10,8 @@ import numpy as np
 
 from lambdas.detect import device
 from lambdas.detect.detectors import onnx_session
-from lambdas.detect.faces import ARCFACE_SIDE, ARCFACE_TEMPLATE, Floats, Image, aligned_crop, normed
+from lambdas.detect.faces.alignment import ARCFACE_SIDE, ARCFACE_TEMPLATE, aligned_crop
+from lambdas.detect.faces.detections import Floats, Image, normed
 
 USUAL_LIGHT = 0.3
 """Median brightness, 0 to 1, that darker faces are brought to: of 0.2 to 0.45 the best on 553 faces.

@@ -16,14 +16,12 @@ from numpy.typing import NDArray
 from lambdas.detect import device
 from lambdas.detect.detectors import session_options
 from lambdas.detect.embedders import in_usual_light
-from lambdas.detect.faces import (
-    ARCFACE_SIDE,
-    ARCFACE_TEMPLATE,
+from lambdas.detect.faces.alignment import ARCFACE_SIDE, ARCFACE_TEMPLATE, aligned_crop
+from lambdas.detect.faces.detections import (
     STRIDE,
     FaceDetections,
     Floats,
     Image,
-    aligned_crop,
     detect_at_two_scales,
     detector_size,
     distinct,

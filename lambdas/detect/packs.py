@@ -23,7 +23,7 @@ MANIFEST = "pack.json"
 
 # What runs the models loads numpy and OpenCV: only where a model is asked for, not for what is known of a pack.
 if TYPE_CHECKING:
-    from lambdas.detect.faces import Detector, Embedder
+    from lambdas.detect.faces.detections import Detector, Embedder
 
 
 class PackFile(Contract):

@@ -6,18 +6,24 @@ import pytest
 
 from benchmarks.accuracy.thresholds import MODULES, NO_THRESHOLDS, OTHERWISE, ROOT, all_thresholds, thresholds_of
 
-DECIDING = ("lambdas/cluster/*.py", "lambdas/detect/*.py", "lambdas/shots.py", "lambdas/scoring.py")
+DECIDING = ("lambdas/cluster/*.py", "lambdas/detect/**/*.py", "lambdas/shots.py", "lambdas/scoring.py")
 NOT_DECIDING = {
     "lambdas/cluster/handler.py",
     "lambdas/detect/detectors.py",
     "lambdas/detect/device.py",
-    "lambdas/detect/disposable.py",
+    "lambdas/detect/decode/nonref.py",
     "lambdas/detect/embedders.py",
-    "lambdas/detect/frames.py",
+    "lambdas/detect/decode/frame.py",
+    "lambdas/detect/decode/interlacing.py",
+    "lambdas/detect/decode/memory.py",
+    "lambdas/detect/decode/tone_mapping.py",
+    "lambdas/detect/faces/alignment.py",
+    "lambdas/detect/first_pass.py",
     "lambdas/detect/handler.py",
-    "lambdas/detect/held.py",
+    "lambdas/detect/shots/damage.py",
+    "lambdas/detect/selection/frame_cache.py",
     "lambdas/detect/insightface_models.py",
-    "lambdas/detect/pictures.py",
+    "lambdas/detect/selection/encode.py",
     "lambdas/detect/__main__.py",
 }
 """These read models, files and frames; their numbers decide nothing about people, pictures or scenes."""

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-
 from lambdas.detect.blends import Blends, sliver
+from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 FPS = 25.0

@@ -7,12 +7,12 @@ import itertools
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-
-from lambdas.contracts import OPEN_END, QUALITY_PARTS, Chunk, ScanTier, Settings, SourceFacts
 from lambdas.detect.candidates import choose_staged, doubtful_spans, further_moments, looked_at, nearest_good, targets
 from lambdas.detect.scenes import Glance, Shots
 from lambdas.detect.tracks import Sighting, Track
+from numpy.typing import NDArray
+
+from lambdas.contracts import OPEN_END, QUALITY_PARTS, Chunk, ScanTier, Settings, SourceFacts
 from lambdas.scoring import Score
 from lambdas.shots import LAYOUT_CELLS
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from lambdas.detect.scan import Damage
 
 from benchmarks.accuracy.clips_film import make_clip
 from benchmarks.accuracy.stages import changes_of, process
 from lambdas.contracts import Settings
 from lambdas.detect import scan
-from lambdas.detect.scan import Damage
 
 
 def test_frames_after_a_damaged_one_are_smeared_until_a_keyframe_is_whole() -> None:

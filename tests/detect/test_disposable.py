@@ -6,8 +6,8 @@ from pathlib import Path
 
 import av
 import pytest
-
 from lambdas.detect.disposable import HEAD_BYTES, disposable_test
+
 from tests.clips import ffmpeg, make_clip, picture
 from tests.detect.test_frames import pixels, whole
 

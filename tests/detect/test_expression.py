@@ -12,10 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from lambdas.detect.expression import ExpressionReader, expression_reader
 from numpy.typing import NDArray
 
 from lambdas.detect import expression
-from lambdas.detect.expression import ExpressionReader, expression_reader
 from lambdas.detect.faces import FaceDetections
 from lambdas.detect.packs import load_pack
 from lambdas.errors import DamagedPack, MissingPack

@@ -10,9 +10,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from lambdas.detect.frames import ChunkReader, tone_mapped
 
 from lambdas.contracts import OPEN_END, Chunk, SourceFacts
-from lambdas.detect.frames import ChunkReader, tone_mapped
 from lambdas.errors import NoVideoStream, SourceMissing
 from tests.clips import X264, ffmpeg, make_clip, picture
 

@@ -7,12 +7,12 @@ from typing import cast
 
 import numpy as np
 import pytest
-
-from lambdas.contracts import Settings, SourceFacts
 from lambdas.detect.frames import Frame
 from lambdas.detect.held import Held
 from lambdas.detect.looks import Stopwatch
 from lambdas.detect.scenes import middle_reach_s
+
+from lambdas.contracts import Settings, SourceFacts
 
 FPS = 25
 

@@ -9,14 +9,14 @@ from typing import cast
 import cv2
 import numpy as np
 import pytest
+from lambdas.detect.frames import Frame
+from lambdas.detect.looks import Looker, Stopwatch
+from lambdas.detect.tracks import Sighting
 from numpy.typing import NDArray
 
 from lambdas.contracts import Settings
 from lambdas.detect.faces import ARCFACE_TEMPLATE, FaceDetections, Floats, Image
-from lambdas.detect.frames import Frame
-from lambdas.detect.looks import Looker, Stopwatch
 from lambdas.detect.packs import load_pack
-from lambdas.detect.tracks import Sighting
 from lambdas.staging import DirectoryStaging
 from talent_frames.packs import resolve_pack
 from tests.cluster.factory import Video

@@ -8,10 +8,10 @@ import tarfile
 import cv2
 import numpy as np
 import pytest
-
-from lambdas.contracts import Settings
 from lambdas.detect.pictures import pack_pictures, picture
 from lambdas.detect.scenes import Shots, sharpness
+
+from lambdas.contracts import Settings
 
 NO_CUTS = Shots([], Settings())
 

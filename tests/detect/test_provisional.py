@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from lambdas.contracts import QUALITY_PARTS
 from lambdas.detect.expression import UNREAD, Expression
 from lambdas.detect.provisional import (
     baseline_of,
@@ -16,6 +14,8 @@ from lambdas.detect.provisional import (
     scores_of,
 )
 from lambdas.detect.tracks import Sighting, Track
+
+from lambdas.contracts import QUALITY_PARTS
 
 STEADY = QUALITY_PARTS.index("steady")
 

@@ -9,16 +9,16 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from lambdas.detect.expression import Expression
+from lambdas.detect.frames import ChunkReader, Frame, Outlook
+from lambdas.detect.quiet import Quiet, Verdict
+from lambdas.detect.tracks import Sighting
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.clips import write
 from lambdas.contracts import OPEN_END, QUALITY_PARTS, Plan, Settings, SplitRequest, plan_key
-from lambdas.detect.expression import Expression
-from lambdas.detect.frames import ChunkReader, Frame, Outlook
 from lambdas.detect.handler import work_through
 from lambdas.detect.packs import load_pack
-from lambdas.detect.quiet import Quiet, Verdict
-from lambdas.detect.tracks import Sighting
 from lambdas.split import handler as split
 from lambdas.staging import DirectoryStaging, get_document
 from talent_frames.packs import resolve_pack

@@ -5,10 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from lambdas.detect.scenes import SceneScorer, fair_value, sharpness
 from numpy.typing import NDArray
 from scenedetect import ContentDetector, FrameTimecode
-
-from lambdas.detect.scenes import SceneScorer, fair_value, sharpness
 
 
 def moving_pictures() -> list[NDArray[np.uint8]]:

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-
-from lambdas.contracts import SourceFacts
 from lambdas.detect.frames import Frame
 from lambdas.detect.quiet import Quiet
 from lambdas.detect.schedule import Schedule
+
+from lambdas.contracts import SourceFacts
 from tests.clips import make_clip
 from tests.detect.test_frames import facts
 

@@ -9,10 +9,10 @@ import insightface
 import numpy as np
 import pytest
 import skimage
+from lambdas.detect.second_opinion import confidence_again
 
 from lambdas.detect.faces import FaceDetections, Floats, Image
 from lambdas.detect.packs import Pack, load_pack
-from lambdas.detect.second_opinion import confidence_again
 from talent_frames.packs import resolve_pack
 
 SIX_PEOPLE = Path(insightface.__file__).parent / "data" / "images" / "t1.jpg"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from lambdas.contracts import QUALITY_PARTS, Distances
 from lambdas.detect.tracks import (
     Sighting,
     Track,
@@ -17,6 +15,8 @@ from lambdas.detect.tracks import (
     nearness,
     overlaps,
 )
+
+from lambdas.contracts import QUALITY_PARTS, Distances
 
 DISTANCES = Distances(same=0.5, strict=0.35, attach=0.55, suggest=0.65, name=0.6)
 PEOPLE = np.eye(8, dtype=np.float32)

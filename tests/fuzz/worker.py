@@ -18,7 +18,8 @@ from typing import Any
 import av
 
 from lambdas.contracts import Plan, Settings, SplitRequest, plan_key
-from lambdas.detect.frames import ChunkReader, give_memory_back
+from lambdas.detect.decode.chunk_reader import ChunkReader
+from lambdas.detect.decode.memory import give_memory_back
 from lambdas.errors import BadInput, TalentFramesError
 from lambdas.publish.handler import losses
 from lambdas.split import handler as split
@@ -60,7 +61,7 @@ def _met(plan: Plan, staging: DirectoryStaging) -> dict[str, Any]:
     for chunk in plan.chunks:
         location = staging.location(chunk.segment_key) if chunk.segment_key else plan.source.uri
         with ChunkReader(location, Path(plan.source.uri).name, plan.source, chunk) as reader:
-            for frame in reader.frames(all_frames=True):
+            for frame in reader.frames(every=True):
                 given += 1
                 corrupt += frame.corrupt
                 if given % 10 == 1:

@@ -23,7 +23,7 @@ from lambdas.contracts import (
     chunks_key,
     plan_key,
 )
-from lambdas.detect.frames import ChunkReader
+from lambdas.detect.decode.chunk_reader import ChunkReader
 from lambdas.split.handler import run
 from lambdas.staging import DirectoryStaging, get_document
 from tests.clips import ALL_KINDS, ffmpeg, make_clip, picture
@@ -77,7 +77,7 @@ def all_frames(clip: Path, stream: int) -> list[tuple[int | None, int]]:
 def frames_of(plan: Plan, chunk: Chunk, staging: DirectoryStaging, uri: str) -> list[tuple[int, int]]:
     location = staging.location(chunk.segment_key) if chunk.segment_key else uri
     with ChunkReader(location, "clip", plan.source, chunk) as reader:
-        frames = [(frame.pts, checksum(frame._decoded)) for frame in reader.frames(all_frames=True)]
+        frames = [(frame.pts, checksum(frame._decoded)) for frame in reader.frames(every=True)]
         # A packet cut in half is counted, and gives no frame.
         assert reader.frame_count is not None
         assert reader.frame_count - len(frames) in ((0, 1) if plan.source.uri.endswith("cut.mp4") else (0,))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lambdas.contracts import OPEN_END, Chunk, Limits, Plan, Settings
-from lambdas.detect.frames import ChunkReader
+from lambdas.detect.decode.chunk_reader import ChunkReader
 from lambdas.errors import NoVideoStream, SourceChanged, TooLarge, UnreadableVideo
 from lambdas.publish.handler import losses
 from lambdas.split.handler import run
@@ -62,7 +62,7 @@ def test_a_file_cut_off_says_so(kind: str, tmp_path: Path) -> None:
     met, frames, end_s = 0, 0, 0.0
     for chunk in plan.chunks:
         with ChunkReader(str(clip), clip.name, plan.source, chunk) as reader:
-            met += len(list(reader.frames(all_frames=True)))
+            met += len(list(reader.frames(every=True)))
             frames += reader.frame_count or 0
             end_s = max(end_s, plan.source.seconds(reader.end_pts or 0))
     # A packet cut in half is counted, and gives no frame.
@@ -174,7 +174,7 @@ def test_pictures_of_any_size_are_pictures(size: str, tmp_path: Path) -> None:
     width, height = (int(side) for side in size.split("x"))
     assert (plan.source.width, plan.source.height) == (width, height)
     with ChunkReader(str(clip), clip.name, plan.source, plan.chunks[0]) as reader:
-        frames = [frame.bgr() for frame in reader.frames(all_frames=True)]
+        frames = [frame.bgr() for frame in reader.frames(every=True)]
     assert {frame.shape for frame in frames} == {(height, width, 3)}
 
 
@@ -185,7 +185,7 @@ def test_pixels_of_any_kind_show_the_same_picture(pixels: str, tmp_path: Path) -
     ffmpeg("-f", "lavfi", "-i", "color=0x808080:s=160x96:r=5:d=1", "-c:v", codec, "-pix_fmt", pixels, str(clip))
     plan, _ = split(str(clip), tmp_path)
     with ChunkReader(str(clip), clip.name, plan.source, plan.chunks[0]) as reader:
-        frame = next(iter(reader.frames(all_frames=True))).bgr()
+        frame = next(iter(reader.frames(every=True))).bgr()
     assert np.abs(frame.astype(int) - 128).max() <= 12
 
 
@@ -198,7 +198,7 @@ def test_frames_that_change_their_size_keep_their_shape(tmp_path: Path) -> None:
     plan, staging = split(str(raw), tmp_path)
     (chunk,) = plan.chunks
     with ChunkReader(staging.location(chunk.segment_key or ""), both.name, plan.source, chunk) as reader:
-        frames = [frame.bgr() for frame in reader.frames(all_frames=True)]
+        frames = [frame.bgr() for frame in reader.frames(every=True)]
     assert {frame.shape for frame in frames} == {(96, 160, 3)}
     assert frames[0].min() > 200
     columns = frames[-1].mean(axis=(0, 2)) > 128
@@ -217,7 +217,7 @@ def test_a_file_that_is_replaced_in_mid_run_is_noticed(tmp_path: Path) -> None:
         pytest.raises(SourceChanged, match="another file by now"),
         ChunkReader(str(clip), clip.name, plan.source, plan.chunks[0]) as reader,
     ):
-        next(iter(reader.frames(all_frames=True)))
+        next(iter(reader.frames(every=True)))
 
 
 def test_an_index_of_fragments_that_leaves_some_out_is_not_believed(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from av.sidedata.sidedata import SideData
 from numpy.typing import NDArray
 
 from lambdas.contracts import OPEN_END, Chunk
-from lambdas.detect.frames import ChunkReader
+from lambdas.detect.decode.chunk_reader import ChunkReader
 from lambdas.split.probe import probe_video
 from tests.clips import X264, ffmpeg
 
@@ -62,7 +62,7 @@ def upright(clip: Path) -> NDArray[np.uint8]:
     facts = probe_video(str(clip), clip.name, str(clip), "x", clip.stat().st_size).facts
     chunk = Chunk(index=0, start_pts=-OPEN_END, end_pts=OPEN_END, decode_from_pts=-OPEN_END)
     with ChunkReader(str(clip), clip.name, facts, chunk) as reader:
-        frame = next(iter(reader.frames(all_frames=True))).bgr()
+        frame = next(iter(reader.frames(every=True))).bgr()
     assert frame.shape[:2] == (facts.height, facts.width)
     return frame
 
@@ -129,4 +129,4 @@ def test_a_turn_survives_a_copy_into_segments(tmp_path: Path) -> None:
     (chunk,) = plan.chunks
     assert chunk.segment_key is not None
     with ChunkReader(staging.location(chunk.segment_key), "clip", plan.source, chunk) as reader:
-        assert alike(next(iter(reader.frames(all_frames=True))).bgr(), expected)
+        assert alike(next(iter(reader.frames(every=True))).bgr(), expected)

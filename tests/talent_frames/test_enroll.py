@@ -12,7 +12,7 @@ import pytest
 import skimage
 
 from lambdas.contracts import Gallery
-from lambdas.detect.faces import FaceDetections
+from lambdas.detect.faces.detections import FaceDetections
 from lambdas.detect.packs import load_pack
 from lambdas.errors import InvalidGallery, UnknownPack
 from talent_frames.enroll import _chosen, enroll

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from lambdas.detect.faces import Detector, Floats, Image
+from lambdas.detect.faces.detections import Detector, Floats, Image
 
 _LOOKS = ((96, False), (128, True), (176, False))
 """Side of the crop in pixels, and whether it is mirrored. What is no face is found at one size and not at another: of 3

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import QUALITY_PARTS
-from lambdas.detect.expression import Expression
-from lambdas.detect.faces import ARCFACE_TEMPLATE, FacePart, aligned_crop
-from lambdas.detect.scenes import sharpness
+from lambdas.detect.faces.alignment import ARCFACE_TEMPLATE, FacePart, aligned_crop
+from lambdas.detect.faces.attributes import Expression
+from lambdas.detect.shots.features import sharpness
 from lambdas.scoring import confidence_part, eyes_open_part, eyes_seen, in_view_part
 
 _SIZE = 112

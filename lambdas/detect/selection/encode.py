@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import Settings, StagedFrame
-from lambdas.detect.scenes import Shots, sharpness
+from lambdas.detect.context import ChunkContext
+from lambdas.detect.decode.frame import Frame
+from lambdas.detect.shots.boundaries import Shots
+from lambdas.detect.shots.features import sharpness
 
 _RESIZED_QUALITY = 95
 """Of frames that will be resized and encoded again, with full colour resolution."""
@@ -35,6 +38,12 @@ class Picture:
     sharpness: float
     small: NDArray[np.uint8]
     """(16, 16, 3) BGR."""
+
+
+def encoded(frame: Frame, context: ChunkContext) -> Picture:
+    """A decoded frame on its way to publishing."""
+    with context.watch.step("stage"):
+        return picture(frame.pts, context.source.seconds(frame.pts), frame.bgr(), context.settings)
 
 
 def picture(pts: int, t_s: float, image: NDArray[np.uint8], settings: Settings) -> Picture:

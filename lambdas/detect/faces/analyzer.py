@@ -1,23 +1,20 @@
-"""Looking at one frame: detect its faces, measure and align each."""
+"""What is found and measured in one frame: its faces, each aligned, read and checked."""
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.contracts import Settings, SourceFacts
-from lambdas.detect.expression import UNREAD, Expression, ExpressionReader, expression_reader
-from lambdas.detect.faces import Detector, Embedder, FacePart, detect_near, face_part
-from lambdas.detect.frames import Frame
-from lambdas.detect.quality import frontal_part, quality_parts
-from lambdas.detect.second_opinion import confidence_again
-from lambdas.detect.tracks import Sighting
+from lambdas.detect.context import ChunkContext
+from lambdas.detect.decode.frame import Frame
+from lambdas.detect.faces.alignment import FacePart, face_part
+from lambdas.detect.faces.attributes import UNREAD, Expression, ExpressionReader, expression_reader
+from lambdas.detect.faces.detections import Detector, Embedder, detect_near
+from lambdas.detect.faces.quality import frontal_part, quality_parts
+from lambdas.detect.faces.second_opinion import confidence_again
+from lambdas.detect.tracking.detection import FaceDetection
 
 _READABLE_PX = 24
 """Smaller faces have eyes of five pixels: open or not, they look the same."""
@@ -34,43 +31,30 @@ _SHARES = (0.3, 0.4, 0.5, 0.6, 0.75)
 """Sizes of the detector's picture for large faces."""
 
 
-@dataclass
-class Stopwatch:
-    """Wall seconds by step."""
-
-    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] += time.perf_counter() - start
-
-
-class Looker:
+class FaceAnalyzer:
     """Finds, measures and aligns the faces of frames, one pack and one video at a time."""
 
-    def __init__(
-        self, detector: Detector, embedder: Embedder, source: SourceFacts, settings: Settings, watch: Stopwatch
-    ) -> None:
+    def __init__(self, detector: Detector, embedder: Embedder, context: ChunkContext) -> None:
         self._detector = detector
         self._embedder = embedder
-        self._source = source
-        self._settings = settings
-        self._watch = watch
-        self._size = detector.input_size(source.width, source.height)
+        self._source = context.source
+        self._settings = context.settings
+        self._watch = context.watch
+        self._size = detector.input_size(context.source.width, context.source.height)
         self._reader: ExpressionReader | None = None
         self.dimensions = embedder.size
-        self.looked = 0
+        self.frames = 0
+        """Frames that were analyzed."""
 
-    def look(self, frame: Frame, *, dense: bool, near: NDArray[np.float32] | None = None) -> list[Sighting]:
-        """The frame's faces, left to right. `steady` is left at 1 until the frame's surroundings are known.
+    def detect(
+        self, frame: Frame, *, dense: bool = False, near: NDArray[np.float32] | None = None
+    ) -> list[FaceDetection]:
+        """The frame's faces, left to right.
 
-        With `near`, (n, 4) xyxy in pixels of the full frame, only those about these boxes are looked for.
+        With `near`, (n, 4) xyxy in pixels of the full frame, only those about these boxes are looked for, in a smaller
+        picture where they are large.
         """
-        self.looked += 1
+        self.frames += 1
         width, height = self._size if near is None else self._size_for(near)
         scale = np.array([self._source.width / width, self._source.height / height], np.float32)
         with self._watch.step("convert"):
@@ -93,7 +77,7 @@ class Looker:
             confidences = found.confidence[large_enough]
             order = np.argsort(boxes[:, 0], kind="stable")
             return [
-                self._sighting(full, frame.pts, t_s, boxes, landmarks[row], float(confidences[row]), row, dense)
+                self._detection(full, frame.pts, t_s, boxes, landmarks[row], float(confidences[row]), row, dense)
                 for row in order
             ]
 
@@ -109,7 +93,7 @@ class Looker:
         with self._watch.step("embed"):
             return self._embedder.embed(crops)
 
-    def _sighting(
+    def _detection(
         self,
         full: NDArray[np.uint8],
         pts: int,
@@ -119,7 +103,7 @@ class Looker:
         confidence: float,
         row: int,
         dense: bool,
-    ) -> Sighting:
+    ) -> FaceDetection:
         others = np.delete(boxes, row, axis=0)
         part = face_part(full, landmarks)
         with self._watch.step("read"):
@@ -129,7 +113,7 @@ class Looker:
             full, boxes[row], landmarks, confidence, others=others, expression=expression, part=part
         )
         crop = self._embedder.align(part.image, part.landmarks, boxes[row])
-        return Sighting(
+        return FaceDetection(
             pts,
             t_s,
             boxes[row],
