@@ -139,7 +139,7 @@ class Triggers(Construct):
                 detail_type=["Object Created"],
                 detail={
                     "bucket": {"name": [storage.source.bucket_name]},
-                    "object": {"key": [{"wildcard": CORRECTIONS}]},
+                    "object": {"key": [{"prefix": CORRECTIONS}]},
                 },
             ),
             targets=[

@@ -47,6 +47,7 @@ from lambdas.staging import DirectoryStaging, get_document, source_location
 from talent_frames.corrections import corrections_in, put_aside, put_corrections, read_corrections
 from talent_frames.kept import KEPT_DAYS, keep
 from talent_frames.machine import cache_folder, default_workers
+from talent_frames.moving import Moving, remembered
 from talent_frames.output import check_output, replacing
 from talent_frames.progress import Downloads, Progress, Silent, clock
 
@@ -150,8 +151,10 @@ def run_video(
 
         wanted = min(likely if pool else most, len(plan.chunks))
         progress.started("detect", sum(_chunk_seconds(plan)))
+        kind = f"{pack.sha256[:16]}{'' if settings.scenes or settings.representative else ' people only'}"
         try:
-            _detect(plan, staging, pack_dir, wanted, progress, pool)
+            with remembered(progress, "detect", wanted, cache_folder() / "speed.json", kind) as moving:
+                _detect(plan, staging, pack_dir, wanted, moving, pool)
         except BaseException as error:
             if not isinstance(error, Exception):
                 error.add_note(f"interrupted; {_chunks_done(plan, staging)} of {chunks} kept")
@@ -287,7 +290,7 @@ def _detect(
     staging: DirectoryStaging,
     pack_dir: Path,
     workers: int,
-    progress: Progress,
+    moving: Moving,
     loading: ProcessPoolExecutor | None,
 ) -> None:
     """Runs detect for every chunk of the plan: in the pool that is `loading` already, whose workers are told to end
@@ -299,8 +302,9 @@ def _detect(
         # Cluster's two seconds of imports go by while the networks, which hold no lock of Python's, are at work.
         threading.Thread(target=scikit_learn, daemon=True).start()
         for chunk in plan.chunks:
-            _detect_chunk(staging.root, plan.run_id, chunk.index, pack_dir)
-            progress.advanced("detect", seconds[chunk.index])
+            moving.expects(chunk.index, seconds[chunk.index])
+            answer = _detect_chunk(staging.root, plan.run_id, chunk.index, pack_dir)
+            moving.finished(chunk.index, worked=not answer.skipped)
         return
     with _ending(loading, wait_for=False) if loading is not None else _pool(workers) as pool:
         waiting: dict[Future[DetectResponse], int] = {}
@@ -309,6 +313,7 @@ def _detect(
                 # The longest first, so that no worker starts one when the others are done.
                 for chunk in sorted(plan.chunks, key=lambda chunk: -seconds[chunk.index]):
                     waiting[pool.submit(_detect_chunk, staging.root, plan.run_id, chunk.index, pack_dir)] = chunk.index
+                    moving.expects(chunk.index, seconds[chunk.index])
         except BrokenProcessPool:
             # One that died while it loaded.
             raise _worker_died(plan, len(plan.chunks), workers) from None
@@ -323,11 +328,11 @@ def _detect(
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 try:
-                    chunk_done = future.result().chunk
+                    answer = future.result()
                 except BrokenProcessPool:
                     raise _worker_died(plan, len(waiting), workers) from None
                 del waiting[future]
-                progress.advanced("detect", seconds[chunk_done])
+                moving.finished(answer.chunk, worked=not answer.skipped)
 
 
 def _worker_died(plan: Plan, left: int, workers: int) -> WorkerDied:

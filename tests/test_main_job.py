@@ -7,6 +7,7 @@ import csv
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -210,10 +211,11 @@ def interrupt(clip: Path, out: Path, home: Path, number: int) -> tuple[int, str,
     return run.returncode, stdout, stderr
 
 
-def test_ctrl_c_ends_a_run_and_its_workers_without_a_word(demo_clip: Path, tmp_path: Path, own_home: Path) -> None:
+def test_ctrl_c_ends_a_run_and_says_what_is_kept(demo_clip: Path, tmp_path: Path, own_home: Path) -> None:
     code, stdout, stderr = interrupt(demo_clip, tmp_path / "out" / "run", own_home, signal.SIGINT)
     assert (code, stdout) == (130, "")
     assert "Traceback" not in stderr
+    assert re.search(r"^interrupted; [1-9] of \d+ chunks kept$", stderr, re.MULTILINE)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -244,7 +246,7 @@ class _Witness:
         pass
 
     def finished(self, stage: str, result: str) -> None:
-        pass
+        assert (stage == "split") == (f"goes on from {len(self.stood)} of " in result)
 
 
 # real videos, with the small pack

@@ -8,8 +8,8 @@ from infra.settings import DeploymentSettings, template_fields
 from infra.states.language import Places, State, choice, named_end, noting
 
 UPLOADED_KEY = "$.detail.object.key"
-CORRECTIONS = "corrections/*.json"
-"""Keys in the source bucket whose upload starts cluster and publish again, for the run they are called after."""
+CORRECTIONS = "corrections/"
+"""Prefix in the source bucket for corrections alone: `corrections/<run_id>.json` starts cluster and publish again."""
 
 
 def request_states(settings: DeploymentSettings, places: Places, *, next: str) -> dict[str, State]:
@@ -42,9 +42,16 @@ def request_states(settings: DeploymentSettings, places: Places, *, next: str) -
                 {
                     "And": [
                         {"Variable": UPLOADED_KEY, "IsPresent": True},
-                        {"Variable": UPLOADED_KEY, "StringMatches": CORRECTIONS},
+                        {"Variable": UPLOADED_KEY, "StringMatches": f"{CORRECTIONS}*.json"},
                     ],
                     "Next": "By corrections",
+                },
+                {
+                    "And": [
+                        {"Variable": UPLOADED_KEY, "IsPresent": True},
+                        {"Variable": UPLOADED_KEY, "StringMatches": f"{CORRECTIONS}*"},
+                    ],
+                    "Next": noting("NotAVideo"),
                 },
                 *(
                     [{"Variable": UPLOADED_KEY, "IsPresent": True, "Next": "A video?"}]
@@ -55,6 +62,7 @@ def request_states(settings: DeploymentSettings, places: Places, *, next: str) -
             "Fill in what is left out",
         ),
         **(_suffix_states(settings, places, next="Fill in what is left out") if settings.source_prefix else {}),
+        **named_end(places, "NotAVideo"),
         "Open the message": {
             "Type": "Pass",
             "InputPath": "$[0]",
@@ -170,7 +178,6 @@ def _suffix_states(settings: DeploymentSettings, places: Places, *, next: str) -
             ],
             noting("NotAVideo"),
         ),
-        **named_end(places, "NotAVideo"),
     }
 
 

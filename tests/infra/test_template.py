@@ -454,6 +454,13 @@ def test_with_a_prefix_uploads_elsewhere_start_nothing(full: Template) -> None:
     assert rule["EventPattern"]["detail"]["object"]["key"] == [{"prefix": "incoming/"}]
 
 
+def test_uploaded_corrections_start_the_machine(template: Template) -> None:
+    rules = [r for id, r in of_type(template, "AWS::Events::Rule").items() if id.startswith("TriggersCorrections")]
+    for rule in rules:
+        assert rule["EventPattern"]["detail"]["object"]["key"] == [{"prefix": "corrections/"}]
+        assert [target["Arn"] for target in rule["Targets"]] == [{"Ref": "Pipeline"}]
+
+
 def test_no_rule_has_wildcards_which_eventbridge_refuses_when_there_are_several(template: Template) -> None:
     rules = of_type(template, "AWS::Events::Rule")
     assert rules

@@ -266,6 +266,19 @@ def test_every_good_end_is_written_down_for_whoever_asks(full_machine: Template)
         assert not any(f'"Next": "{name}"' in json.dumps(states[one]) for one in before if one != f"Note {name}"), name
 
 
+def test_what_lies_among_corrections_and_is_none_is_no_video(machine: Template) -> None:
+    choices = machine["States"]["Who asks?"]["Choices"]
+    under = [(one["And"][1]["StringMatches"], one["Next"]) for one in choices if "And" in one]
+    assert under == [("corrections/*.json", "By corrections"), ("corrections/*", "Note NotAVideo")]
+
+
+def test_corrections_wait_for_a_run_that_is_being_worked_on(machine: Template) -> None:
+    states = machine["States"]
+    first = states["Claimed?"]["Choices"][0]
+    assert first["Next"] == "Wait for the claim"
+    assert (states["Wait for the claim"]["Type"], states["Wait for the claim"]["Next"]) == ("Wait", "Claim again")
+
+
 def test_with_a_prefix_the_machine_looks_at_suffixes_in_every_case(full_machine: Template, machine: Template) -> None:
     assert "A video?" not in machine["States"]
     (rule,) = full_machine["States"]["A video?"]["Choices"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.config import Config
 from typer.testing import CliRunner
 
 from lambdas.staging import s3_client
@@ -63,7 +64,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
         outputs = {"PipelineArn": {"Value": arn}, "LedgerName": {"Value": "ledger"}}
         template = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}, "Outputs": outputs}
-        boto3.client("cloudformation").create_stack(StackName="TalentFrames", TemplateBody=json.dumps(template))
+        # Moto imports every service it has at this call; asked again, it would find the stack standing.
+        patient = Config(read_timeout=600, retries={"max_attempts": 0})
+        boto3.client("cloudformation", config=patient).create_stack(
+            StackName="TalentFrames", TemplateBody=json.dumps(template)
+        )
         yield arn
     config.default_user_config["stepfunctions"]["execute_state_machine"] = before
     s3_client.cache_clear()
