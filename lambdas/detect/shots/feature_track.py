@@ -103,7 +103,7 @@ class FeatureTrack:
         """Takes the next frame; the frames compared now: none, it alone, or those before it as well."""
         if not self._is_usable(frame):
             return []
-        step = math.floor(self._source.seconds(frame.pts) / self._step_s + 1e-3) if self._step_s else -2
+        step = math.floor(self._source.seconds(frame.pts) / self._step_s + 1e-3) if self._step_s else self._step + 1
         # Frames that come in a burst stand in one step by the hundred, and decoded ones are large.
         if step == self._step and not frame.keyframe and len(self._between) < self._most_between:
             self._between.append(frame)
