@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lambdas.detect.detectors import ScrfdDetector
 from lambdas.detect.embedders import ArcFaceEmbedder, in_usual_light
-from lambdas.detect.faces import FaceDetections, distinct
+from lambdas.detect.faces.detections import FaceDetections, distinct
 from lambdas.detect.onnx_graph import read_graph
 from lambdas.errors import DamagedPack
 

