@@ -14,7 +14,7 @@ import skimage
 from numpy.typing import NDArray
 
 from lambdas.detect.embedders import in_usual_light
-from lambdas.detect.faces import FaceDetections, distinct
+from lambdas.detect.faces.detections import FaceDetections, distinct
 from lambdas.detect.insightface_models import ArcFaceEmbedder, ScrfdDetector, role_of
 from lambdas.errors import DamagedPack
 from talent_frames.packs import resolve_pack

@@ -7,12 +7,12 @@ import itertools
 import cv2
 import numpy as np
 import pytest
-from lambdas.detect.expression import expression_reader
-from lambdas.detect.quality import frontal_part, inside_part, quality_parts, size_part
 from numpy.typing import NDArray
 
 from lambdas.contracts import QUALITY_PARTS
-from lambdas.detect.faces import FaceDetections
+from lambdas.detect.faces.attributes import expression_reader
+from lambdas.detect.faces.detections import FaceDetections
+from lambdas.detect.faces.quality import frontal_part, inside_part, quality_parts, size_part
 from lambdas.detect.packs import load_pack
 from lambdas.scoring import WEAK, numbers_of
 from talent_frames.packs import resolve_pack

@@ -9,9 +9,9 @@ import insightface
 import numpy as np
 import pytest
 import skimage
-from lambdas.detect.second_opinion import confidence_again
 
-from lambdas.detect.faces import FaceDetections, Floats, Image
+from lambdas.detect.faces.detections import FaceDetections, Floats, Image
+from lambdas.detect.faces.second_opinion import confidence_again
 from lambdas.detect.packs import Pack, load_pack
 from talent_frames.packs import resolve_pack
 

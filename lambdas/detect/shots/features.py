@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -39,7 +39,7 @@ class FrameFeatures:
     """(LAYOUT_CELLS, LAYOUT_CELLS, 3) BGR, the picture averaged down."""
     thumbnail: NDArray[np.uint8]
     """(THUMBNAIL_HEIGHT, THUMBNAIL_WIDTH) grey."""
-    library: NDArray[np.float32]
+    library: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     """(w,) `frame_feature` of the scene detector in use."""
     is_assumed: bool = False
     """Whether the frame was skipped: what it most likely looks like, not what it does."""
@@ -50,7 +50,9 @@ def feature_height(width: int, height: int) -> int:
     return max(2, round(FEATURE_WIDTH * height / width / 2) * 2)
 
 
-def features_of(pts: int, t_s: float, small: NDArray[np.uint8], content: float, detector: str) -> FrameFeatures:
+def features_of(
+    pts: int, t_s: float, small: NDArray[np.uint8], content: float, detector: str = "layout"
+) -> FrameFeatures:
     """Of `small` (h, FEATURE_WIDTH, 3) BGR, whose content value is known; `detector` is the scene detector's name."""
     gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
     mean, deviation = cv2.meanStdDev(gray)

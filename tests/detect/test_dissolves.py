@@ -6,11 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from lambdas.detect.blends import Blends, sliver
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from lambdas.detect.shots.dissolves import DissolveMask
+from lambdas.detect.shots.features import features_of
+
 FPS = 25.0
+
+
+def thumbnail(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return features_of(0, 0.0, picture, 0.0).thumbnail
 
 
 def room(seed: int) -> NDArray[np.float64]:
@@ -19,14 +24,14 @@ def room(seed: int) -> NDArray[np.float64]:
     return np.repeat(np.repeat(coarse, 6, axis=0), 6, axis=1)
 
 
-def watched(shown: Callable[[int], NDArray[np.float64]], frames: int = 50) -> Blends:
+def watched(shown: Callable[[int], NDArray[np.float64]], frames: int = 50) -> DissolveMask:
     """Frames 0 to `frames`, each with the grain of a camera."""
     rng = np.random.default_rng(0)
-    slivers = []
+    thumbnails = []
     for number in range(frames):
         picture = shown(number) + rng.normal(0, 2, (54, 192, 3))
-        slivers.append(sliver(np.clip(picture, 0, 255).astype(np.uint8)))
-    return Blends([number / FPS for number in range(frames)], slivers)
+        thumbnails.append(thumbnail(np.clip(picture, 0, 255).astype(np.uint8)))
+    return DissolveMask(np.arange(frames) / FPS, thumbnails)
 
 
 @pytest.mark.parametrize("length", [8, 15, 25])
@@ -36,23 +41,23 @@ def test_within_a_cross_fade_or_a_fade_to_black_nothing_is_clear(length: int, af
         share = min(1.0, max(0.0, (number - 12) / length))
         return (1 - share) * room(1) + share * after
 
-    blends = watched(shown)
-    assert all(blends.clearness(number / FPS) < 0.4 for number in range(13, 12 + length))
-    assert blends.clearness(0.1) == blends.clearness(1.9) == 1
+    dissolves = watched(shown)
+    assert all(dissolves.clearness(number / FPS) < 0.4 for number in range(13, 12 + length))
+    assert dissolves.clearness(0.1) == dissolves.clearness(1.9) == 1
 
 
 def test_a_hard_cut_mixes_nothing() -> None:
-    blends = watched(lambda number: room(1) if number < 25 else room(2))
-    assert all(blends.clearness(number / FPS) == 1 for number in range(50))
+    dissolves = watched(lambda number: room(1) if number < 25 else room(2))
+    assert all(dissolves.clearness(number / FPS) == 1 for number in range(50))
 
 
 def test_a_pan_and_a_still_camera_mix_nothing() -> None:
     pan = watched(lambda number: np.roll(room(1), -3 * number, axis=1))
     still = watched(lambda number: room(1))
-    for blends in (pan, still):
-        assert all(blends.clearness(number / FPS) > 0.6 for number in range(50))
+    for dissolves in (pan, still):
+        assert all(dissolves.clearness(number / FPS) > 0.6 for number in range(50))
 
 
 def test_one_frame_and_none_are_clear() -> None:
-    assert Blends([], []).clearness(0.0) == 1
-    assert Blends([0.0], [sliver(np.zeros((90, 160, 3), np.uint8))]).clearness(0.0) == 1
+    assert DissolveMask(np.zeros(0), []).clearness(0.0) == 1
+    assert DissolveMask(np.zeros(1), [thumbnail(np.zeros((90, 160, 3), np.uint8))]).clearness(0.0) == 1

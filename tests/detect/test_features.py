@@ -5,9 +5,17 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from lambdas.detect.scenes import SceneScorer, fair_value, sharpness
 from numpy.typing import NDArray
 from scenedetect import ContentDetector, FrameTimecode
+
+from lambdas.detect.shots.features import (
+    ContentScorer,
+    columns_of,
+    difference,
+    fair_content,
+    features_of,
+    sharpness,
+)
 
 
 def moving_pictures() -> list[NDArray[np.uint8]]:
@@ -18,7 +26,7 @@ def moving_pictures() -> list[NDArray[np.uint8]]:
 
 
 def test_the_score_is_pyscenedetects_content_value() -> None:
-    scorer, reference = SceneScorer(), ContentDetector()
+    scorer, reference = ContentScorer(), ContentDetector()
     at = FrameTimecode(0, fps=25.0)
     scores = [(scorer.score(one), reference._calculate_frame_score(at, one)) for one in moving_pictures()]
     found, expected = zip(*scores, strict=True)
@@ -53,15 +61,27 @@ def gray_place(number: int) -> NDArray[np.uint8]:
 
 def test_black_and_white_pictures_that_share_nothing_differ_by_as_much_as_a_cut() -> None:
     one, two = gray_place(1), gray_place(2)
-    scorer = SceneScorer()
-    scorer.score(one)
-    content = scorer.score(two)
-    assert content < 10
-    assert fair_value(content, one, two, 27.0) == 27.0
+    scorer = ContentScorer(one)
+    assert scorer.score(two) < 10
+    assert difference(one, two, 27.0) == 27.0
 
 
 def test_pictures_that_are_alike_differ_by_their_content_value_alone() -> None:
     one = gray_place(1)
     brighter = np.clip(one.astype(int) + 20, 0, 255).astype(np.uint8)
-    assert fair_value(6.7, one, brighter, 27.0) == 6.7
-    assert fair_value(6.7, one, one[:100], 27.0) == 6.7
+    assert difference(one, brighter, 27.0) == ContentScorer(one).score(brighter) < 10
+    assert fair_content(6.7, 0.05, 27.0) == 6.7
+    assert fair_content(6.7, 0.35, 27.0) == 27.0
+
+
+def test_features_of_black_are_dark_flat_and_without_detail() -> None:
+    black = features_of(7, 0.28, np.zeros((144, 256, 3), np.uint8), 1.5)
+    assert (black.pts, black.t_s, black.content) == (7, 0.28, 1.5)
+    assert (black.luma, black.contrast, black.sharpness) == (0, 0, 0)
+    assert (black.layout.shape, black.thumbnail.shape) == ((16, 16, 3), (27, 48))
+    assert not black.is_assumed
+
+
+def test_no_features_are_empty_columns() -> None:
+    columns = columns_of([])
+    assert (len(columns.t_s), columns.layout.shape) == (0, (0, 16, 16, 3))

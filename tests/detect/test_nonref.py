@@ -6,17 +6,17 @@ from pathlib import Path
 
 import av
 import pytest
-from lambdas.detect.disposable import HEAD_BYTES, disposable_test
 
+from lambdas.detect.decode.nonref import HEAD_BYTES, disposable_test
 from tests.clips import ffmpeg, make_clip, picture
-from tests.detect.test_frames import pixels, whole
+from tests.detect.test_chunk_reader import pixels, whole
 
 
 def test_hevc_without_its_disposable_packets_decodes_to_the_same_pictures(tmp_path: Path) -> None:
     clip = make_clip("hevc", tmp_path)
     with whole(clip) as reader:
         everything = dict(pixels(reader))
-        some = [(frame.pts, frame.bgr(40, 24).tobytes()) for frame in reader.frames(all_frames=False)]
+        some = [(frame.pts, frame.bgr(40, 24).tobytes()) for frame in reader.frames(every=False)]
         assert reader.frame_count == len(everything) == 150
     assert 30 < len(some) < 100
     assert all(everything[pts] == seen for pts, seen in some)
@@ -48,7 +48,7 @@ def test_with_temporal_layers_only_the_highest_is_disposable(tmp_path: Path) -> 
     )
     with whole(clip) as reader:
         everything = dict(pixels(reader))
-        some = [(frame.pts, frame.bgr(40, 24).tobytes()) for frame in reader.frames(all_frames=False)]
+        some = [(frame.pts, frame.bgr(40, 24).tobytes()) for frame in reader.frames(every=False)]
     assert all(everything[pts] == seen for pts, seen in some)
 
 
