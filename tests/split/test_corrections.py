@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from pydantic import JsonValue
 
 from lambdas.contracts import Corrections, NamePerson, Plan, Settings, Sighting, SourceFacts
 from lambdas.errors import InvalidCorrections
@@ -45,7 +46,7 @@ def test_the_document_itself_or_the_object_that_holds_it_is_taken(aws: None, pla
     client.create_bucket(Bucket="videos")
     assert Corrections.model_validate_json(read_corrections(client, GIVEN, plan)) == DOCUMENT
     client.put_object(Bucket="videos", Key="corrections/r.json", Body=DOCUMENT.model_dump_json().encode())
-    place = {"bucket": "videos", "key": "corrections/r.json"}
+    place: dict[str, JsonValue] = {"bucket": "videos", "key": "corrections/r.json"}
     assert read_corrections(client, place, plan) == DOCUMENT.model_dump_json().encode()
     for body, reason in (
         (b"{", "Invalid JSON"),
