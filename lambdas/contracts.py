@@ -130,6 +130,8 @@ class Settings(Contract):
     """Cosine similarity to a gallery identity above which a person is named; None takes the pack's."""
     alternatives: Annotated[int, Field(ge=0, le=10)] = 3
     """Further frames of each person, from other moments."""
+    max_lost_chunks: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """So many chunks may fail for good, and the run goes on without them: the manifest says what is missing."""
     keys: KeyTemplates = KeyTemplates()
     limits: Limits = Limits()
     publish_path: bool = False
@@ -237,6 +239,8 @@ class SourceFacts(Contract):
     """Of an object in a versioned bucket: it is this version that is read."""
     etag: str | None = None
     """Of an object in a bucket: nothing else is read. Without quotes."""
+    uploaded_at: str | None = None
+    """Of an object in a bucket: when this version was uploaded, ISO 8601, UTC."""
     mark: str = ""
     """Of a file or URL, what tells its content from another one that comes to stand there in mid-run."""
 
@@ -318,6 +322,7 @@ class SplitRequest(Contract):
     version_id: str | None = None
     etag: str | None = None
     """Of an s3 URL: the object is read and identified as this version, or as long as it has this ETag."""
+    uploaded_at: str | None = None
 
 
 class SplitResponse(Contract):
@@ -433,6 +438,8 @@ class StartResponse(Contract):
     duration_s: float
     prefix: str
     """Under which the run is published."""
+    max_lost_chunks: int
+    """So many chunks may fail."""
     video: str
     """`bucket/key`."""
 
@@ -865,6 +872,16 @@ class SelectedScene(Contract):
     faces: list[tuple[float, float, float, float]]
 
 
+class LostChunk(Contract):
+    """A chunk nobody could work through."""
+
+    index: int
+    start_s: float
+    end_s: float
+    error: str
+    """What its worker met, by name; empty where it left no word."""
+
+
 class Selection(Contract):
     """cluster's document, `runs/<run_id>/selection.json`."""
 
@@ -881,6 +898,8 @@ class Selection(Contract):
     scenes: list[SelectedScene]
     scenes_are_even: bool
     """True where evenly spaced frames stand in for too few scenes."""
+    lost: list[LostChunk] = []
+    """In time order; no more than `Settings.max_lost_chunks`."""
     looked_frames: int
     corrupt_frames: int
     detect_seconds: dict[str, float]

@@ -57,7 +57,7 @@ def replacing(out: Path) -> Iterator[Path]:
         fcntl.flock(ours, fcntl.LOCK_EX)
         written.chmod(0o777 & ~_umask())
         yield written
-        with _signals_held():
+        with _signals_held(), _one_at_a_time(out.parent):
             _take_place(written, out)
     except BaseException:
         shutil.rmtree(written, ignore_errors=True)
@@ -67,6 +67,18 @@ def replacing(out: Path) -> Iterator[Path]:
         raise
     finally:
         os.close(ours)
+
+
+@contextlib.contextmanager
+def _one_at_a_time(parent: Path) -> Iterator[None]:
+    """Keeps two runs that end together from putting one folder into the other, where the file system knows locks."""
+    folder = os.open(parent, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _take_place(written: Path, out: Path) -> None:

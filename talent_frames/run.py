@@ -23,15 +23,27 @@ from lambdas.contracts import (
     ClusterRequest,
     DetectRequest,
     DetectResponse,
+    Failure,
     Plan,
     PublishRequest,
     Settings,
     SplitRequest,
+    failure_key,
     plan_key,
 )
-from lambdas.errors import NoSpace, SourceMissing, SourceUnreachable, TalentFramesError
+from lambdas.errors import (
+    OUT_OF_SPACE,
+    BadInput,
+    NoSpace,
+    PackMismatch,
+    ProcessDied,
+    SourceChanged,
+    SourceMissing,
+    SourceUnreachable,
+    TalentFramesError,
+)
 from lambdas.publish.keys import Keys, source_names
-from lambdas.staging import DirectoryStaging, get_document, source_location
+from lambdas.staging import DirectoryStaging, get_document, put_document, source_location
 from talent_frames.machine import cache_folder, default_workers
 from talent_frames.output import check_output, replacing
 from talent_frames.progress import Progress, Silent, clock
@@ -51,8 +63,8 @@ WORKER_ENDS_S = 5.0
 """How long a worker may take to end when asked; then it is killed."""
 
 
-class WorkerDied(TalentFramesError):
-    """A worker process ended without an answer: killed for its memory, or crashed in native code."""
+class WorkerDied(ProcessDied):
+    """A worker process ended without an answer."""
 
 
 def run_video(
@@ -207,13 +219,17 @@ def _detect(
     """Runs detect for every chunk of the plan: in the pool that is `loading` already, whose workers are told to end
     then, or in one made now, or with no more than one worker in this process."""
     seconds = _chunk_seconds(plan)
+    lost = _Lost(plan, staging)
     if loading is None and workers == 1:
         from lambdas.cluster.identities import scikit_learn
 
         # Cluster's two seconds of imports go by while the networks, which hold no lock of Python's, are at work.
         threading.Thread(target=scikit_learn, daemon=True).start()
         for chunk in plan.chunks:
-            _detect_chunk(staging.root, plan.run_id, chunk.index, pack_dir)
+            try:
+                _detect_chunk(staging.root, plan.run_id, chunk.index, pack_dir)
+            except Exception as error:
+                lost.give_up(chunk.index, error)
             progress.advanced("detect", seconds[chunk.index])
         return
     with _ending(loading, wait_for=False) if loading is not None else _pool(workers) as pool:
@@ -236,12 +252,32 @@ def _detect(
         while waiting:
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
+                given = waiting.pop(future)
                 try:
-                    chunk_done = future.result().chunk
+                    future.result()
                 except BrokenProcessPool:
-                    raise _worker_died(plan, len(waiting), workers) from None
-                del waiting[future]
-                progress.advanced("detect", seconds[chunk_done])
+                    raise _worker_died(plan, len(waiting) + 1, workers) from None
+                except Exception as error:
+                    lost.give_up(given, error)
+                progress.advanced("detect", seconds[given])
+
+
+class _Lost:
+    """The chunks given up, as many as the settings allow."""
+
+    def __init__(self, plan: Plan, staging: DirectoryStaging) -> None:
+        self._plan, self._staging, self._count = plan, staging, 0
+
+    def give_up(self, chunk: int, error: Exception) -> None:
+        """Notes why a chunk is lost. Raises the error where no more may be, or where it is no matter of the chunk."""
+        of_all = isinstance(error, (BadInput, NoSpace, PackMismatch, SourceChanged))
+        if of_all or (isinstance(error, OSError) and error.errno in OUT_OF_SPACE):
+            raise error
+        self._count += 1
+        if self._count > self._plan.settings.max_lost_chunks or self._count == len(self._plan.chunks):
+            raise error
+        noted = Failure(error=type(error).__name__, cause=str(error))
+        put_document(self._staging, failure_key(self._plan.run_id, chunk), noted)
 
 
 def _worker_died(plan: Plan, left: int, workers: int) -> WorkerDied:
@@ -362,7 +398,7 @@ def _work_folder(key: str) -> Iterator[Path]:
         work.mkdir(exist_ok=True, mode=0o700)
         try:
             yield work
-        except (WorkerDied, SourceUnreachable, NoSpace, OSError):
+        except (ProcessDied, SourceUnreachable, NoSpace, OSError):
             raise
         except Exception:
             _drop(work)
