@@ -35,6 +35,8 @@ WEBHOOK_PAUSE_MINUTES = 10
 """Between two tries of the function that signs."""
 SWEEP_MINUTES = 10
 """A turn whose run ended without a word is free again after so long."""
+MAP_RUNS = (("execution", ":*"), ("execution", "/*"), ("mapRun", "/*"))
+"""Kind of resource, and how its name goes on after the machine's: an execution, a map's child, a map's run."""
 
 
 def dead_letters(scope: Construct, id: str, logical_id: str) -> sqs.Queue:
@@ -292,6 +294,27 @@ class Recorder(Construct):
                 ],
             )
         )
+        # What a map's children died of: its own error does not say it.
+        self.role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["states:ListMapRuns", "states:ListExecutions", "states:DescribeExecution"],
+                resources=[
+                    stack.format_arn(
+                        service="states",
+                        resource=kind,
+                        resource_name=f"{machine.state_machine_name}{form}",
+                        arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
+                    )
+                    for kind, form in MAP_RUNS
+                ],
+            )
+        )
+        for kind, form in MAP_RUNS[1:]:
+            acknowledge_wildcard(
+                self.role,
+                f"arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:{kind}:<Pipeline.Name>{form}",
+                "A map's runs and children get their names later.",
+            )
         executions = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<Pipeline.Name>:*"
         acknowledge_wildcard(self.role, executions, "Executions get their names later.")
         acknowledge_wildcard(self.role, "*", "X-Ray's PutTraceSegments and PutTelemetryRecords know no resources.")

@@ -275,6 +275,7 @@ def definition(settings: DeploymentSettings, places: Places) -> State:
             },
             "ItemSelector": {"run_id.$": "$.run.run_id", "chunk.$": "$$.Map.Item.Value.index"},
             "MaxConcurrency": settings.map_concurrency,
+            "ToleratedFailureCountPath": "$.run.max_lost_chunks",
             "ItemProcessor": {
                 # Standard, as an express child may live 5 minutes only.
                 "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
@@ -289,18 +290,7 @@ def definition(settings: DeploymentSettings, places: Places) -> State:
             "ResultPath": None,
             "Next": "Hold the claim",
         },
-        # A run that failed was free: since then another execution may have claimed it. One that is redriven claims it
-        # again here, or learns that it is too late.
-        "Hold the claim": update_item(
-            places,
-            key="$.run.run_id",
-            update="SET #status = :running REMOVE finished_at, #error, cause, #stage",
-            condition="execution_arn = :arn AND #status <> :done",
-            names=STATUS | {"#error": "error", "#stage": "stage"},
-            values={":arn": {"S.$": "$$.Execution.Id"}, ":running": {"S": "RUNNING"}, ":done": {"S": "DONE"}},
-            next="Cluster",
-        )
-        | {"Catch": _CLAIM_LOST},
+        "Hold the claim": _held(places, next="Cluster"),
         "Cluster": invoke(settings, places, "cluster", {"run_id.$": "$.run.run_id"}, next="Publish"),
         "Publish": invoke(
             settings,
@@ -309,8 +299,10 @@ def definition(settings: DeploymentSettings, places: Places) -> State:
             {"run_id.$": "$.run.run_id", "prefix.$": "$.run.prefix", "execution_arn.$": "$$.Execution.Id"},
             keep=("manifest_uri", "people", "representative", "scenes", "event"),
             under="$.published",
-            next="Video Processed",
+            next="Still ours?",
         ),
+        # Redriven in Cluster or Publish, it has not asked before; nobody is told of a run that is another's.
+        "Still ours?": _held(places, next="Video Processed"),
         "Video Processed": {
             "Type": "Task",
             "Resource": f"arn:{places.partition}:states:::events:putEvents",
@@ -366,7 +358,25 @@ def definition(settings: DeploymentSettings, places: Places) -> State:
 
 _EXECUTION = {"arn.$": "$$.Execution.Id", "name.$": "$$.Execution.Name", "started_at.$": "$$.Execution.StartTime"}
 _CLAIM_LOST = [{"ErrorEquals": LOST, "ResultPath": None, "Next": noting("ClaimLost")}]
-_STARTED = ("outcome", "run_id", "attempt", "chunk_count", "duration_s", "prefix", "video")
+_STARTED = ("outcome", "run_id", "attempt", "chunk_count", "duration_s", "prefix", "max_lost_chunks", "video")
+
+
+def _held(places: Places, *, next: str) -> State:
+    """Goes on while the run is this execution's, and names the end of one whose run is not.
+
+    A run that failed was free: since then another execution may have claimed it. One that is redriven claims it again
+    here, or learns that it is too late.
+    """
+    held = update_item(
+        places,
+        key="$.run.run_id",
+        update="SET #status = :running REMOVE finished_at, #error, cause, #stage",
+        condition="execution_arn = :arn AND #status <> :done",
+        names=STATUS | {"#error": "error", "#stage": "stage"},
+        values={":arn": {"S.$": "$$.Execution.Id"}, ":running": {"S": "RUNNING"}, ":done": {"S": "DONE"}},
+        next=next,
+    )
+    return held | {"Catch": _CLAIM_LOST}
 
 
 def _done(places: Places, *, key: str, condition: str | None = None, more: State | None = None) -> State:

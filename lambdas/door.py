@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from lambdas.contracts import Contract
-from lambdas.errors import InvalidRequest, MissingEnvironment, ServiceUnavailable
+from lambdas.errors import OUT_OF_SPACE, InvalidRequest, MissingEnvironment, NoSpace, ServiceUnavailable
 from lambdas.staging import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, S3Staging, limit_waiting
 
 C = TypeVar("C", bound=Contract)
@@ -81,8 +81,9 @@ def open_bucket(environment: Mapping[str, str], name: str) -> S3Staging:
 
 @contextmanager
 def services_named() -> Iterator[None]:
-    """Turns throttling and outages of AWS services, after boto's own tries, into ServiceUnavailable."""
-    from botocore.exceptions import ClientError, HTTPClientError
+    """Turns throttling and outages of AWS services, after boto's own tries, into ServiceUnavailable, and a full disk
+    into NoSpace."""
+    from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
     from botocore.exceptions import ConnectionError as OutOfReach
 
     try:
@@ -93,9 +94,13 @@ def services_named() -> Iterator[None]:
         if status >= 500 or status == 429 or code in THROTTLED:
             raise ServiceUnavailable(f"{error.operation_name}: {code}") from None
         raise
-    except (HTTPClientError, OutOfReach) as error:
+    except (HTTPClientError, IncompleteReadError, OutOfReach) as error:
         # Its message may hold the address asked.
         raise ServiceUnavailable(type(error).__name__) from None
+    except OSError as error:
+        if error.errno not in OUT_OF_SPACE:
+            raise
+        raise NoSpace(f"no space left ({error.strerror})") from None
 
 
 def log_for(run_id: str, **more: str | int) -> None:

@@ -1,5 +1,10 @@
 """The errors a run can end with. A class's name is contract: the state machine matches it in `ErrorEquals`."""
 
+import errno
+
+OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where a disk is full, or a user's share of it, or a file may not grow (`ulimit -f`)."""
+
 
 class TalentFramesError(Exception):
     """Anything this pipeline raises knowingly; its text is one line fit for a user."""
@@ -107,6 +112,10 @@ class GpuMissing(TalentFramesError):
 
 class SourceUnreachable(TalentFramesError):
     """The video's host did not answer, or answered with trouble of its own; trying again may help."""
+
+
+class ProcessDied(TalentFramesError):
+    """A process of ours ended without an answer: killed for its memory or by somebody, or crashed in native code."""
 
 
 class NoSpace(TalentFramesError):

@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -21,6 +23,8 @@ CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
 """Of one try at a bucket; a healthy one answers within a second, and a stuck one is worth another try."""
 
+CHANGED_MEANWHILE = ("ConditionalRequestConflict", "NoSuchKey", "PreconditionFailed")
+"""Answers to a write under a condition where somebody else has written or deleted the key since it was looked at."""
 CONFLICT_TRIES = 4
 """Of a conditional write that S3 answers with 409 (Amazon S3 user guide, "How to prevent object overwrites")."""
 
@@ -165,8 +169,44 @@ class S3Staging:
                 return True
         raise AssertionError("the last try returns or raises")
 
+    def put_unless(self, key: str, data: bytes, stays: Callable[[bytes], bool]) -> bool:
+        """Whether this call wrote it; False where what stood there says that it stays.
+
+        What somebody else writes in between is looked at as well.
+        """
+        from botocore.exceptions import ClientError
+
+        for last in (False,) * (CONFLICT_TRIES - 1) + (True,):
+            try:
+                answer = self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)
+                if stays(answer["Body"].read()):
+                    return False
+                condition = {"IfMatch": answer["ETag"]}
+            except self.client.exceptions.NoSuchKey:
+                condition = {"IfNoneMatch": "*"}
+            try:
+                self.client.put_object(
+                    Bucket=self.bucket,
+                    Key=self.prefix + key,
+                    Body=data,
+                    ContentType="application/json",
+                    **condition,
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in CHANGED_MEANWHILE or last:
+                    raise
+            else:
+                return True
+        raise AssertionError("the last try returns or raises")
+
     def put_file(self, key: str, path: Path) -> None:
-        self.client.upload_file(str(path), self.bucket, self.prefix + key)
+        from boto3.exceptions import S3UploadFailedError
+
+        try:
+            self.client.upload_file(str(path), self.bucket, self.prefix + key)
+        except S3UploadFailedError as error:
+            # The service's own error says whether it was busy.
+            raise error.__context__ or error from None
 
     def get(self, key: str) -> bytes:
         return self._get(key)
@@ -249,6 +289,8 @@ class ObjectFacts:
     """None where the bucket keeps no versions."""
     etag: str
     """Without quotes."""
+    uploaded_at: str
+    """ISO 8601, UTC, in whole seconds."""
 
 
 def describe_object(client: Any, bucket: str, key: str, version_id: str | None = None) -> ObjectFacts:
@@ -273,7 +315,11 @@ def describe_object(client: Any, bucket: str, key: str, version_id: str | None =
             raise SourceRefused(f"s3://{bucket}/{key}: {NOT_ABOUT_THE_OBJECT[code]} ({code})") from None
         raise
     found = answer.get("VersionId")
-    return ObjectFacts(found if found not in (None, "null") else None, answer["ETag"].strip('"'))
+    return ObjectFacts(
+        version_id=found if found not in (None, "null") else None,
+        etag=answer["ETag"].strip('"'),
+        uploaded_at=answer["LastModified"].astimezone(UTC).isoformat(timespec="seconds"),
+    )
 
 
 def _why_refused(client: Any, bucket: str, key: str, version: dict[str, str]) -> str:

@@ -25,7 +25,15 @@ from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from lambdas.errors import EmptySource, NoVideoStream, SourceChanged, SourceMissing, TalentFramesError, UnreadableVideo
+from lambdas.errors import (
+    OUT_OF_SPACE,
+    EmptySource,
+    NoVideoStream,
+    SourceChanged,
+    SourceMissing,
+    TalentFramesError,
+    UnreadableVideo,
+)
 from lambdas.web import REQUEST_BYTES, RangeFile, is_url
 
 RAW_FORMATS = ("h264", "hevc", "m4v", "mpegvideo")
@@ -60,7 +68,7 @@ QUARTER = 8
 
 DAMAGE = (av.error.FFmpegError, IndexError, UnicodeError, ValueError, OverflowError)
 """What FFmpeg raises about content, and PyAV where content is not what it takes for granted."""
-OURS = (errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT)
+OURS = (errno.EMFILE, errno.ENFILE, *OUT_OF_SPACE)
 """Errors that are this machine's and never the video's."""
 OUT_OF_REACH = (av.error.FileNotFoundError, av.error.PermissionError, av.error.IsADirectoryError)
 

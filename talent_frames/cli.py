@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import importlib.metadata
 import re
 import signal
@@ -25,7 +24,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lambdas.contracts import Settings
-from lambdas.errors import BadInput, InvalidSettings, TalentFramesError
+from lambdas.errors import OUT_OF_SPACE, BadInput, InvalidSettings, TalentFramesError
 from talent_frames.commands.cloud import open_run, status, submit
 from talent_frames.commands.compare import compare
 from talent_frames.commands.correct import correct
@@ -273,6 +272,10 @@ def main() -> None:
     except BrokenPipeError:
         # The reader of our stdout left; what is still buffered has nowhere to go.
         sys.stdout = None
+        sys.exit(1)
+    except OSError as error:
+        # Before a command has begun: not even a module of ours could be opened.
+        print(f"error: {error.strerror}", file=sys.stderr)
         sys.exit(1)
 
 
@@ -587,7 +590,7 @@ def _fail(error: Exception, what: str, debug: bool) -> None:
     if debug:
         print(_without_urls("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     line = _without_urls(" ".join(str(error).split()))
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in OUT_OF_SPACE:
         # Whatever was being written; the video is not to blame.
         line = f"no space left ({error.filename or 'on the disk'}); with room on it the run goes on where it was"
     elif not isinstance(error, TalentFramesError):

@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lambdas.errors import BadInput
+from talent_frames.machine import cache_folder
 
 
 class OutputFolderTaken(BadInput):
@@ -59,7 +60,7 @@ def replacing(out: Path) -> Iterator[Path]:
             written.mkdir()
             try:
                 yield written
-                with _signals_held():
+                with _signals_held(), _one_at_a_time():
                     _take_place(written, out)
             except BaseException:
                 shutil.rmtree(written, ignore_errors=True)
@@ -80,6 +81,11 @@ def _locked(written: Path) -> Iterator[None]:
     finally:
         held.release()
         _lock_of(written).unlink(missing_ok=True)
+
+
+def _one_at_a_time() -> FileLock:
+    """Keeps two runs that end together from putting one folder into the other."""
+    return FileLock(cache_folder() / ".publishing.lock")
 
 
 def _take_place(written: Path, out: Path) -> None:

@@ -26,24 +26,30 @@ from lambdas.contracts import (
     ClusterRequest,
     DetectRequest,
     DetectResponse,
+    Failure,
     Plan,
     PublishRequest,
     Settings,
     SplitRequest,
     chunk_document_key,
+    failure_key,
     plan_key,
 )
 from lambdas.errors import (
+    OUT_OF_SPACE,
     BadInput,
     FfmpegMissing,
     InvalidCorrections,
     NoSpace,
+    PackMismatch,
+    ProcessDied,
+    SourceChanged,
     SourceMissing,
     SourceUnreachable,
     TalentFramesError,
 )
 from lambdas.publish.keys import Keys, source_names
-from lambdas.staging import DirectoryStaging, get_document, source_location
+from lambdas.staging import DirectoryStaging, get_document, put_document, source_location
 from talent_frames.corrections import corrections_in, put_aside, put_corrections, read_corrections
 from talent_frames.kept import KEPT_DAYS, keep
 from talent_frames.machine import cache_folder, default_workers
@@ -70,8 +76,8 @@ class UnguardedScript(BadInput):
     """A script that workers would run again: each imports the script it was started from."""
 
 
-class WorkerDied(TalentFramesError):
-    """A worker process ended without an answer: killed for its memory, or crashed in native code."""
+class WorkerDied(ProcessDied):
+    """A worker process ended without an answer."""
 
 
 def run_video(
@@ -296,6 +302,7 @@ def _detect(
     """Runs detect for every chunk of the plan: in the pool that is `loading` already, whose workers are told to end
     then, or in one made now, or with no more than one worker in this process."""
     seconds = _chunk_seconds(plan)
+    lost = _Lost(plan, staging)
     if loading is None and workers == 1:
         from lambdas.cluster.identities import scikit_learn
 
@@ -303,8 +310,12 @@ def _detect(
         threading.Thread(target=scikit_learn, daemon=True).start()
         for chunk in plan.chunks:
             moving.expects(chunk.index, seconds[chunk.index])
-            answer = _detect_chunk(staging.root, plan.run_id, chunk.index, pack_dir)
-            moving.finished(chunk.index, worked=not answer.skipped)
+            try:
+                worked = not _detect_chunk(staging.root, plan.run_id, chunk.index, pack_dir).skipped
+            except Exception as error:
+                lost.give_up(chunk.index, error)
+                worked = False
+            moving.finished(chunk.index, worked=worked)
         return
     with _ending(loading, wait_for=False) if loading is not None else _pool(workers) as pool:
         waiting: dict[Future[DetectResponse], int] = {}
@@ -327,12 +338,33 @@ def _detect(
         while waiting:
             done, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
+                given = waiting.pop(future)
                 try:
-                    answer = future.result()
+                    worked = not future.result().skipped
                 except BrokenProcessPool:
-                    raise _worker_died(plan, len(waiting), workers) from None
-                del waiting[future]
-                moving.finished(answer.chunk, worked=not answer.skipped)
+                    raise _worker_died(plan, len(waiting) + 1, workers) from None
+                except Exception as error:
+                    lost.give_up(given, error)
+                    worked = False
+                moving.finished(given, worked=worked)
+
+
+class _Lost:
+    """The chunks given up, as many as the settings allow."""
+
+    def __init__(self, plan: Plan, staging: DirectoryStaging) -> None:
+        self._plan, self._staging, self._count = plan, staging, 0
+
+    def give_up(self, chunk: int, error: Exception) -> None:
+        """Notes why a chunk is lost. Raises the error where no more may be, or where it is no matter of the chunk."""
+        of_all = isinstance(error, (BadInput, NoSpace, PackMismatch, SourceChanged))
+        if of_all or (isinstance(error, OSError) and error.errno in OUT_OF_SPACE):
+            raise error
+        self._count += 1
+        if self._count > self._plan.settings.max_lost_chunks or self._count == len(self._plan.chunks):
+            raise error
+        noted = Failure(error=type(error).__name__, cause=str(error))
+        put_document(self._staging, failure_key(self._plan.run_id, chunk), noted)
 
 
 def _worker_died(plan: Plan, left: int, workers: int) -> WorkerDied:
@@ -473,7 +505,7 @@ def _work_folder(key: str) -> Iterator[Path]:
         # A plan holds the URL as it was given, signature included.
         work.mkdir(exist_ok=True, mode=0o700)
         yield work
-    except (WorkerDied, SourceUnreachable, NoSpace, OSError):
+    except (ProcessDied, SourceUnreachable, NoSpace, OSError):
         keep = True
         raise
     except BaseException as error:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import ClientError, EndpointConnectionError, IncompleteReadError, ReadTimeoutError
 
 from lambdas.contracts import DetectRequest, Settings
 from lambdas.door import decode, document, number, services_named, variable
-from lambdas.errors import InvalidRequest, MissingEnvironment, ServiceUnavailable
+from lambdas.errors import InvalidRequest, MissingEnvironment, NoSpace, ServiceUnavailable
 
 
 def test_a_variable_that_is_not_set_is_named() -> None:
@@ -72,3 +73,13 @@ def test_lines_of_the_stages_are_json_with_the_runs_id() -> None:
     first, second = (json.loads(line) for line in done.stdout.splitlines())
     assert (first["run_id"], first["chunk"], first["service"], first["message"]) == ("first", 3, "detect", "works on 3")
     assert (second["run_id"], "chunk" in second) == ("second", False)
+
+
+def test_an_answer_that_ends_early_and_a_full_disk_are_named() -> None:
+    with pytest.raises(ServiceUnavailable, match="IncompleteReadError"), services_named():
+        raise IncompleteReadError(actual_bytes=1, expected_bytes=2)
+    for number_ in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        with pytest.raises(NoSpace, match="no space left"), services_named():
+            raise OSError(number_, "full")
+    with pytest.raises(OSError, match="handles"), services_named():
+        raise OSError(errno.EMFILE, "handles")

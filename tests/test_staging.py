@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
@@ -183,3 +184,42 @@ def test_without_boto3_a_bucket_says_what_to_install(monkeypatch: pytest.MonkeyP
     s3_client.cache_clear()
     with pytest.raises(AwsMissing, match=r"pip install 'talent-frames\[aws\]'"):
         source_location("s3://videos/clip.mp4")
+
+
+@pytest.fixture
+def bucket(aws: None) -> S3Staging:
+    s3_client().create_bucket(Bucket="staging")
+    return S3Staging("staging", "p/")
+
+
+def test_what_stands_stays_if_it_says_so(bucket: S3Staging) -> None:
+    def later(than: bytes) -> Callable[[bytes], bool]:
+        return lambda standing: standing > than
+
+    assert bucket.put_unless("latest", b"2", later(b"2"))
+    assert not bucket.put_unless("latest", b"1", later(b"1"))
+    assert bucket.put_unless("latest", b"3", later(b"3"))
+    assert bucket.get("latest") == b"3"
+
+
+def test_what_is_written_in_between_is_looked_at_too(bucket: S3Staging) -> None:
+    seen: list[bytes] = []
+
+    def stays(standing: bytes) -> bool:
+        seen.append(standing)
+        if standing == b"old":
+            # Another run ends just now.
+            bucket.put("latest", b"newest")
+        return standing == b"newest"
+
+    bucket.put("latest", b"old")
+    assert not bucket.put_unless("latest", b"ours", stays)
+    assert seen == [b"old", b"newest"]
+    assert bucket.get("latest") == b"newest"
+
+
+def test_an_upload_that_fails_says_what_the_service_said(bucket: S3Staging, tmp_path: Path) -> None:
+    (tmp_path / "segment").write_bytes(b"x")
+    with pytest.raises(ClientError) as refused:
+        S3Staging("no-such-bucket", client=bucket.client).put_file("segment", tmp_path / "segment")
+    assert refused.value.response["Error"]["Code"] == "NoSuchBucket"

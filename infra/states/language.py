@@ -44,6 +44,9 @@ TRANSIENT = [
     "States.Timeout",
 ]
 """What another try may help. Everything else is a fact about the video, the settings or our code."""
+DIED = ["Runtime.ExitError", "Runtime.OutOfMemory", "ProcessDied", "NoSpace"]
+"""A function's environment ended without an answer: killed for its memory, lost with its machine, or crashed; or its
+disk was full. Another environment may do better, once: what dies again does so for a reason."""
 THROTTLED = ["Lambda.TooManyRequestsException"]
 
 RETRY_STAGE = [
@@ -72,6 +75,14 @@ RETRY_STAGE = [
         "BackoffRate": 3,
         "MaxDelaySeconds": 60,
         "MaxAttempts": 3,
+        "JitterStrategy": "FULL",
+    },
+    {
+        "ErrorEquals": DIED,
+        "IntervalSeconds": 2,
+        "BackoffRate": 2,
+        "MaxDelaySeconds": 30,
+        "MaxAttempts": 1,
         "JitterStrategy": "FULL",
     },
 ]

@@ -11,17 +11,23 @@ from numpy.typing import NDArray
 
 from lambdas.cluster.scenes import border_score
 from lambdas.contracts import (
+    QUALITY_PARTS,
+    Chunk,
     ChunkDocument,
     Detections,
+    Failure,
     FrameRef,
+    LostChunk,
     Plan,
     SourceFacts,
     StagedFrame,
     chunk_document_key,
     detections_key,
+    failure_key,
 )
 from lambdas.errors import IncompleteRun
 from lambdas.scoring import Measures, Scores, score
+from lambdas.shots import LAYOUT_CELLS
 from lambdas.staging import Store, get_document
 
 Box = tuple[float, float, float, float]
@@ -41,6 +47,8 @@ class Footage:
     """Content value of each chunk's first frame against the last frame before it; 0 for the first."""
     scores: list[Scores]
     """Of each chunk's detections: by the picture alone until it is known who is who, see `score_people`."""
+    lost: list[LostChunk] = dataclasses.field(default_factory=list)
+    """Chunks nobody could work through; they stand among the others as chunks without frames."""
 
     @cached_property
     def staged(self) -> list[StagedFrame]:
@@ -114,8 +122,11 @@ class Footage:
 
 
 def read_footage(plan: Plan, staging: Store) -> Footage:
-    """Everything detect wrote for the plan's chunks. Raises IncompleteRun naming the chunks that are missing."""
-    missing: list[int] = []
+    """Everything detect wrote for the plan's chunks.
+
+    Raises IncompleteRun naming the chunks that are missing, if they are more than may be, or all.
+    """
+    missing: list[Chunk] = []
     documents: list[ChunkDocument] = []
     detections: list[Detections] = []
     borders: list[float] = []
@@ -126,8 +137,8 @@ def read_footage(plan: Plan, staging: Store) -> Footage:
             document = get_document(staging, chunk_document_key(plan.run_id, chunk.index), ChunkDocument)
             columns = Detections.from_bytes(staging.get(detections_key(plan.run_id, chunk.index)))
         except KeyError:
-            missing.append(chunk.index)
-            continue
+            missing.append(chunk)
+            document, columns = _without_frames(chunk, plan)
         borders.append(border_score(before, columns.first_frame))
         # A chunk without frames changes nothing: the border is then between its neighbours.
         before = columns.last_frame if columns.last_frame.size else before
@@ -137,8 +148,8 @@ def read_footage(plan: Plan, staging: Store) -> Footage:
                 columns, first_frame=np.zeros((0, 256, 3), np.uint8), last_frame=np.zeros((0, 256, 3), np.uint8)
             )
         )
-    if missing:
-        named = ", ".join(str(index) for index in missing[:10]) + (", ..." if len(missing) > 10 else "")
+    if len(missing) > plan.settings.max_lost_chunks or len(missing) == len(chunks):
+        named = ", ".join(str(chunk.index) for chunk in missing[:10]) + (", ..." if len(missing) > 10 else "")
         raise IncompleteRun(f"run {plan.run_id}: {len(missing)} of {len(chunks)} chunks are missing ({named})")
     return Footage(
         plan.source,
@@ -147,4 +158,63 @@ def read_footage(plan: Plan, staging: Store) -> Footage:
         detections,
         borders,
         scores=[score(Measures.of(columns)) for columns in detections],
+        lost=[_lost(chunk, plan, staging) for chunk in missing],
+    )
+
+
+def _without_frames(chunk: Chunk, plan: Plan) -> tuple[ChunkDocument, Detections]:
+    """What detect writes of a chunk in which it met no frame."""
+
+    def floats(*shape: int) -> NDArray[np.float32]:
+        return np.zeros(shape, np.float32)
+
+    document = ChunkDocument(
+        index=chunk.index,
+        frame_count=0,
+        first_pts=None,
+        last_pts=None,
+        end_pts=None,
+        looked_frames=0,
+        corrupt_frames=0,
+        staged=[],
+        seconds={},
+    )
+    return document, Detections(
+        pts=np.zeros(0, np.int64),
+        boxes=floats(0, 4),
+        landmarks=floats(0, 5, 2),
+        quality=floats(0, len(QUALITY_PARTS)),
+        openings=floats(0, 2),
+        in_view=floats(0),
+        confidence=floats(0),
+        brightness=floats(0),
+        confirmed=np.zeros(0, np.bool_),
+        tracks=np.zeros(0, np.int32),
+        staged=np.zeros(0, np.int32),
+        dense=np.zeros(0, np.bool_),
+        embedded=np.zeros(0, np.int32),
+        embeddings=floats(0, plan.pack.embedding_size),
+        scene_pts=np.zeros(0, np.int64),
+        scene_scores=floats(0),
+        scene_luma=floats(0),
+        scene_features=floats(0, 0),
+        scene_layout=np.zeros((0, LAYOUT_CELLS, LAYOUT_CELLS, 3), np.uint8),
+        staged_small=np.zeros((0, LAYOUT_CELLS, LAYOUT_CELLS, 3), np.uint8),
+        first_frame=np.zeros((0, 256, 3), np.uint8),
+        last_frame=np.zeros((0, 256, 3), np.uint8),
+    )
+
+
+def _lost(chunk: Chunk, plan: Plan, staging: Store) -> LostChunk:
+    """Where a lost chunk is, by the plan, and the error its worker noted."""
+    try:
+        error = get_document(staging, failure_key(plan.run_id, chunk.index), Failure).error
+    except KeyError:
+        error = ""
+    source = plan.source
+    return LostChunk(
+        index=chunk.index,
+        start_s=max(0.0, source.seconds(chunk.start_pts)),
+        end_s=min(source.duration_s, source.seconds(chunk.end_pts)),
+        error=error,
     )

@@ -184,6 +184,7 @@ def select(
             for index, scene in enumerate(scenes)
         ],
         scenes_are_even=even,
+        lost=footage.lost,
         looked_frames=sum(document.looked_frames for document in footage.documents),
         corrupt_frames=sum(document.corrupt_frames for document in footage.documents),
         detect_seconds={step: round(spent, 3) for step, spent in sorted(seconds.items())},

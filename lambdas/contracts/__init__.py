@@ -61,6 +61,7 @@ from lambdas.contracts.requests import (
 from lambdas.contracts.selection import (
     FaceInFrame,
     FrameRef,
+    LostChunk,
     PersonTrack,
     SelectedFrame,
     SelectedPerson,
@@ -105,6 +106,7 @@ __all__ = [
     "KeyTemplates",
     "LeaveOut",
     "Limits",
+    "LostChunk",
     "MergePeople",
     "Moment",
     "Moments",

@@ -78,6 +78,8 @@ class StartResponse(Contract):
     duration_s: float
     prefix: str
     """Under which the run is published."""
+    max_lost_chunks: int
+    """So many chunks may fail."""
     video: str
     """`bucket/key`."""
 

@@ -63,6 +63,8 @@ class SourceFacts(Contract):
     """Of an object in a versioned bucket: it is this version that is read."""
     etag: str | None = None
     """Of an object in a bucket: nothing else is read. Without quotes."""
+    uploaded_at: str | None = None
+    """Of an object in a bucket: when this version was uploaded, ISO 8601, UTC."""
     mark: str = ""
     """Of a file or URL, what tells its content from another one that comes to stand there in mid-run."""
 

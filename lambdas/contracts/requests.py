@@ -24,6 +24,7 @@ class SplitRequest(Contract):
     version_id: str | None = None
     etag: str | None = None
     """Of an s3 URL: the object is read and identified as this version, or as long as it has this ETag."""
+    uploaded_at: str | None = None
 
 
 class SplitResponse(Contract):

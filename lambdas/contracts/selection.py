@@ -105,6 +105,16 @@ class SelectedScene(Contract):
     faces: list[tuple[float, float, float, float]]
 
 
+class LostChunk(Contract):
+    """A chunk nobody could work through."""
+
+    index: int
+    start_s: float
+    end_s: float
+    error: str
+    """What its worker met, by name; empty where it left no word."""
+
+
 class UnmatchedCorrection(Contract):
     """A correction that no longer fits what was detected."""
 
@@ -135,6 +145,8 @@ class Selection(Contract):
     scenes: list[SelectedScene]
     scenes_are_even: bool
     """True where evenly spaced frames stand in for too few scenes."""
+    lost: list[LostChunk] = []
+    """In time order; no more than `Settings.max_lost_chunks`."""
     looked_frames: int
     corrupt_frames: int
     detect_seconds: dict[str, float]

@@ -111,6 +111,8 @@ class Settings(Contract):
     """Cosine similarity to a gallery identity above which a person is named; None takes the pack's."""
     alternatives: Annotated[int, Field(ge=0, le=10)] = 3
     """Further frames of each person, from other moments."""
+    max_lost_chunks: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """So many chunks may fail for good, and the run goes on without them: the manifest says what is missing."""
     keys: KeyTemplates = KeyTemplates()
     limits: Limits = Limits()
     xmp: Literal["none", "facts", "names"] = "none"

@@ -70,7 +70,7 @@ DAYS_PER_MONTH = 30.4375
 DEPLOYMENT = Deployment()
 """What a run on one's own machine is reckoned for."""
 
-TRANSITIONS_PER_RUN = 18
+TRANSITIONS_PER_RUN = 19
 """States an upload passes through: reading the request, ledger, four stages, claim, event, ledger, metrics, end."""
 TRANSITIONS_PER_CHUNK = 2
 """Start of the child and its one task."""

@@ -95,12 +95,27 @@ def latest_key(prefix: str, run_id: str) -> str | None:
     return f"{folder}/latest.json" if folder else "latest.json"
 
 
-def latest_document(manifest: Manifest, bucket: str, prefix: str, manifest_key: str) -> bytes:
-    """The pointer: which run, and its manifest."""
+def latest_document(
+    manifest: Manifest, bucket: str, prefix: str, manifest_key: str, uploaded_at: str | None = None
+) -> bytes:
+    """The pointer: which run, its manifest, and when its video was uploaded."""
     pointer = {
         "run_id": manifest.run_id,
         "prefix": prefix,
         "manifest_uri": f"s3://{bucket}/{manifest_key}",
         "created_at": manifest.created_at,
+        "uploaded_at": uploaded_at,
     }
     return json.dumps(pointer, indent=1).encode()
+
+
+def points_to_newer(standing: bytes, than: bytes) -> bool:
+    """Whether the pointer that stands is of a later upload than another, or of the same and was planned later.
+
+    What can't be read, or says nothing of an upload, is the older.
+    """
+    try:
+        here, there = json.loads(standing), json.loads(than)
+        return (here["uploaded_at"] or "", here["created_at"]) > (there["uploaded_at"] or "", there["created_at"])
+    except (ValueError, KeyError, TypeError):
+        return False

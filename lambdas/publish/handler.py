@@ -39,7 +39,7 @@ from lambdas.door import decode, document, log_for, number, open_bucket, service
 from lambdas.errors import IncompleteRun
 from lambdas.publish import cost, images, names, report, xmp
 from lambdas.publish import manifest as manifests
-from lambdas.publish.event import event_detail, latest_document, latest_key
+from lambdas.publish.event import event_detail, latest_document, latest_key, points_to_newer
 from lambdas.publish.keys import Keys, check_distinct, check_prefix, is_inside
 from lambdas.staging import Store, get_document, presign
 
@@ -52,6 +52,7 @@ ENDS_EARLY_S, ENDS_EARLY_SHARE = 0.25, 0.01
 """So much less than promised, the larger of the two, is the last frame's length, or a header's rounding."""
 MOST_UNCLEAR_PICTURES = 200
 """Published of those never seen clearly: each costs one more frame read and decoded, and a crowd has hundreds."""
+MOST_STRETCHES_NAMED = 10
 MOST_URIS = 50
 """Frames listed in the event unless EVENT_URI_CAP says otherwise."""
 
@@ -177,8 +178,10 @@ def handler(event: Any, context: object) -> dict[str, Any]:
         answer = run(asked, staging, published, document(environ, "DEPLOYMENT", Deployment))
         manifest = manifests.Manifest.model_validate_json(published.get(answer.manifest_key))
         if latest := latest_key(order.prefix, order.run_id):
-            pointer = latest_document(manifest, published.bucket, order.prefix, answer.manifest_key)
-            published.put(latest, pointer, content_type="application/json")
+            uploaded_at = get_document(staging, plan_key(order.run_id), Plan).source.uploaded_at
+            pointer = latest_document(manifest, published.bucket, order.prefix, answer.manifest_key, uploaded_at)
+            # A run that ends late does not turn the pointer back.
+            published.put_unless(latest, pointer, partial(points_to_newer, than=pointer))
     detail = event_detail(
         manifest,
         bucket=published.bucket,
@@ -393,6 +396,9 @@ def _manifest(
             _unclear(appearance, file)
             for appearance, file in zip(selection.unclear, _unclear_files(selection, keys), strict=True)
         ],
+        missing=[
+            manifests.Missing(start_s=lost.start_s, end_s=lost.end_s, error=lost.error) for lost in selection.lost
+        ],
         notes=_notes(plan, selection),
         looked_frames=selection.looked_frames,
         corrupt_frames=selection.corrupt_frames,
@@ -534,7 +540,11 @@ def _refs(selection: Selection) -> list[FrameRef]:
 
 
 def _notes(plan: Plan, selection: Selection) -> list[str]:
-    notes = [*plan.notes, *losses(plan.source, selection.duration_s, selection.frame_count)]
+    notes = list(plan.notes)
+    if selection.lost:
+        notes.append(_missing(plan, selection))
+    else:
+        notes += losses(plan.source, selection.duration_s, selection.frame_count)
     frames = len(selection.representative)
     if frames < plan.settings.representative:
         has = "1 frame" if frames == 1 else f"{frames} frames"
@@ -560,6 +570,17 @@ def _notes(plan: Plan, selection: Selection) -> list[str]:
     if selection.corrupt_frames:
         notes.append(f"{selection.corrupt_frames} damaged frames were passed over.")
     return notes
+
+
+def _missing(plan: Plan, selection: Selection) -> str:
+    """Which stretches of the video are missing, in a sentence."""
+    lost = selection.lost
+    stretches = ", ".join(f"{one.start_s:.1f} to {one.end_s:.1f} s" for one in lost[:MOST_STRETCHES_NAMED])
+    more = f" and {len(lost) - MOST_STRETCHES_NAMED} more" if len(lost) > MOST_STRETCHES_NAMED else ""
+    return (
+        f"{len(lost)} of {len(plan.chunks)} parts of the video could not be worked through and are missing here: "
+        f"{stretches}{more}."
+    )
 
 
 def losses(source: SourceFacts, met_s: float, frame_count: int) -> list[str]:

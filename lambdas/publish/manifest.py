@@ -223,6 +223,15 @@ class Unmatched(Entry):
     """Seconds at which nobody was detected where it says."""
 
 
+class Missing(Entry):
+    """A stretch nobody could work through."""
+
+    start_s: Seconds
+    end_s: Seconds
+    error: str
+    """What was met there, by name; empty where that is not known."""
+
+
 class Timings(Entry):
     """Seconds of work by stage."""
 
@@ -281,6 +290,9 @@ class Manifest(Entry):
     """True if the video has fewer than `settings.min_scenes` scenes, so that evenly spaced frames stand in for them."""
     unclear: list[Unclear]
     """Seen, but never clearly, or too seldom to count as people; longest screen time first."""
+    missing: list[Missing]
+    """Stretches of the video that are not in these results, in time order; empty unless `settings.max_lost_chunks`
+    allows for some."""
     notes: list[str]
     """What a reader should know, in English; may be empty."""
     looked_frames: Annotated[int, Field(ge=0)]

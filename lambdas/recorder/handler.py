@@ -30,6 +30,7 @@ CAUSE_CHARACTERS = 2000
 """Of a cause kept at most; Lambda's causes hold a whole stack trace."""
 LATE_FAILURES = 5
 """Workers' notes read at most; they mostly tell the same."""
+MAP_FAILED = "States.ExceedToleratedFailureThreshold"
 WORKERS_ERRORS = ("States.ExceedToleratedFailureThreshold", "States.TaskFailed", "BadInput")
 """Errors of the map or the job itself, which don't say what the worker met."""
 WORKING_STATES = ("TaskStateEntered", "MapStateEntered")
@@ -110,6 +111,8 @@ def _record(table: str, bucket: str, detail: dict[str, Any]) -> dict[str, Any] |
     noted = ledger.get_item(TableName=table, Key=execution_row, ConsistentRead=True).get("Item", {})
     run_id, video = noted.get("run", {}).get("S", ""), noted.get("source", {}).get("S", "")
     error, cause, stage = _reason(arn, status)
+    if error == MAP_FAILED:
+        error, cause = _childs_reason(arn) or (error, cause)
     if run_id:
         error, cause = _workers_reason(bucket, run_id, detail.get("startDate"), error, cause)
     LOG.info(json.dumps({"run_id": run_id, "execution": name, "status": status, "error": error, "stage": stage}))
@@ -206,6 +209,24 @@ def _reason(arn: str, status: str) -> tuple[str, str, str]:
         if stage:
             break
     return error, _short(described.get("cause") or ""), stage
+
+
+def _childs_reason(arn: str) -> tuple[str, str] | None:
+    """Error and cause of a child that failed the map: the map's own error only counts. None where none is told of.
+
+    A child whose worker was killed left no note, and notes are left by workers that were tried again and did well.
+    """
+    machine = boto3.client("stepfunctions")
+    try:
+        for run in machine.list_map_runs(executionArn=arn)["mapRuns"]:
+            failed = machine.list_executions(mapRunArn=run["mapRunArn"], statusFilter="FAILED", maxResults=1)
+            for child in failed["executions"]:
+                described = machine.describe_execution(executionArn=child["executionArn"])
+                if described.get("error"):
+                    return described["error"], _short(described.get("cause") or "")
+    except ClientError as trouble:
+        LOG.warning("%s: the map's children can't be read (%s)", arn.rpartition(":")[2], type(trouble).__name__)
+    return None
 
 
 def _short(cause: str) -> str:

@@ -87,7 +87,9 @@ def run(request: SplitRequest, staging: Store) -> SplitResponse:
     document = Plan(
         pipeline_version=PIPELINE_VERSION,
         run_id=this_run,
-        source=probe.facts.model_copy(update={"version_id": request.version_id, "etag": request.etag}),
+        source=probe.facts.model_copy(
+            update={"version_id": request.version_id, "etag": request.etag, "uploaded_at": request.uploaded_at}
+        ),
         settings=request.settings,
         pack=request.pack,
         gallery_key=request.gallery_key,
@@ -130,7 +132,7 @@ def _start(
     assert request.source is not None
     client = s3_client()
     check_room(published_prefix(prefix, request.source.key, "0" * 16), stack.keys, request.source.key)
-    source = pin(client, request.source)
+    source, uploaded_at = pin(client, request.source)
     settings = choose_settings(stack, read_sidecar(client, source), request.settings or {})
     gallery, gallery_key = b"", None
     if gallery_place is not None:
@@ -151,6 +153,7 @@ def _start(
             force=request.force or "",
             version_id=source.version_id,
             etag=source.etag,
+            uploaded_at=uploaded_at,
         )
         planned = run(order, staging)
         chunk_count, duration_s = planned.chunk_count, planned.duration_s
@@ -161,6 +164,7 @@ def _start(
         chunk_count=chunk_count,
         duration_s=duration_s,
         prefix=published_prefix(prefix, source.key, this_run),
+        max_lost_chunks=settings.max_lost_chunks,
         video=video,
     )
 
@@ -187,6 +191,7 @@ def _resume(request: StartRequest, staging: S3Staging, ledger: Ledger, prefix: s
         chunk_count=len(planned.chunks),
         duration_s=planned.source.duration_s,
         prefix=published_prefix(prefix, key, f"{request.run_id}-{request.revision}"),
+        max_lost_chunks=planned.settings.max_lost_chunks,
         video=f"{bucket}/{key}",
     )
 

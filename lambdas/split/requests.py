@@ -22,6 +22,7 @@ PER_VIDEO = frozenset(
         "hash_distance",
         "histogram_difference",
         "jpeg_quality",
+        "max_lost_chunks",
         "min_confidence",
         "min_face_px",
         "min_presence_s",
@@ -53,14 +54,15 @@ LONGEST_NAME_BYTES = 150
 LONGEST_NUMBER_BYTES = 9
 
 
-def pin(client: Any, source: SourceObject) -> SourceObject:
-    """The object as one version, or, where no versions are kept, as its ETag now.
+def pin(client: Any, source: SourceObject) -> tuple[SourceObject, str]:
+    """The object as one version, or, where no versions are kept, as its ETag now; and when it was uploaded.
 
     An announced ETag that is gone by now gives way to the present one: that upload is announced as well, and both
     announcements then mean one run. Raises SourceMissing.
     """
     found = describe_object(client, source.bucket, source.key, source.version_id)
-    return source.model_copy(update={"version_id": source.version_id or found.version_id, "etag": found.etag})
+    pinned = source.model_copy(update={"version_id": source.version_id or found.version_id, "etag": found.etag})
+    return pinned, found.uploaded_at
 
 
 def read_sidecar(client: Any, source: SourceObject) -> dict[str, JsonValue]:

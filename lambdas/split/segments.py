@@ -7,11 +7,13 @@ ffmpeg of imageio-ffmpeg, or the system's.
 
 from __future__ import annotations
 
-import errno
 import shutil
+import signal
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,13 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from lambdas.contracts import OPEN_END, Chunk
-from lambdas.errors import FfmpegMissing, NoSpace, UnreadableVideo
+from lambdas.errors import OUT_OF_SPACE, FfmpegMissing, NoSpace, ProcessDied, UnreadableVideo
 from lambdas.split.probe import BROADCAST, Probe, stream_of
 from lambdas.split.timeline import NO_TIME, PacketTimes, mend
 from lambdas.video import DAMAGE, RAW_FORMATS, named_errors, open_video, packets_of
 
+NO_SPACE = (b"No space left", b"Disk quota", b"File too large")
+"""In what ffmpeg says of a full disk."""
 MARGIN_S = 2
 """Copied beyond a chunk's end: frames of it may stand behind the next keyframe in the file."""
 
@@ -168,7 +172,7 @@ def _write(copy: OutputContainer, packet: Packet[VideoStream], name: str) -> boo
 
 
 def _not_written(name: str, error: Exception) -> Exception:
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+    if getattr(error, "errno", None) in OUT_OF_SPACE:
         return NoSpace(f"{name}: no space left to copy it for reading in parts")
     return UnreadableVideo(f"{name}: could not be copied ({getattr(error, 'strerror', None) or error})")
 
@@ -177,12 +181,24 @@ def _run(source: Any, target: Path, trouble: str, **options: str | None) -> None
     command = ffmpeg.output(
         source, f"file:{target}", format="matroska", vcodec="copy", map_metadata=-1, copyts=None, **options
     ).global_args("-nostdin", "-loglevel", "error")
+    done = subprocess.run(
+        ffmpeg.compile(command, cmd=_ffmpeg(), overwrite_output=True), capture_output=True, check=False
+    )
+    if done.returncode == -signal.SIGXFSZ or any(text in done.stderr for text in NO_SPACE):
+        raise NoSpace(f"{trouble}: no space left")
+    if done.returncode < 0:
+        raise ProcessDied(f"{trouble}: ffmpeg was ended by {signal.Signals(-done.returncode).name}")
+    if done.returncode:
+        raise UnreadableVideo(f"{trouble} ({_last_line(done.stderr)})")
+
+
+@cache
+def _ffmpeg() -> str:
+    """The program of imageio-ffmpeg. Raises ProcessDied where it does not start."""
     try:
-        command.run(cmd=ffmpeg_program(), capture_stdout=True, capture_stderr=True, overwrite_output=True)
-    except ffmpeg.Error as error:
-        if b"No space left" in error.stderr or b"Disk quota" in error.stderr:
-            raise NoSpace(f"{trouble}: no space left") from None
-        raise UnreadableVideo(f"{trouble} ({_last_line(error.stderr)})") from None
+        return ffmpeg_program()
+    except RuntimeError as error:
+        raise ProcessDied(f"ffmpeg does not start ({error})") from None
 
 
 def _last_line(stderr: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,14 @@ def pack() -> Path:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory, pack: Path) -> Iterator[Cloud]:
-    """An emulated account, with what moto lacks filled in; gone with the module, so that others have their own."""
+    """An emulated account of this module's own."""
+    with emulated(tmp_path_factory.mktemp("cloud"), pack) as made:
+        yield made
+
+
+@contextmanager
+def emulated(work: Path, pack: Path) -> Iterator[Cloud]:
+    """An account while the block runs, with what moto lacks filled in."""
     from moto import mock_aws
 
     with pytest.MonkeyPatch.context() as patch:
@@ -82,7 +90,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, pack: Path) -> Iterator[Clou
             "core": {"passthrough": {"urls": [r"http://127\.0\.0\.1.*"]}},
         }
         with mock_aws(config=config):
-            made = Cloud(tmp_path_factory.mktemp("cloud"), pack)
+            made = Cloud(work, pack)
             moto_gaps.fill(patch, made)
             try:
                 yield made

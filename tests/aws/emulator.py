@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from typing import Any, Literal
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import boto3
 import jsonschema
@@ -100,35 +100,81 @@ class Receiver:
         self._server.server_close()
 
 
+Fault = Literal["busy", "lost", "slow", "expired"]
+"""503, or throttling; carried out, but the answer gets lost; late; a signed URL that has expired from here on."""
+SLOW_S = 0.5
+
+
 class Faults:
-    """moto's server with faults to order: 503 for requests whose path matches, so many times."""
+    """moto's server with faults to order, for requests whose path matches, so many times."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
         self._lock = threading.Lock()
         self._ordered: list[list[Any]] = []
+        self._expired: set[str] = set()
+        """Signatures."""
         self.requests: list[tuple[str, str, str]] = []
         """Method, path and range of every request."""
 
-    def order(self, method: str, path: str, times: int) -> None:
+    def order(self, method: str, path: str, times: int, fault: Fault = "busy") -> None:
+        """`path` is searched for in a request's path and, behind a space, the action of services that name it apart."""
         with self._lock:
-            self._ordered.append([method, re.compile(path), times])
+            self._ordered.append([method, re.compile(path), times, fault])
 
     def clear(self) -> None:
         with self._lock:
             self._ordered.clear()
+            self._expired.clear()
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         self.requests.append((method, path, environ.get("HTTP_RANGE", "")))
-        with self._lock:
-            for fault in self._ordered:
-                if fault[0] == method and fault[1].search(path) and fault[2]:
-                    fault[2] -= 1
-                    start_response("503 Slow Down", [("Content-Type", "application/xml")])
-                    return [b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"]
+        action = environ.get("HTTP_X_AMZ_TARGET", "")
+        signature = parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Signature", [""])[0]
+        met = self._met(method, f"{path} {action}", signature)
+        if met == "slow":
+            time.sleep(SLOW_S)
+        elif met == "lost":
+            for _ in self._app(environ, lambda *_: None):
+                pass
+            return _refused(start_response, "500 Internal Server Error", "InternalError", action)
+        elif met == "busy":
+            return _refused(start_response, "503 Slow Down", "SlowDown", action)
+        elif met == "expired":
+            return _refused(start_response, "403 Forbidden", "AccessDenied", action, "Request has expired")
         answer: Iterable[bytes] = self._app(environ, start_response)
         return answer
+
+    def _met(self, method: str, what: str, signature: str) -> str:
+        """The fault this request meets, empty for none."""
+        with self._lock:
+            if signature in self._expired:
+                return "expired"
+            for fault in self._ordered:
+                if fault[0] == method and fault[1].search(what) and fault[2]:
+                    if fault[3] == "expired":
+                        if not signature:
+                            continue
+                        self._expired.add(signature)
+                    fault[2] -= 1
+                    return str(fault[3])
+        return ""
+
+
+def _refused(
+    start_response: Any, status: str, code: str, action: str, text: str = "Please reduce your request rate."
+) -> list[bytes]:
+    """A service's refusal, as S3 writes it or, with an action, DynamoDB."""
+    if action:
+        name = "InternalServerError" if code == "InternalError" else "ProvisionedThroughputExceededException"
+        start_response(
+            "500 Internal Server Error" if code == "InternalError" else "400 Bad Request",
+            [("Content-Type", "application/x-amz-json-1.0")],
+        )
+        return [json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{name}", "message": text}).encode()]
+    start_response(status, [("Content-Type", "application/xml")])
+    return [f"<Error><Code>{code}</Code><Message>{text}</Message></Error>".encode()]
 
 
 class Cloud:

@@ -278,7 +278,7 @@ def _jobs_run_outside(patch: pytest.MonkeyPatch, outside: Outside) -> None:
 def _failed_children_fail_the_map(patch: pytest.MonkeyPatch) -> None:
     """A failed child of a Distributed Map leaves null among the results, and the map succeeds: a chunk goes missing.
 
-    AWS fails the map once more children failed than are tolerated; here none are.
+    AWS fails the map once more children failed than are tolerated.
     """
     from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
     from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
@@ -291,12 +291,23 @@ def _failed_children_fail_the_map(patch: pytest.MonkeyPatch) -> None:
         distributed_item_processor_worker as worker,
     )
     from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+    from moto.stepfunctions.parser.asl.eval.program_state import ProgramError
 
+    children: dict[str, list[dict[str, str]]] = {}
+    """Error and cause of the failed children, by their map's run."""
+    _children_are_listed(patch, children)
     evaluate = worker.DistributedItemProcessorWorker._eval_job
 
     def eval_job(self: Any, env: Any, job: Any) -> None:
         evaluate(self, env, job)
         if job.job_output is not None:
+            return
+        ended = env.program_state()
+        if isinstance(ended, ProgramError):
+            children.setdefault(self._map_run_record.map_run_arn, []).append(dict(ended.error or {}))
+        failed = len(children.get(self._map_run_record.map_run_arn, []))
+        if failed <= self._map_run_record.tolerated_failure_count:
+            job.job_output = {}
             return
         typ = StatesErrorNameType.StatesExceedToleratedFailureThreshold
         job.job_output = FailureEventException(
@@ -313,6 +324,30 @@ def _failed_children_fail_the_map(patch: pytest.MonkeyPatch) -> None:
         )
 
     patch.setattr(worker.DistributedItemProcessorWorker, "_eval_job", eval_job)
+
+
+def _children_are_listed(patch: pytest.MonkeyPatch, children: dict[str, list[dict[str, str]]]) -> None:
+    """A map's children are no executions there, so that nobody can ask what failed them."""
+    from moto.core.responses import ActionResult
+    from moto.stepfunctions.responses import StepFunctionResponse
+
+    list_all, describe = StepFunctionResponse.list_executions, StepFunctionResponse.describe_execution
+
+    def list_executions(self: Any) -> Any:
+        run = self._get_param("mapRunArn")
+        if not run:
+            return list_all(self)
+        found = [{"executionArn": f"{run}/child/{number}"} for number, _ in enumerate(children.get(run, []))]
+        return ActionResult({"executions": found[: self._get_int_param("maxResults", 100)]})
+
+    def describe_execution(self: Any) -> Any:
+        run, child, number = self._get_param("executionArn").rpartition("/child/")
+        if not child:
+            return describe(self)
+        return ActionResult({"status": "FAILED", **children[run][int(number)]})
+
+    patch.setattr(StepFunctionResponse, "list_executions", list_executions)
+    patch.setattr(StepFunctionResponse, "describe_execution", describe_execution)
 
 
 def _batch_speaks_pascal_case(patch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -170,6 +170,8 @@ class Functions:
         self._lock = threading.Lock()
         self._idle: dict[str, list[Worker]] = {}
         self._turns: dict[str, threading.Semaphore] = {}
+        self.before: Callable[[str, Worker], float | None] | None = None
+        """Told of each invocation's function and process; the seconds it may take, None for those of the function."""
         self.asked: list[tuple[str, Any, Answer]] = []
         """Function, event and answer of every invocation, in the order they ended."""
 
@@ -182,7 +184,8 @@ class Functions:
                 worker = idle.pop() if idle else None
             if worker is None or not worker.alive():
                 worker = Worker(name, program, self.log(name))
-            answer = worker.invoke(body, arn, timeout_s)
+            shorter = self.before(name, worker) if self.before else None
+            answer = worker.invoke(body, arn, timeout_s if shorter is None else shorter)
             with self._lock:
                 self._idle[name].append(worker)
                 self.asked.append((name, json.loads(body), answer))

@@ -10,14 +10,17 @@ import pytest
 from lambdas.cluster import handler
 from lambdas.contracts import (
     ClusterRequest,
+    Failure,
     Gallery,
+    LostChunk,
     Selection,
     chunk_document_key,
     detections_key,
+    failure_key,
     selection_key,
 )
 from lambdas.errors import GalleryPackMismatch, IncompleteRun, InvalidGallery
-from lambdas.staging import DirectoryStaging, get_document
+from lambdas.staging import DirectoryStaging, get_document, put_document
 from tests.cluster.factory import RUN, Appearance, Video, faces_of, near
 
 Select = Callable[..., Selection]
@@ -48,6 +51,32 @@ def test_two_people_in_three_shots(select: Select) -> None:
     assert selection.duration_s == pytest.approx(30.0)
     assert selection.frame_count == 750
     assert selection.detect_seconds == {"decode": 1.0, "total": 2.0}
+
+
+def test_a_lost_chunk_is_said_and_the_rest_is_found(staging: DirectoryStaging) -> None:
+    plan = two_people().write(staging, 10.0, settings={"max_lost_chunks": 1})
+    staging.delete(chunk_document_key(RUN, 1))
+    put_document(staging, failure_key(RUN, 1), Failure(error="SourceUnreachable", cause="no answer"))
+    handler.run(ClusterRequest(run_id=RUN), staging)
+    selection = get_document(staging, selection_key(RUN), Selection)
+    assert selection.lost == [LostChunk(index=1, start_s=10.0, end_s=20.0, error="SourceUnreachable")]
+    assert len(plan.chunks) == 3
+    assert len(selection.people) == 2
+    assert selection.duration_s == pytest.approx(30.0)
+    assert selection.frame_count == 500
+    assert not any(10 <= frame.frame.t_s < 20 for frame in selection.representative)
+
+
+def test_more_chunks_than_may_be_lost_or_all_of_them_end_the_run(staging: DirectoryStaging) -> None:
+    two_people().write(staging, 10.0, settings={"max_lost_chunks": 1})
+    for chunk in (0, 2):
+        staging.delete(chunk_document_key(RUN, chunk))
+    with pytest.raises(IncompleteRun, match=r"2 of 3 chunks are missing \(0, 2\)"):
+        handler.run(ClusterRequest(run_id=RUN), staging)
+    two_people().write(staging, 30.0, settings={"max_lost_chunks": 1})
+    staging.delete(chunk_document_key(RUN, 0))
+    with pytest.raises(IncompleteRun, match="1 of 1 chunks are missing"):
+        handler.run(ClusterRequest(run_id=RUN), staging)
 
 
 def test_scenes_and_representatives_of_the_whole(select: Select) -> None:

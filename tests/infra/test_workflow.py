@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 from infra.settings import DeploymentSettings, from_context
-from infra.states.language import PENDING, Places
+from infra.states.language import DIED, PENDING, Places
 from infra.states.requests import spellings
 from infra.workflow import definition
 from lambdas import contracts, errors
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 OURS = {
     name for name, value in inspect.getmembers(errors, inspect.isclass) if issubclass(value, errors.TalentFramesError)
 }
-AWS = ("States.", "Lambda.", "DynamoDB.", "EventBridge.", "Batch.", "CloudWatch.", "Sandbox.", "Events.")
+AWS = ("States.", "Lambda.", "DynamoDB.", "EventBridge.", "Batch.", "CloudWatch.", "Sandbox.", "Events.", "Runtime.")
 FUNCTIONS = {
     name: f"arn:aws:lambda:us-east-1:123456789012:function:{name}" for name in ("split", "detect", "cluster", "publish")
 }
@@ -57,6 +57,7 @@ def test_the_stages_run_in_the_order_of_the_local_command(machine: Template, ful
 def test_after_publishing_the_event_comes_before_the_ledger(machine: Template) -> None:
     assert walk(machine, "Publish") == [
         "Publish",
+        "Still ours?",
         "Video Processed",
         "Ledger done",
         "Execution done",
@@ -114,6 +115,14 @@ def test_throttled_calls_have_a_long_retrier_of_their_own(machine: Template) -> 
             assert retrier["MaxAttempts"] * retrier["MaxDelaySeconds"] >= 3600, name
 
 
+def test_a_function_that_died_is_tried_once_more(machine: Template) -> None:
+    for name, state in tasks(machine["States"]):
+        if invokes(state):
+            (retrier,) = [retrier for retrier in state["Retry"] if "Runtime.ExitError" in retrier["ErrorEquals"]]
+            assert retrier["MaxAttempts"] == 1, name
+            assert retrier["ErrorEquals"] == DIED, name
+
+
 def test_an_idle_function_is_given_minutes_to_become_ready_before_anything_else(machine: Template) -> None:
     for name, state in tasks(machine["States"]):
         if not invokes(state):
@@ -136,17 +145,20 @@ def test_no_state_catches_everything(full_machine: Template) -> None:
         for catcher in state.get("Catch", []):
             assert "States.ALL" not in catcher["ErrorEquals"], name
     catching = {name for name, state in tasks(full_machine["States"]) if "Catch" in state}
-    assert catching == {"Detect on a GPU", "Metrics", "Hold the claim", "Ledger done"}
+    assert catching == {"Detect on a GPU", "Metrics", "Hold the claim", "Still ours?", "Ledger done"}
 
 
 def test_a_lost_claim_is_a_named_end_and_a_redriven_run_claims_again(machine: Template) -> None:
     states = machine["States"]
     assert walk(machine, "Detect")[1:3] == ["Hold the claim", "Cluster"]
-    hold = states["Hold the claim"]["Parameters"]
-    # What the recorder wrote of its failure does not stand in the way; another execution's claim does.
-    assert hold["ConditionExpression"] == "execution_arn = :arn AND #status <> :done"
-    assert hold["ExpressionAttributeValues"][":running"] == {"S": "RUNNING"}
-    for name in ("Hold the claim", "Ledger done"):
+    # Redriven in Publish, a run asks once more before anybody is told of it.
+    assert walk(machine, "Publish")[1:3] == ["Still ours?", "Video Processed"]
+    for name in ("Hold the claim", "Still ours?"):
+        hold = states[name]["Parameters"]
+        # What the recorder wrote of its failure does not stand in the way; another execution's claim does.
+        assert hold["ConditionExpression"] == "execution_arn = :arn AND #status <> :done"
+        assert hold["ExpressionAttributeValues"][":running"] == {"S": "RUNNING"}
+    for name in ("Hold the claim", "Still ours?", "Ledger done"):
         (catcher,) = states[name]["Catch"]
         assert catcher["ErrorEquals"] == ["DynamoDB.ConditionalCheckFailedException"]
         assert walk(machine, catcher["Next"]) == ["Note ClaimLost", "ClaimLost"]
@@ -158,7 +170,11 @@ def test_a_failed_stage_fails_the_execution_so_that_a_redrive_resumes_there(mach
     for name, state in tasks(machine["States"]):
         if invokes(state):
             assert "Catch" not in state, name
-    assert "ToleratedFailurePercentage" not in machine["States"]["Detect"]
+    detect = machine["States"]["Detect"]
+    assert "ToleratedFailurePercentage" not in detect
+    # As many chunks may be lost as the run's settings say, by default none.
+    assert detect["ToleratedFailureCountPath"] == "$.run.max_lost_chunks"
+    assert machine["States"]["Split"]["ResultSelector"]["max_lost_chunks.$"] == "$.Payload.max_lost_chunks"
 
 
 @pytest.mark.parametrize(

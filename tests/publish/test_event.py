@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from lambdas.contracts import QUALITY_PARTS
-from lambdas.publish.event import DETAIL_BYTES, event_detail, latest_document, latest_key
+from lambdas.publish.event import DETAIL_BYTES, event_detail, latest_document, latest_key, points_to_newer
 from lambdas.publish.manifest import Manifest
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "event-processed.schema.json").read_text())
@@ -77,6 +77,7 @@ def manifest() -> Manifest:
         },
         "scenes_are_even": False,
         "unclear": [],
+        "missing": [],
         "notes": [],
         "looked_frames": 3,
         "corrupt_frames": 0,
@@ -148,6 +149,24 @@ def test_the_pointer_names_run_and_manifest(manifest: Manifest) -> None:
     pointer = json.loads(latest_document(manifest, "b", "a/run/", "a/run/manifest.json"))
     assert pointer["run_id"] == manifest.run_id
     assert pointer["manifest_uri"] == "s3://b/a/run/manifest.json"
+
+
+@pytest.mark.parametrize(
+    ("standing", "newer"),
+    [
+        ({"uploaded_at": "2026-01-02T00:00:00+00:00", "created_at": "2026-01-02"}, True),
+        ({"uploaded_at": "2026-01-01T00:00:00+00:00", "created_at": "2026-01-03"}, True),
+        ({"uploaded_at": "2026-01-01T00:00:00+00:00", "created_at": "2026-01-02"}, False),
+        ({"uploaded_at": "2025-12-31T00:00:00+00:00", "created_at": "2026-01-09"}, False),
+        ({"created_at": "2026-01-09"}, False),
+        ({"uploaded_at": None, "created_at": "2026-01-09"}, False),
+        (["no pointer"], False),
+    ],
+)
+def test_a_pointer_is_newer_by_its_upload_and_then_by_its_plan(standing: Any, newer: bool) -> None:
+    ours = {"uploaded_at": "2026-01-01T00:00:00+00:00", "created_at": "2026-01-02"}
+    assert points_to_newer(json.dumps(standing).encode(), json.dumps(ours).encode()) is newer
+    assert not points_to_newer(b"{", b"{}")
 
 
 @pytest.mark.parametrize("sign", [None, lambda key: f"https://signed/{key}"], ids=["unsigned", "signed"])

@@ -18,6 +18,7 @@ from lambdas.contracts import (
     JobReport,
     KeyTemplates,
     Limits,
+    LostChunk,
     Plan,
     PublishRequest,
     Selection,
@@ -813,3 +814,23 @@ def test_a_video_ends_early_where_more_than_a_header_rounds_is_missing(
     two_people().write(staging)
     facts = get_document(staging, plan_key(RUN), Plan).source.model_copy(update={"promised_s": float(promised_s)})
     assert bool(handler.losses(facts, float(met_s), 75)) == said
+
+
+def test_what_is_missing_stands_in_manifest_and_report(staging: WatchedDirectory, published: WatchedDirectory) -> None:
+    two_people(Settings(max_lost_chunks=2)).write(staging)
+    selection = get_document(staging, selection_key(RUN), Selection)
+    lost = [
+        LostChunk(index=0, start_s=0.0, end_s=2.0, error="SourceUnreachable"),
+        LostChunk(index=3, start_s=6.0, end_s=8.0, error=""),
+    ]
+    put_document(staging, selection_key(RUN), selection.model_copy(update={"lost": lost}))
+    handler.run(REQUEST, staging, published)
+    manifest = read_manifest(published)
+    assert manifest["missing"] == [
+        {"start_s": 0.0, "end_s": 2.0, "error": "SourceUnreachable"},
+        {"start_s": 6.0, "end_s": 8.0, "error": ""},
+    ]
+    note = "are missing here: 0.0 to 2.0 s, 6.0 to 8.0 s."
+    assert note in " ".join(manifest["notes"])
+    assert note in published.get("report.html").decode()
+    jsonschema.validate(manifest, json.loads(SCHEMA.read_text()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime
 from typing import Any
 
 import boto3
@@ -38,24 +40,24 @@ def versioned(s3: Any) -> None:
 
 def test_an_object_is_pinned_to_its_etag(s3: Any) -> None:
     etag = s3.put_object(Bucket="source", Key="a?b#c%20.mp4", Body=b"one")["ETag"].strip('"')
-    assert pin(s3, SourceObject(bucket="source", key="a?b#c%20.mp4")) == SourceObject(
-        bucket="source", key="a?b#c%20.mp4", etag=etag
-    )
+    pinned, uploaded_at = pin(s3, SourceObject(bucket="source", key="a?b#c%20.mp4"))
+    assert pinned == SourceObject(bucket="source", key="a?b#c%20.mp4", etag=etag)
+    assert abs(datetime.fromisoformat(uploaded_at).timestamp() - time.time()) < 60
 
 
 def test_an_etag_gone_by_now_gives_way_to_the_present_one(s3: Any) -> None:
     old = s3.put_object(Bucket="source", Key="a.mp4", Body=b"one")["ETag"].strip('"')
     new = s3.put_object(Bucket="source", Key="a.mp4", Body=b"two")["ETag"].strip('"')
-    assert pin(s3, SourceObject(bucket="source", key="a.mp4", etag=old)).etag == new
+    assert pin(s3, SourceObject(bucket="source", key="a.mp4", etag=old))[0].etag == new
 
 
 def test_a_version_stays_the_one_announced(s3: Any) -> None:
     versioned(s3)
     first = s3.put_object(Bucket="source", Key="a.mp4", Body=b"one")
     second = s3.put_object(Bucket="source", Key="a.mp4", Body=b"two")
-    pinned = pin(s3, SourceObject(bucket="source", key="a.mp4", version_id=first["VersionId"]))
+    pinned, _ = pin(s3, SourceObject(bucket="source", key="a.mp4", version_id=first["VersionId"]))
     assert (pinned.version_id, pinned.etag) == (first["VersionId"], first["ETag"].strip('"'))
-    assert pin(s3, SourceObject(bucket="source", key="a.mp4")).version_id == second["VersionId"]
+    assert pin(s3, SourceObject(bucket="source", key="a.mp4"))[0].version_id == second["VersionId"]
 
 
 @pytest.mark.parametrize("bucket, key", [("source", "none.mp4"), ("no-such-bucket", "a.mp4")])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from lambdas.contracts import Settings
-from lambdas.errors import BadInput, NoSpace
+from lambdas.contracts import Chunk, Settings
+from lambdas.errors import BadInput, NoSpace, ProcessDied, UnreadableVideo
+from lambdas.split import segments
 from lambdas.split.probe import probe_video, survey
-from lambdas.split.segments import copy_indexed
+from lambdas.split.segments import copy_chunk, copy_indexed
 from lambdas.split.space import SPARE_BYTES, require_space
 from tests.clips import make_clip
 from tests.split.test_chunks import split
@@ -38,6 +40,23 @@ def test_split_says_so_before_it_copies(monkeypatch: pytest.MonkeyPatch, tmp_pat
     free(monkeypatch, 1000)
     with pytest.raises(NoSpace):
         split(str(clip), tmp_path)
+
+
+def test_a_video_is_not_to_blame_for_an_ffmpeg_that_was_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "ffmpeg"
+    monkeypatch.setattr(segments, "_ffmpeg", lambda: str(program))
+    ways = {
+        "kill -KILL $$": ProcessDied,
+        "kill -XFSZ $$": NoSpace,
+        "echo 'x: No space left on device' >&2; exit 1": NoSpace,
+        "exit 1": UnreadableVideo,
+    }
+    for ends, error in ways.items():
+        program.write_text(f"#!/bin/sh\n{ends}\n")
+        program.chmod(0o755)
+        with pytest.raises(error, match=r"^a\.mkv: chunk 0"):
+            copy_chunk(tmp_path / "a.mkv", "a.mkv", Chunk(index=0, start_pts=0, end_pts=9, decode_from_pts=0),
+                       Fraction(1, 1000), tmp_path / "out.mkv")  # fmt: skip
 
 
 def test_a_disk_that_fills_up_is_called_nothing_else(tmp_path: Path) -> None:

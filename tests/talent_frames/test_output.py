@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -176,3 +177,24 @@ def test_a_folder_that_is_being_written_is_let_alone(tmp_path: Path) -> None:
             (second / "manifest.json").write_text('{"schema_version": "1.0", "run_id": "2"}')
         assert first.is_dir()
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_two_runs_that_end_together_leave_one_of_them_whole(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with replacing(out) as written:
+        (written / "manifest.json").write_text(OURS)
+    together = threading.Barrier(8)
+
+    def publish(number: int) -> None:
+        with replacing(out) as written:
+            (written / "manifest.json").write_text(OURS)
+            (written / f"{number}.jpg").write_text("")
+            together.wait(30)
+
+    threads = [threading.Thread(target=publish, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert len(tree(out)) == 2

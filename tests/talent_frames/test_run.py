@@ -12,17 +12,21 @@ from pathlib import Path
 import pytest
 
 from lambdas.contracts import Plan, Settings
-from lambdas.errors import IncompleteRun, NoFrames, SourceUnreachable
+from lambdas.errors import IncompleteRun, NoFrames, NoSpace, PackMismatch, SourceChanged, SourceUnreachable
+from lambdas.publish.manifest import Manifest
+from lambdas.staging import DirectoryStaging
 from talent_frames.packs import resolve_pack
 from talent_frames.run import (
     WorkerDied,
     _likely_workers,
     _loading_pool,
+    _Lost,
     _pool,
     _work_folder,
     even_chunk_s,
     run_video,
 )
+from tests.cluster.factory import Video
 
 
 def square(number: int) -> int:
@@ -258,3 +262,43 @@ def test_chunks_suit_the_workers_and_a_resumed_run_keeps_them(
     assert plan(1, force="anew")[1:] == (1, 60.0)
     assert plan(2, Settings(chunk_s=12))[1:] == (2, 12.0)
     assert plan(2, Settings(chunk_s=60))[1:] == (1, 60.0)
+
+
+def test_a_run_goes_on_without_as_many_chunks_as_may_be_lost(
+    demo_clip: Path, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["talent_frames.run"]
+    work = module._detect_chunk
+
+    def fail(root: Path, run_id: str, chunk: int, pack_dir: Path) -> object:
+        if chunk == 1:
+            raise SourceUnreachable("demo.mp4: could not be read")
+        return work(root, run_id, chunk, pack_dir)
+
+    monkeypatch.setattr(module, "_detect_chunk", fail)
+
+    def run(most: int) -> Manifest:
+        settings = Settings(chunk_s=12, max_lost_chunks=most)
+        return run_video(demo_clip, out=tmp_path / "run", pack_dir=resolve_pack("open"), workers=1, settings=settings)
+
+    with pytest.raises(SourceUnreachable):
+        run(0)
+    manifest = run(1)
+    (missing,) = manifest.missing
+    assert missing.error == "SourceUnreachable"
+    assert 0 < missing.start_s < missing.end_s <= 28
+    assert any("could not be worked through" in note for note in manifest.notes)
+    assert manifest.people
+
+
+def test_what_is_no_matter_of_one_chunk_is_never_a_lost_chunk(tmp_path: Path) -> None:
+    plan = Video(30, []).write(DirectoryStaging(tmp_path), 10.0, settings={"max_lost_chunks": 3})
+    for error in (NoFrames("x"), NoSpace("x"), SourceChanged("x"), PackMismatch("x"), OSError(28, "full")):
+        with pytest.raises(type(error)):
+            _Lost(plan, DirectoryStaging(tmp_path)).give_up(0, error)
+    lost = _Lost(plan, DirectoryStaging(tmp_path))
+    lost.give_up(0, SourceUnreachable("x"))
+    lost.give_up(1, ZeroDivisionError())
+    # Nothing would be left.
+    with pytest.raises(ZeroDivisionError):
+        lost.give_up(2, ZeroDivisionError())
