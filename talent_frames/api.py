@@ -26,6 +26,7 @@ def run(
     settings: Settings | None = None,
     workers: int | None = None,
     force: str = "",
+    link_video: bool = False,
     progress: Progress | None = None,
 ) -> Manifest:
     """Finds the people of one video, publishes them as a folder and returns its manifest, as manifest.json holds it.
@@ -38,6 +39,7 @@ def run(
         settings: Everything that changes results; `lambdas.contracts.Settings()` by default.
         workers: Processes that look at the video, by default as many as cores and memory allow.
         force: A new text does chunks again that an interrupted run of the same video and settings finished.
+        link_video: Whether the report links to the video wherever it lies; one in a folder above it is linked anyway.
         progress: Told what is going on; `talent_frames.progress.Lines()` prints it.
 
     Raises:
@@ -57,6 +59,7 @@ def run(
         gallery=known,
         workers=workers,
         force=force,
+        link_video=link_video,
         progress=progress,
     )
 

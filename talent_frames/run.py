@@ -32,6 +32,7 @@ from lambdas.contracts import (
 from lambdas.errors import NoSpace, SourceMissing, SourceUnreachable, TalentFramesError
 from lambdas.publish.keys import Keys, source_names
 from lambdas.staging import DirectoryStaging, get_document, source_location
+from talent_frames.linked_video import linked_video
 from talent_frames.machine import cache_folder, default_workers
 from talent_frames.output import check_output, replacing
 from talent_frames.progress import Progress, Silent, clock
@@ -64,6 +65,7 @@ def run_video(
     gallery: bytes | None = None,
     workers: int | None = None,
     force: str = "",
+    link_video: bool = False,
     progress: Progress | None = None,
 ) -> Manifest:
     """Finds the people of one video, publishes them as folder `out` and returns the manifest.
@@ -71,6 +73,7 @@ def run_video(
     `video` is a path or an http(s) or s3 URL, `pack_dir` the folder of a model pack, `gallery` the bytes of a
     gallery.npz. `out` is replaced whole when everything is done and left as it was if anything fails. Chunks that an
     interrupted run of the same video and settings finished are not done again, unless `force` is a new text.
+    With `link_video` the report links to the video wherever it lies.
     Made without `chunk_s`, `settings` get the chunk length, up to the default, that lets all workers end together.
 
     Raises BadInput for what trying again can't help, and other TalentFramesErrors.
@@ -79,7 +82,8 @@ def run_video(
     progress = progress if progress is not None else Silent()
     uri = str(video)
     check_name(uri)
-    check_output(out, ("manifest.json", Keys.of(settings.keys, uri).manifest))
+    keys = Keys.of(settings.keys, uri)
+    check_output(out, ("manifest.json", keys.manifest))
     most = workers or default_workers()
     duration_s = _duration_s(uri) if most > 1 else 0.0
     likely = _likely_workers(settings, duration_s, most)
@@ -125,7 +129,8 @@ def run_video(
 
         progress.started("publish")
         with replacing(out) as written:
-            answer = publish.run(PublishRequest(run_id=run_id), staging, DirectoryStaging(written))
+            link = linked_video(uri, out / keys.report, wanted=link_video)
+            answer = publish.run(PublishRequest(run_id=run_id, video_link=link), staging, DirectoryStaging(written))
             manifest = Manifest.model_validate_json((written / answer.manifest_key).read_bytes())
         progress.finished("publish", str(out))
     return manifest
