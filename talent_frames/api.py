@@ -30,6 +30,7 @@ def run(
     settings: Settings | Mapping[str, Any] | None = None,
     workers: int | None = None,
     force: str = "",
+    link_video: bool = False,
     progress: Progress | Callable[[str, float, float | None], object] | None = None,
     corrections: str | Path | None = None,
     keep_days: float = KEPT_DAYS,
@@ -45,6 +46,7 @@ def run(
             `{"representative": 3}`; the rest is as by default.
         workers: Processes that look at the video, by default as many as cores and memory allow.
         force: A new text does chunks again that an interrupted run of the same video and settings finished.
+        link_video: Whether the report links to the video wherever it lies; one in a folder above it is linked anyway.
         progress: Told what is going on: a function of a stage's name, how much of it is done and of how much (None
             where that is unknown), or `talent_frames.progress.Lines()`, which prints it.
         corrections: A corrections.json to apply; by default what was corrected in the run that `out` holds.
@@ -73,6 +75,7 @@ def run(
         gallery=known,
         workers=workers,
         force=force,
+        link_video=link_video,
         progress=progress,
         corrections=Path(corrections) if corrections is not None else None,
         keep_days=keep_days,

@@ -146,6 +146,16 @@ Fit = Annotated[
 Quality = Annotated[
     int | None, _option(WANTED, "Of the JPEG files.", DEFAULTS.jpeg_quality, metavar="N", min=50, max=100)
 ]
+LinkVideo = Annotated[
+    bool,
+    _option(
+        WANTED,
+        "The report plays the video's moments wherever it lies, a URL as given; one in a folder above the report plays "
+        "anyway.",
+        None,
+        "--link-video",
+    ),
+]
 Models = Annotated[str, _option(WHO, "Model pack, see [bold]talent-frames models[/bold].", "open", metavar="NAME|DIR")]
 GalleryPath = Annotated[
     Path | None,
@@ -312,6 +322,7 @@ def run_command(
     size: Size = None,
     fit: Fit = None,
     quality: Quality = None,
+    link_video: LinkVideo = False,
     models: Models = "open",
     gallery: GalleryPath = None,
     min_sightings: MinSightings = None,
@@ -333,7 +344,8 @@ def run_command(
 ) -> None:
     """Find everyone in a video; needs nothing but the file.
 
-    Writes people/, representative/, scenes/, unclear/, names.txt, manifest.json and report.html.
+    Writes people/, representative/, scenes/, unclear/, names.txt, contact_sheet.jpg, manifest.json and
+    report.html.
     """
     from talent_frames.api import run
     from talent_frames.machine import check_address_space
@@ -390,6 +402,7 @@ def run_command(
                             settings=settings,
                             workers=workers,
                             force=uuid.uuid4().hex if force else "",
+                            link_video=link_video,
                             progress=progress,
                             corrections=corrections,
                             keep_days=keep_days,

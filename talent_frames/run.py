@@ -52,6 +52,7 @@ from lambdas.publish.keys import Keys, source_names
 from lambdas.staging import DirectoryStaging, get_document, put_document, source_location
 from talent_frames.corrections import corrections_in, put_aside, put_corrections, read_corrections
 from talent_frames.kept import KEPT_DAYS, keep
+from talent_frames.linked_video import linked_video
 from talent_frames.machine import cache_folder, default_workers
 from talent_frames.moving import Moving, remembered
 from talent_frames.output import check_output, replacing
@@ -89,6 +90,7 @@ def run_video(
     gallery: bytes | None = None,
     workers: int | None = None,
     force: str = "",
+    link_video: bool = False,
     progress: Progress | None = None,
     corrections: Path | None = None,
     keep_days: float = KEPT_DAYS,
@@ -100,6 +102,7 @@ def run_video(
     interrupted run of the same video and settings finished are not done again, unless `force` is a new text.
     What was corrected in the run that `out` holds, or is in the file `corrections`, is applied again if it is about
     this video. For `keep_days` the run can be corrected without reading the video.
+    With `link_video` the report links to the video wherever it lies.
     Made without `chunk_s`, `settings` get the chunk length, up to the default, that lets all workers end together.
 
     Raises BadInput for what trying again can't help, and other TalentFramesErrors.
@@ -108,7 +111,8 @@ def run_video(
     progress = progress if progress is not None else Silent()
     uri = str(video)
     check_name(uri)
-    check_output(out, ("manifest.json", Keys.of(settings.keys, uri).manifest))
+    keys = Keys.of(settings.keys, uri)
+    check_output(out, ("manifest.json", keys.manifest))
     made = [read_corrections(corrections)] if corrections is not None else corrections_in(out)
     most = workers or default_workers()
     if most > 1:
@@ -186,7 +190,10 @@ def run_video(
 
         progress.started("publish")
         with replacing(out) as written:
-            answer = publish.run(PublishRequest(run_id=run_id), staging, DirectoryStaging(written, private=False))
+            link = linked_video(uri, out / keys.report, wanted=link_video)
+            answer = publish.run(
+                PublishRequest(run_id=run_id, video_link=link), staging, DirectoryStaging(written, private=False)
+            )
             manifest = Manifest.model_validate_json((written / answer.manifest_key).read_bytes())
             for other in made:
                 if other not in fitting:

@@ -37,6 +37,7 @@ class KeyTemplates(Contract):
     unclear: str = "unclear/{index:03d}.jpg"
     names: str = "names.txt"
     report: str = "report.html"
+    contact_sheet: str = "contact_sheet.jpg"
     manifest: str = "manifest.json"
 
 

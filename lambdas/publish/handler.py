@@ -39,6 +39,7 @@ from lambdas.door import decode, document, log_for, number, open_bucket, service
 from lambdas.errors import IncompleteRun
 from lambdas.publish import cost, images, names, report, xmp
 from lambdas.publish import manifest as manifests
+from lambdas.publish.contact_sheet import MOST_PEOPLE, Cell, contact_sheet
 from lambdas.publish.event import event_detail, latest_document, latest_key, points_to_newer
 from lambdas.publish.keys import Keys, check_distinct, check_prefix, is_inside
 from lambdas.staging import Store, get_document, presign
@@ -96,6 +97,8 @@ class _Done:
 
     placements: dict[str, images.Placement] = field(default_factory=dict)
     shown: dict[str, report.Shown] = field(default_factory=dict)
+    faces: dict[str, bytes] = field(default_factory=dict)
+    """Published pictures of faces."""
 
 
 def run(
@@ -119,7 +122,7 @@ def run(
     jobs = _jobs(plan, selection, keys)
     files = [picture.file for job in jobs for picture in job.pictures]
     files += [face.file for job in jobs for face in job.faces]
-    files += [keys.names, keys.report]
+    files += [keys.names, keys.report, keys.contact_sheet]
     corrections = _corrections(plan, staging)
     files += [keys.corrections] if corrections else []
     check_distinct([*files, keys.manifest])
@@ -137,6 +140,8 @@ def run(
     except KeyError:
         job = JobReport(chunks=0, detect_s=0.0, job_s=0.0)
     manifest = _manifest(plan, selection, keys, files, done, len(jobs), time.perf_counter() - started, job, deployment)
+    sheet = images.encode(_contact_sheet(manifest, done), FACE_QUALITY)
+    published.put(request.prefix + keys.contact_sheet, sheet, content_type="image/jpeg")
     page = report.render(manifest, keys, done.shown, request.video_link)
     published.put(request.prefix + keys.report, page.encode(), content_type="text/html; charset=utf-8")
 
@@ -262,6 +267,7 @@ def _publish_frames(jobs: list[_FrameJob], plan: Plan, prefix: str, staging: Sto
                 part = future.result()
                 whole.placements.update(part.placements)
                 whole.shown.update(part.shown)
+                whole.faces.update(part.faces)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -299,6 +305,7 @@ def _publish_frame(job: _FrameJob, plan: Plan, prefix: str, staging: Store, publ
     for face in job.faces:
         square = images.thumbnail(frame, face.box)
         data = _told(images.encode(square, FACE_QUALITY), plan, ref, face.person)
+        done.faces[face.file] = data
         published.put(prefix + face.file, data, content_type="image/jpeg")
         done.shown[face.file] = report.Shown.of(square, face.shown_px)
     return done
@@ -407,10 +414,28 @@ def _manifest(
         created_at=plan.created_at,
         names_file=keys.names,
         report_file=keys.report,
+        contact_sheet_file=keys.contact_sheet,
         files=sorted(files),
         corrections=selection.corrections,
         unmatched_corrections=[manifests.Unmatched(**one.model_dump()) for one in selection.unmatched],
         corrections_file=keys.corrections if keys.corrections in files else None,
+    )
+
+
+def _contact_sheet(manifest: manifests.Manifest, done: _Done) -> images.Image:
+    """Of the pictures that were just published."""
+    people = [
+        Cell(picture, report.label(person), report.span(person.screen_time_s))
+        for person in manifest.people[:MOST_PEOPLE]
+        if (picture := images.decode(done.faces[person.thumbnail])) is not None
+    ]
+    frames = [
+        Cell(picture, report.clock(frame.t_s))
+        for frame in manifest.representative_frames
+        if (picture := images.decode(done.shown[frame.file].data)) is not None
+    ]
+    return contact_sheet(
+        report.title(manifest), report.facts(manifest), people, frames, len(manifest.people) - len(people)
     )
 
 

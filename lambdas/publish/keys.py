@@ -42,6 +42,7 @@ _RULES = {
     "unclear": _Rule(_COUNTED, (frozenset({"index", "number"}),)),
     "names": _Rule(_VIDEO, ()),
     "report": _Rule(_VIDEO, ()),
+    "contact_sheet": _Rule(_VIDEO, ()),
     "manifest": _Rule(_VIDEO, ()),
 }
 
@@ -124,6 +125,10 @@ class Keys:
     @property
     def report(self) -> str:
         return self._fill(self.templates.report)
+
+    @property
+    def contact_sheet(self) -> str:
+        return self._fill(self.templates.contact_sheet)
 
     @property
     def manifest(self) -> str:

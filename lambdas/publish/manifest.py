@@ -306,6 +306,8 @@ class Manifest(Entry):
     """When the run was planned, ISO 8601, UTC."""
     names_file: str
     report_file: str
+    contact_sheet_file: str
+    """Everybody's face and the representative frames as one JPEG."""
     files: list[str]
     """Every file of the run but the manifest itself, sorted."""
     corrections: Annotated[int, Field(ge=0)] = 0
@@ -330,7 +332,7 @@ class Manifest(Entry):
     @model_validator(mode="after")
     def _refers_to_its_own(self) -> Self:
         files = set(self.files)
-        named = [self.names_file, self.report_file]
+        named = [self.names_file, self.report_file, self.contact_sheet_file]
         named += [self.corrections_file] if self.corrections_file is not None else []
         for person in self.people:
             named += [person.thumbnail, person.best_frame.file, *(frame.file for frame in person.alternatives)]

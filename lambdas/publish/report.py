@@ -190,7 +190,7 @@ def render(manifest: Manifest, keys: Keys, shown: Mapping[str, Shown], video: st
     stills = posixpath.dirname(manifest.people[0].best_frame.file) if manifest.people else ""
     page = environment.get_template("report.html.j2").render(
         manifest=manifest,
-        title=unquote(PurePosixPath(manifest.source.uri).name) or manifest.source.uri,
+        title=title(manifest),
         container=container(manifest.source.container, manifest.source.uri),
         pictures=fitting((PAGE_BYTES - _words(manifest)) * 3 // 4, _by_kind(manifest, shown)),
         policy=policy(style, script, manifest.source.uri, video),
@@ -246,6 +246,22 @@ def _hash(text: str) -> str:
 def _tight(page: str) -> str:
     """Without the line breaks between tags, each of which would be a node."""
     return re.sub(r">\s*\n\s*<", "><", page)
+
+
+def title(manifest: Manifest) -> str:
+    """What the page is about: the video's file name."""
+    return unquote(PurePosixPath(manifest.source.uri).name) or manifest.source.uri
+
+
+def facts(manifest: Manifest) -> str:
+    """How long the video is and what was found, in a line: `28.0 s, 7 people, 10 frames, 11 scenes`."""
+    counts = (
+        (len(manifest.people), "person", "people"),
+        (len(manifest.representative_frames), "frame", "frames"),
+        (0 if manifest.scenes_are_even else len(manifest.scenes), "scene", "scenes"),
+    )
+    words = [f"{count:,} {one if count == 1 else many}" for count, one, many in counts if count]
+    return ", ".join([span(manifest.source.duration_s), *words])
 
 
 def container(demuxer: str, uri: str) -> str:

@@ -95,6 +95,7 @@ def test_fixed_names_at_the_top_of_the_bucket_are_fine_where_they_tell_videos_ap
         "unclear": "processed/{stem}/unclear_{index}.jpg",
         "names": "{stem}.txt",
         "report": "{stem}.html",
+        "contact_sheet": "processed/{stem}/contact_sheet.jpg",
         "manifest": "{stem}.json",
     }
     assert from_context({"prefix_template": "/", "run": {"keys": keys}}).run.keys.names == "{stem}.txt"

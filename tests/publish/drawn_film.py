@@ -142,7 +142,7 @@ def film(people: int = 60, scenes: int = 1800, hours: float = 2.0, unclear: int 
         )
         reason = tuple(report.UNCLEAR)[index % len(report.UNCLEAR)]
         others.append(Unclear(reason=reason, sightings=2, screen_time_s=2.0, tracks=seen, best=best))
-    files = [keys.names, keys.report, *(scene.file for scene in cut), *(one.file for one in whole)]
+    files = [keys.names, keys.report, keys.contact_sheet, *(scene.file for scene in cut), *(one.file for one in whole)]
     for person in them:
         files += [person.thumbnail, person.best_frame.file, *(other.file for other in person.alternatives)]
     files += [one.best.file for one in others if one.best and one.best.file]
@@ -172,6 +172,7 @@ def film(people: int = 60, scenes: int = 1800, hours: float = 2.0, unclear: int 
         created_at="2026-01-01T00:00:00Z",
         names_file=keys.names,
         report_file=keys.report,
+        contact_sheet_file=keys.contact_sheet,
         files=sorted(files),
     )  # fmt: skip
 

@@ -55,7 +55,7 @@ def manifest() -> Manifest:
         for number in range(2)
     ]
     files = [person["best_frame"]["file"] for person in people] + [person["thumbnail"] for person in people]
-    files += [one["file"] for one in (*frames, *scenes)] + ["names.txt", "report.html"]
+    files += [one["file"] for one in (*frames, *scenes)] + ["names.txt", "report.html", "contact_sheet.jpg"]
     document = {
         "run_id": "0123456789abcdef",
         "source": {
@@ -86,6 +86,7 @@ def manifest() -> Manifest:
         "created_at": "2026-01-01T00:00:00+00:00",
         "names_file": "names.txt",
         "report_file": "report.html",
+        "contact_sheet_file": "contact_sheet.jpg",
         "files": sorted(files),
     }  # fmt: skip
     return Manifest.model_validate_json(json.dumps(document))

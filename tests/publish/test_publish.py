@@ -130,6 +130,7 @@ def test_a_run_is_published_whole_and_its_manifest_fits_the_schema(
         "unclear/000.jpg",
         "names.txt",
         "report.html",
+        "contact_sheet.jpg",
     } <= set(document["files"])
 
 
@@ -225,7 +226,8 @@ def test_pictures_come_first_and_the_manifest_last(staging: WatchedDirectory, pu
     order = [key for action, key in published.done if action == "put"]
     assert order[-1] == "manifest.json"
     assert order[-2] == "report.html"
-    assert all(key.endswith(".jpg") for key in order[:-3])
+    assert order[-4:-2] == ["names.txt", "contact_sheet.jpg"]
+    assert all(key.endswith(".jpg") for key in order[:-4])
 
 
 def test_each_staged_frame_is_read_once(staging: WatchedDirectory, published: WatchedDirectory) -> None:
@@ -302,7 +304,7 @@ def test_a_video_without_people_still_gets_frames_and_a_report(
 def test_a_run_that_chose_nothing_is_still_published(staging: WatchedDirectory, published: WatchedDirectory) -> None:
     DrawnRun(640, 360, Settings(representative=0)).write(staging)
     handler.run(REQUEST, staging, published)
-    assert all_files(published) == {"names.txt", "report.html", "manifest.json"}
+    assert all_files(published) == {"names.txt", "report.html", "contact_sheet.jpg", "manifest.json"}
 
 
 def test_fewer_frames_than_asked_for_are_all_published_and_the_manifest_says_so(
