@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 import typer
 
@@ -95,7 +94,7 @@ def test_a_command_in_the_documentation_exists_as_it_is_written(page: str, line:
 
 def parse(arguments: list[str]) -> None:
     """Passes where the command would take these arguments; nothing is run. Raises click's errors."""
-    command: click.Command = typer.main.get_command(app)
+    command = typer.main.get_command(app)
     context = command.make_context("talent-frames", list(arguments), resilient_parsing=True)
     rest = list(arguments)
     while hasattr(command, "commands"):

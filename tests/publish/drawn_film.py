@@ -86,7 +86,7 @@ def drawn_scene(seed: int, width: int = 480, height: int = 270) -> Image:
 
 def _grain(image: Image, rng: np.random.Generator) -> Image:
     noise = cv2.GaussianBlur(rng.normal(0, 9, image.shape[:2]).astype(np.float32), (0, 0), 0.7)
-    return np.clip(image + noise[:, :, None] * 2, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image + noise[:, :, None] * 2, 0, 255), np.uint8)
 
 
 def film(people: int = 60, scenes: int = 1800, hours: float = 2.0, unclear: int = 200) -> Manifest:
@@ -137,11 +137,11 @@ def film(people: int = 60, scenes: int = 1800, hours: float = 2.0, unclear: int 
     for index in range(unclear):
         seen = tracks(1 + index % 5)
         quality = Quality(**dict.fromkeys(QUALITY_PARTS, 0.3))
-        best = UnclearPicture(
+        picture = UnclearPicture(
             file=keys.unclear(index), t_s=seen[0].start_s, pts=1, score=0.1, quality=quality, flags=[]
         )
         reason = tuple(report.UNCLEAR)[index % len(report.UNCLEAR)]
-        others.append(Unclear(reason=reason, sightings=2, screen_time_s=2.0, tracks=seen, best=best))
+        others.append(Unclear(reason=reason, sightings=2, screen_time_s=2.0, tracks=seen, best=picture))
     files = [keys.names, keys.report, keys.contact_sheet, *(scene.file for scene in cut), *(one.file for one in whole)]
     for person in them:
         files += [person.thumbnail, person.best_frame.file, *(other.file for other in person.alternatives)]
@@ -164,6 +164,7 @@ def film(people: int = 60, scenes: int = 1800, hours: float = 2.0, unclear: int 
                   prices_as_of=cost.PRICES.as_of, prices_source=cost.PRICES.source),
         scenes_are_even=False,
         unclear=others,
+        missing=[],
         notes=["12 damaged frames were passed over."],
         looked_frames=9000,
         corrupt_frames=12,

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lambdas.contracts import PublishRequest
 from lambdas.publish import handler, images
 from lambdas.publish.contact_sheet import EDGE, GROUND, WIDTH, Cell, contact_sheet
 from lambdas.publish.images import Image
+from lambdas.publish.manifest import Manifest
 from lambdas.staging import DirectoryStaging
 from tests.publish.drawn_runs import RUN, DrawnRun, astronaut, drawn_frame
 
@@ -17,9 +22,9 @@ def square(colour: tuple[int, int, int] = RED, width: int = 40, height: int = 40
     return np.full((height, width, 3), colour, np.uint8)
 
 
-def inked(image: Image) -> np.ndarray:
+def inked(image: Image) -> NDArray[np.bool_]:
     """Where the sheet is not its ground, (h, w)."""
-    return np.any(image != np.array(GROUND, np.uint8), axis=2)
+    return np.asarray(np.any(image != np.array(GROUND, np.uint8), axis=2), np.bool_)
 
 
 @pytest.mark.parametrize("people", [0, 1, 5, 6, 24, 25, 100])
@@ -34,7 +39,7 @@ def test_everybody_and_every_frame_is_on_the_sheet_and_nothing_runs_over_its_edg
     assert not inked(sheet)[:, WIDTH - EDGE + 2 :].any()
     for colour, count in ((RED, people), (blue, frames)):
         shown = np.all(sheet == np.array(colour, np.uint8), axis=2).astype(np.uint8)
-        assert images.cv2.connectedComponents(shown)[0] - 1 == count
+        assert cv2.connectedComponents(shown)[0] - 1 == count
 
 
 @pytest.mark.parametrize("name", ["", "\n\t", "Ōe Kenzaburō", "Жанна", "東京", "عمر", "🎬🎬", "a\x00b", "W" * 5000])
@@ -49,7 +54,7 @@ def test_people_beyond_the_sheet_are_told_of() -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (720, 1280)])
-def test_a_run_publishes_its_contact_sheet_and_lists_it(width: int, height: int, tmp_path) -> None:
+def test_a_run_publishes_its_contact_sheet_and_lists_it(width: int, height: int, tmp_path: Path) -> None:
     run = DrawnRun(width, height)
     frame, face = astronaut(width, height)
     run.person(run.face(frame, face), name="Eileen Collins")
@@ -59,6 +64,6 @@ def test_a_run_publishes_its_contact_sheet_and_lists_it(width: int, height: int,
     handler.run(PublishRequest(run_id=RUN), staging, published)
     sheet = images.decode(published.get("contact_sheet.jpg"))
     assert sheet is not None and sheet.shape[1] == WIDTH
-    manifest = handler.manifests.Manifest.model_validate_json(published.get("manifest.json"))
+    manifest = Manifest.model_validate_json(published.get("manifest.json"))
     assert manifest.contact_sheet_file == "contact_sheet.jpg"
     assert "contact_sheet.jpg" in manifest.files

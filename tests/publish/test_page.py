@@ -120,10 +120,15 @@ def assert_silent(tab: Tab) -> None:
 
 
 def visible_people(tab: Tab) -> list[str]:
-    return tab.value("[...document.querySelectorAll('.tile:not([hidden]) > a')].map((one) => one.textContent)")
+    shown: list[str] = tab.value(
+        "[...document.querySelectorAll('.tile:not([hidden]) > a')].map((one) => one.textContent)"
+    )
+    return shown
 
 
-def test_a_feature_film_fits_in_five_megabytes_and_five_thousand_nodes_and_is_seen_within_a_second(tab, film):
+def test_a_feature_film_fits_in_five_megabytes_and_five_thousand_nodes_and_is_seen_within_a_second(
+    tab: Tab, film: str
+) -> None:
     assert Path(film.removeprefix("file://")).stat().st_size < 5_000_000
     paints = []
     for _ in range(3):
@@ -135,7 +140,7 @@ def test_a_feature_film_fits_in_five_megabytes_and_five_thousand_nodes_and_is_se
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_is_clipped_or_left_out_at_any_width(tab, film, clip, width):
+def test_nothing_is_clipped_or_left_out_at_any_width(tab: Tab, film: str, clip: str, width: int) -> None:
     for name, url in (("film", film), ("clip", clip)):
         for dark in (False, True):
             tab.size(width, WIDTHS[width], dark=dark)
@@ -151,7 +156,7 @@ def test_nothing_is_clipped_or_left_out_at_any_width(tab, film, clip, width):
                 assert_silent(tab)
 
 
-def test_every_face_and_scene_has_its_picture(tab, film):
+def test_every_face_and_scene_has_its_picture(tab: Tab, film: str) -> None:
     open_page(tab, film)
     assert tab.value("document.querySelectorAll('.tile img').length") == 60
     assert tab.value("document.querySelectorAll('.ten img').length") == 10
@@ -159,7 +164,7 @@ def test_every_face_and_scene_has_its_picture(tab, film):
     assert len(re.findall(r'href="\./scenes/\d+\.jpg"><img src="data:', page)) == 1800
 
 
-def test_people_are_found_by_name_and_number_and_the_count_is_told(tab, film):
+def test_people_are_found_by_name_and_number_and_the_count_is_told(tab: Tab, film: str) -> None:
     open_page(tab, film)
     tab.click("[name=query]")
     tab.write("chlo")
@@ -177,7 +182,7 @@ def test_people_are_found_by_name_and_number_and_the_count_is_told(tab, film):
     assert_silent(tab)
 
 
-def test_people_frames_and_scenes_are_filtered_by_time(tab, film):
+def test_people_frames_and_scenes_are_filtered_by_time(tab: Tab, film: str) -> None:
     manifest = drawn_film.film()
     open_page(tab, film)
     tab.click("[name=when]")
@@ -196,7 +201,7 @@ def test_people_frames_and_scenes_are_filtered_by_time(tab, film):
     assert_silent(tab)
 
 
-def test_people_are_filtered_by_flag_and_ordered(tab, film):
+def test_people_are_filtered_by_flag_and_ordered(tab: Tab, film: str) -> None:
     open_page(tab, film)
     choose = "(([name, value]) => { const one = document.querySelector(`[name=${name}]`); one.value = value; one.dispatchEvent(new Event('input')); })"  # noqa: E501
     tab.value(choose + "(['flag', 'side_face'])")
@@ -211,7 +216,7 @@ def test_people_are_filtered_by_flag_and_ordered(tab, film):
     assert visible_people(tab)[0] == report.label(first)
 
 
-def test_a_person_is_opened_left_and_passed_on_by_keys_alone(tab, film):
+def test_a_person_is_opened_left_and_passed_on_by_keys_alone(tab: Tab, film: str) -> None:
     open_page(tab, film)
     tab.press("/")
     tab.until("document.activeElement.name === 'query'")
@@ -236,7 +241,7 @@ def test_a_person_is_opened_left_and_passed_on_by_keys_alone(tab, film):
     assert_silent(tab)
 
 
-def test_any_time_plays_that_moment_beside_the_page(tab, clip):
+def test_any_time_plays_that_moment_beside_the_page(tab: Tab, clip: str) -> None:
     open_page(tab, clip)
     assert tab.requests == []
     manifest = short()
@@ -260,7 +265,9 @@ def test_any_time_plays_that_moment_beside_the_page(tab, clip):
     assert {request.rpartition("/")[2] for request in tab.requests} == {"clip.mp4"}
 
 
-def test_a_page_that_knows_no_video_asks_for_the_file_and_plays_it(tab, film, clip, tmp_path):
+def test_a_page_that_knows_no_video_asks_for_the_file_and_plays_it(
+    tab: Tab, film: str, clip: str, tmp_path: Path
+) -> None:
     url = write_report(tmp_path / "alone", short())
     open_page(tab, url)
     tab.click(".tile .t")
@@ -277,7 +284,7 @@ def test_a_page_that_knows_no_video_asks_for_the_file_and_plays_it(tab, film, cl
     assert_silent(tab)
 
 
-def test_a_video_that_moved_is_asked_for(tab, tmp_path):
+def test_a_video_that_moved_is_asked_for(tab: Tab, tmp_path: Path) -> None:
     url = write_report(tmp_path / "moved", short(), "../elsewhere.mp4")
     open_page(tab, url)
     tab.click(".tile .t")
@@ -285,7 +292,7 @@ def test_a_video_that_moved_is_asked_for(tab, tmp_path):
     assert "isn’t where" in tab.value("document.querySelector('.ask').innerText")
 
 
-def test_a_signed_address_in_the_pages_own_address_is_played(tab, clip, tmp_path):
+def test_a_signed_address_in_the_pages_own_address_is_played(tab: Tab, clip: str, tmp_path: Path) -> None:
     folder = Path(clip.removeprefix("file://")).parents[1]
     manifest = short()
     manifest = manifest.model_copy(update={"source": manifest.source.model_copy(update={"uri": "s3://films/clip.mp4"})})
@@ -297,7 +304,7 @@ def test_a_signed_address_in_the_pages_own_address_is_played(tab, clip, tmp_path
         assert tab.messages == []
 
 
-def test_time_codes_are_copied(tab, clip):
+def test_time_codes_are_copied(tab: Tab, clip: str) -> None:
     open_page(tab, clip)
     tab.ask("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
     tab.click("[href='#person-1']")
@@ -309,7 +316,7 @@ def test_time_codes_are_copied(tab, clip):
     assert float(copied.removeprefix("00:00:")) == pytest.approx(short().people[0].best_frame.t_s, abs=0.002)
 
 
-def test_all_stills_are_saved_as_they_are(tab, tmp_path):
+def test_all_stills_are_saved_as_they_are(tab: Tab, tmp_path: Path) -> None:
     manifest = short()
     write_report(tmp_path, manifest)
     (tmp_path / "people").mkdir()
@@ -325,7 +332,7 @@ def test_all_stills_are_saved_as_they_are(tab, tmp_path):
         tab.wait(lambda: {path.name: path.read_bytes() for path in saved.iterdir()} == stills, "all stills are saved")
 
 
-def test_the_film_strip_is_built_as_it_is_looked_at(tab, film):
+def test_the_film_strip_is_built_as_it_is_looked_at(tab: Tab, film: str) -> None:
     open_page(tab, film)
     built = "document.querySelectorAll('.reel a').length"
     tab.value("document.querySelector('.strip').scrollIntoView()")
@@ -339,7 +346,7 @@ def test_the_film_strip_is_built_as_it_is_looked_at(tab, film):
     assert_silent(tab)
 
 
-def test_who_was_never_seen_clearly_is_folded_away_until_asked_for(tab, film):
+def test_who_was_never_seen_clearly_is_folded_away_until_asked_for(tab: Tab, film: str) -> None:
     open_page(tab, film)
     assert tab.value("document.querySelectorAll('.unclear li').length") == 0
     tab.click(".unclear summary")
@@ -348,7 +355,7 @@ def test_who_was_never_seen_clearly_is_folded_away_until_asked_for(tab, film):
     tab.picture(PICTURES / "film_unclear.png")
 
 
-def test_without_its_script_the_page_shows_everything(tab, clip):
+def test_without_its_script_the_page_shows_everything(tab: Tab, clip: str) -> None:
     tab.ask("Emulation.setScriptExecutionDisabled", value=True)
     try:
         open_page(tab, clip)
@@ -364,7 +371,7 @@ def test_without_its_script_the_page_shows_everything(tab, clip):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_serious(tab, film, clip, dark):
+def test_axe_finds_nothing_serious(tab: Tab, film: str, clip: str, dark: bool) -> None:
     if not AXE.exists():
         pytest.skip("axe-core is not here: make browser")
     tab.size(1440, 900, dark=dark)
@@ -382,7 +389,7 @@ def test_axe_finds_nothing_serious(tab, film, clip, dark):
         assert tab.value(run) == [], url
 
 
-def test_it_prints_as_a_casting_sheet_of_six_people_a_page(tab, film):
+def test_it_prints_as_a_casting_sheet_of_six_people_a_page(tab: Tab, film: str) -> None:
     open_page(tab, film)
     paper = tab.paper()
     PICTURES.mkdir(parents=True, exist_ok=True)
@@ -390,9 +397,11 @@ def test_it_prints_as_a_casting_sheet_of_six_people_a_page(tab, film):
     assert len(re.findall(rb"/Type\s*/Page\b", paper)) == 60 // 6 + 1
 
 
-def test_the_policy_lets_one_script_run_and_no_other(tab, clip):
+def test_the_policy_lets_one_script_run_and_no_other(tab: Tab, clip: str) -> None:
     page = Path(clip.removeprefix("file://")).read_text()
-    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page).group(1).replace("&#39;", "'")
+    found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    assert found is not None
+    policy = found.group(1).replace("&#39;", "'")
     (script,) = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
@@ -413,7 +422,9 @@ def test_the_policy_lets_one_script_run_and_no_other(tab, clip):
     ("clip.mp4", "https://films.example/clip.mp4?signature=x", "'self' blob: file: https://films.example"),
     ("s3://films/clip.mp4", "", "'self' blob: file: https:"),
 ])  # fmt: skip
-def test_the_network_may_be_asked_for_the_video_only_where_the_video_comes_from_there(uri, video, expected):
+def test_the_network_may_be_asked_for_the_video_only_where_the_video_comes_from_there(
+    uri: str, video: str, expected: str
+) -> None:
     assert f"media-src {expected};" in report.policy("", "", uri, video)
 
 
@@ -438,6 +449,6 @@ class serving:  # noqa: N801 - reads like the context manager it is
         self._server.server_close()
 
 
-def test_what_axe_is_asked_is_pinned():
+def test_what_axe_is_asked_is_pinned() -> None:
     pinned = json.loads((ROOT / "package.json").read_text())["devDependencies"]["axe-core"]
     assert re.fullmatch(r"\d+\.\d+\.\d+", pinned)

@@ -17,12 +17,12 @@ after a minute of 1080p instead of 0.3 GB. The value is fixed, since glibc raise
 @lru_cache(maxsize=1)
 def give_large_pictures_their_own_pages() -> None:
     """Does so in this process, where the C library is glibc."""
-    with contextlib.suppress(AttributeError, OSError):
+    with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, OWN_PAGES_BYTES)
 
 
 def give_memory_back() -> None:
     """Returns what a chunk took to the system: 220 MB after half a minute of 1080p, which otherwise add up."""
     gc.collect()
-    with contextlib.suppress(AttributeError, OSError):
+    with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
