@@ -1,0 +1,74 @@
+"""What is decoded once more: frames around cuts that may lie elsewhere, and frames to be kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import cv2
+import numpy as np
+import pytest
+
+from lambdas.detect.context import ChunkContext
+from lambdas.detect.decode.chunk_reader import ChunkReader
+from lambdas.detect.faces.analyzer import FaceAnalyzer
+from lambdas.detect.first_pass import first_pass
+from lambdas.detect.reread import exact_features, kept_pictures
+from tests.detect.factory import chunk_of, context_of, embeddings
+from tests.detect.test_chunk_reader import facts
+from tests.detect.test_first_pass import Known, many_cuts
+
+CUT = 42
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """200 frames with one cut, at a frame that is left out at first."""
+    return many_cuts(tmp_path_factory.mktemp("reread"), (CUT,))
+
+
+def context(clip: Path, **settings: object) -> ChunkContext:
+    return context_of(facts(clip, duration_s=60.0), settings=settings)
+
+
+def numbers_of_cuts(clip: Path, *, reread: bool, **settings: object) -> list[int]:
+    given = context(clip, **settings)
+    with ChunkReader(str(clip), clip.name, given.source, chunk_of()) as reader:
+        seen = first_pass(reader, given, cast(FaceAnalyzer, Known(lambda number: [], 25)), embeddings())
+        features = exact_features(reader, seen, given) if reread else seen.features
+    assert [one.pts for one in features] == sorted({one.pts for one in features})
+    return [round(one.t_s * 25) for one in features if one.content >= 27]
+
+
+def test_a_cut_among_frames_left_out_is_placed_exactly(clip: Path) -> None:
+    (late,) = numbers_of_cuts(clip, reread=False)
+    assert late > CUT
+    assert numbers_of_cuts(clip, reread=True) == [CUT]
+
+
+def test_where_no_scenes_are_wanted_nothing_is_decoded_again(clip: Path) -> None:
+    assert numbers_of_cuts(clip, reread=True, scenes=False) == numbers_of_cuts(clip, reread=False, scenes=False)
+
+
+def test_frames_wanted_are_encoded_from_what_is_at_hand_or_decoded_again(clip: Path) -> None:
+    given = context(clip, scenes=False)
+    with ChunkReader(str(clip), clip.name, given.source, chunk_of()) as reader:
+        seen = first_pass(reader, given, cast(FaceAnalyzer, Known(lambda number: [], 25)), embeddings())
+        every = {frame.pts: frame.bgr() for frame in reader.frames(every=True)}
+        times = sorted(every)
+        at_hand = sorted(seen.frames)
+        wanted = [at_hand[0], times[41], times[61], times[199]]
+        pictures = kept_pictures(reader, seen, wanted, given)
+    assert set(wanted) <= set(pictures)
+    for pts in wanted:
+        shown = cv2.imdecode(np.frombuffer(pictures[pts].jpeg, np.uint8), cv2.IMREAD_COLOR)
+        assert shown is not None
+        assert np.abs(shown.astype(int) - every[pts]).mean() < 3
+        assert (pictures[pts].pts, pictures[pts].t_s) == (pts, given.source.seconds(pts))
+
+
+def test_nothing_wanted_decodes_nothing(clip: Path) -> None:
+    given = context(clip)
+    with ChunkReader(str(clip), clip.name, given.source, chunk_of()) as reader:
+        seen = first_pass(reader, given, cast(FaceAnalyzer, Known(lambda number: [], 25)), embeddings())
+        assert kept_pictures(reader, seen, [], given) == seen.pictures
