@@ -18,10 +18,6 @@ from lambdas.errors import InvalidSettings
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 """Retention periods CloudWatch Logs knows."""
 
-REFUSED_RUN_SETTINGS = frozenset({"keys"})
-"""Settings of a run that the stack may set and a request may not: names of files are the owner's to choose."""
-
-
 DIGEST = (
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.(com\.cn|com|eu)"
     r"/(?P<name>[a-z0-9][a-z0-9/_.-]{0,254})@(?P<digest>sha256:[0-9a-f]{64})"
