@@ -26,10 +26,16 @@ Image = NDArray[np.uint8]
 Shown = Callable[[int], list[FaceDetection]]
 
 
-def place(number: int, *, faint: bool = False) -> Image:
+def place(number: int, width: int = 160, height: int = 96) -> Image:
     """A picture of coloured shapes, another one for each number."""
     coarse = np.random.default_rng(number).integers(40, 215, (6, 10, 3)).astype(np.uint8)
-    return np.asarray(cv2.resize(coarse, (160, 96), interpolation=cv2.INTER_CUBIC), np.uint8)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
+def detailed(number: int) -> Image:
+    """The same at 640x360 and full of detail: what stays as it is takes next to nothing of a keyframe's bytes."""
+    grain = np.random.default_rng(number).integers(-30, 30, (360, 640, 1))
+    return np.asarray(np.clip(place(number, 640, 360) + grain, 0, 255), np.uint8)
 
 
 class Known:
@@ -65,7 +71,7 @@ def passed(
     clip: Path, shown: Shown = clean, *, cuts_known: int = 0, rate: float = 25.0, **settings: object
 ) -> tuple[FirstPass, Known, Callable[[int], int]]:
     """The pass over a clip, what was sampled, and what gives a frame's number."""
-    source = facts(clip, cut_keyframes_within=cuts_known, fps=rate, width=160, height=96, duration_s=60.0)
+    source = facts(clip, cut_keyframes_within=cuts_known, fps=rate, duration_s=60.0)
     context = context_of(source, settings=settings)
     analyzer = Known(shown, rate)
     analyzer.tick = source.seconds
@@ -78,13 +84,13 @@ def passed(
 def still(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """250 frames of one picture, a keyframe every 50."""
     clip = tmp_path_factory.mktemp("pass") / "still.mp4"
-    write(clip, iter([place(1)] * 250), 25, gop=50)
+    write(clip, iter([detailed(1)] * 250), 25, gop=50)
     return clip
 
 
 def two_places(folder: Path, cut: int, gop: int = 50) -> Path:
     clip = folder / "two.mp4"
-    write(clip, (place(1 if number < cut else 2) for number in range(250)), 25, gop=gop, keyframes={cut})
+    write(clip, (detailed(1 if number < cut else 2) for number in range(250)), 25, gop=gop, keyframes={cut})
     return clip
 
 
@@ -198,8 +204,10 @@ def test_a_chunk_without_frames_sees_nothing(still: Path) -> None:
 def many_cuts(folder: Path, at: tuple[int, ...]) -> Path:
     """Hard cuts at frames that others may not refer to: the encoder puts no keyframe there."""
     clip = folder / "cuts.mp4"
-    raw = np.concatenate([place(sum(number >= cut for cut in at))[None] for number in range(200)])
-    (folder / "raw").write_bytes(raw.tobytes())
+    grain = np.random.default_rng(7)
+    # So much grain that a cut takes no larger packets than anything else.
+    raw = [place(sum(number >= cut for cut in at)) + grain.normal(0, 12, (96, 160, 1)) for number in range(200)]
+    (folder / "raw").write_bytes(np.clip(raw, 0, 255).astype(np.uint8).tobytes())
     x264 = "-c:v libx264 -preset fast -g 250 -bf 3 -b_strategy 0 -x264-params scenecut=0:threads=1:b-pyramid=none"
     ffmpeg("-f", "rawvideo", "-pix_fmt", "bgr24", "-s", "160x96", "-r", "25", "-i", str(folder / "raw"),
            *x264.split(), "-pix_fmt", "yuv420p", str(clip))  # fmt: skip
