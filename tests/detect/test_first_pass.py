@@ -104,7 +104,7 @@ def test_of_a_quiet_clip_few_frames_are_decoded_and_moments_carried_over_stand_f
 ) -> None:
     seen, analyzer, _ = passed(still, scenes=scenes)
     every, _, _ = passed(still, scenes=scenes, thorough=True)
-    assert len(seen.features) < 0.5 * len(every.features)
+    assert len(seen.features) < 0.6 * len(every.features)
     carried = carried_of(seen)
     known = sorted({round(t_s) for t_s, _ in seen.events})
     assert known == list(range(10))
@@ -208,7 +208,7 @@ def many_cuts(folder: Path, at: tuple[int, ...]) -> Path:
     # So much grain that a cut takes no larger packets than anything else.
     raw = [place(sum(number >= cut for cut in at)) + grain.normal(0, 12, (96, 160, 1)) for number in range(200)]
     (folder / "raw").write_bytes(np.clip(raw, 0, 255).astype(np.uint8).tobytes())
-    x264 = "-c:v libx264 -preset fast -g 250 -bf 3 -b_strategy 0 -x264-params scenecut=0:threads=1:b-pyramid=none"
+    x264 = "-c:v libx264 -preset fast -g 50 -bf 3 -b_strategy 0 -x264-params scenecut=0:threads=1:b-pyramid=none"
     ffmpeg("-f", "rawvideo", "-pix_fmt", "bgr24", "-s", "160x96", "-r", "25", "-i", str(folder / "raw"),
            *x264.split(), "-pix_fmt", "yuv420p", str(clip))  # fmt: skip
     return clip
