@@ -98,7 +98,7 @@ class _Run:
         self._reader = reader
         self._context = context
         self._analyzer = analyzer
-        self._features = FeatureTrack(source, settings, context.watch, reader.packets.may_hide_cut, every=every)
+        self._features = FeatureTrack(source, settings, context.watch, every=every)
         self._sampling = FaceSampling(context.tier.period_s, prefers_keyframes=not settings.thorough)
         self._static = StaticGops(source, settings, context.chunk.end_pts, analyzer.detect, embeddings.goes_on)
         self._refinement = Refinement(context, analyzer, embeddings)
@@ -111,7 +111,7 @@ class _Run:
 
     def add(self, gop: Gop, skipped: Skip | None) -> Skip | None:
         """Takes the next GOP, after one whose rest was `skipped`; what of this one is skipped."""
-        for frame in timed(gop.frames(every=self._features.needs_every_frame), self._context.watch):
+        for frame in timed(gop.frames(), self._context.watch):
             if skipped is None:
                 compared = self._features.add(frame)
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 from typing import cast
 
 import cv2
@@ -136,7 +137,7 @@ def test_a_cut_that_the_encoder_put_its_keyframe_at_is_known_without_what_lies_b
 
 
 @pytest.mark.parametrize("setting", [{"thorough": True}, {"scene_detector": "adaptive"}])
-def test_nothing_is_skipped_where_every_frame_is_asked_for(still: Path, setting: dict[str, object]) -> None:
+def test_nothing_is_skipped_where_every_frame_is_asked_for(still: Path, setting: dict[str, Any]) -> None:
     seen, _, _ = passed(still, **setting)
     assert carried_of(seen) == []
     assert max(np.diff([one.t_s for one in seen.features])) <= 0.13

@@ -19,7 +19,8 @@ def test_a_single_frame_has_its_key_and_its_picture_at_every_size(tmp_path: Path
         (frame,) = reader.frames(every=True)
         assert frame.keyframe
         assert not frame.corrupt
-        assert (frame.bgr().shape, frame.bgr().dtype) == ((96, 160, 3), np.uint8)
+        assert frame.bgr().shape == (96, 160, 3)
+        assert frame.bgr().dtype == np.uint8
         assert frame.bgr(80, 48).shape == (48, 80, 3)
         assert np.array_equal(frame.bgr(80, 48), frame.bgr(80, 48))
         assert frame.bgr().flags.c_contiguous
@@ -81,7 +82,8 @@ def test_high_dynamic_range_video_becomes_a_standard_picture(tmp_path: Path) -> 
            "-x265-params", colours, str(clip))  # fmt: skip
     with whole(clip, hdr="pq") as reader:
         shown = next(reader.frames(every=True)).bgr()
-        assert (shown.shape, shown.dtype) == ((96, 160, 3), np.uint8)
+        assert shown.shape == (96, 160, 3)
+        assert shown.dtype == np.uint8
         assert 205 < shown.mean() < 240
 
 

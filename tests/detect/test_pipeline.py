@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -59,7 +59,7 @@ def test_of_two_still_shots_little_is_decoded_and_neither_people_nor_the_cut_are
     first, cut = two_people(six_people), 125
     second = elsewhere(first)
     clip = tmp_path / "two.mp4"
-    images: Iterable[Image] = (first if number < cut else second for number in range(350))
+    images: Iterator[Image] = (first if number < cut else second for number in range(350))
     write(clip, images, 25, gop=50, keyframes={cut} if at_keyframe else None)
     plan, result = processed(clip, tmp_path)
     columns, document = result.detections, result.document

@@ -6,6 +6,8 @@ import dataclasses
 from types import SimpleNamespace
 from typing import cast
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -339,7 +341,7 @@ def test_a_scene_s_middle_is_sampled_before_the_rest_is_skipped() -> None:
 
 
 @pytest.mark.parametrize("setting", [{"thorough": True}, {"scene_detector": "adaptive"}])
-def test_every_frame_is_read_where_that_is_asked_for(setting: dict[str, object]) -> None:
+def test_every_frame_is_read_where_that_is_asked_for(setting: dict[str, Any]) -> None:
     shot = Shot(Packets(), **setting)
     assert [shot.sample(30, face()), shot.sample(40, face())] == [BUSY, BUSY]
     assert shot.packets.peeked == []

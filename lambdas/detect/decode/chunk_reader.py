@@ -124,13 +124,12 @@ class Gop:
         self.is_skipped = True
         """Whether its loop was left, or not begun."""
 
-    def frames(self, *, every: bool = False) -> Iterator[Frame]:
-        """Its frames, `first` among them; with `every` those as well that no other refers to. To be asked for once."""
+    def frames(self) -> Iterator[Frame]:
+        """Its frames, `first` among them. To be asked for once."""
         yield self.first
         if self._peeked:
             self._run.go_on_after(self.first.pts)
             self._peeked = False
-        self._run.every = self._run.every_always or every
         yield from self._run.rest_of_gop()
         self.is_skipped = False
 
@@ -174,8 +173,7 @@ class _Pass:
         self._lo, self._hi = lo, hi
         self._decode_from = reader.chunk.decode_from_pts if lo == reader.chunk.start_pts else lo
         # Without presentation times a frame's time is the least of those decoded and not yet out; that takes them all.
-        self.every_always = every or self.packets.reorders_without_pts
-        self.every = self.every_always
+        self.every = every or self.packets.reorders_without_pts
         """Whether frames that no other refers to are wanted."""
         self._exact_cuts = exact_cuts
         self._spans = spans
@@ -214,7 +212,9 @@ class _Pass:
                 self._last, self._floor = max(self._last, first.pts), max(self._floor, first.pts)
                 continue
             self._leave_gop()
-            first, self._ahead, peeked = next(self._running, None), None, False
+            # Frames of the GOP that was left may be decoded already.
+            first = next((frame for frame in self._running if frame.keyframe), None)
+            self._ahead, peeked = None, False
         # What is left are packets of skipped GOPs: they are counted.
         self._leave_gop()
         for _ in self._running:
@@ -343,7 +343,7 @@ class _Pass:
         if not self._past or packet is None or self._skip_until is not None:
             return False
         dts = packet.dts if packet.dts is not None else time
-        return not self.every_always or self._given >= len(self.counted) or (dts is not None and dts >= self._hi)
+        return not self.every or self._given >= len(self.counted) or (dts is not None and dts >= self._hi)
 
 
 def _is_large(size: int, before: Sequence[int]) -> bool:

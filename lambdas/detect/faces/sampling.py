@@ -29,6 +29,8 @@ class FaceSampling:
         self._prefers_keyframes = prefers_keyframes
         self._grid: int | None = None
         """Number of the next moment on the grid; None before the first frame."""
+        self._is_keyframe = False
+        """Whether the latest frame asked about is one."""
         self._extra_s = self._again_s = math.inf
         """The sample after a cut, and one that was asked for; infinite where there is none."""
         self.sampled_s = -math.inf
@@ -45,6 +47,7 @@ class FaceSampling:
         if self._grid is None:
             self._grid = math.ceil(t_s / self._period_s - 1e-6)
             self.cut(t_s)
+        self._is_keyframe = keyframe
         due_s = self._grid * self._period_s
         on_grid = t_s >= due_s - 1e-6
         if self._prefers_keyframes and keyframe and due_s - t_s < _AT_KEYFRAME * self._period_s:
@@ -56,9 +59,9 @@ class FaceSampling:
         return on_grid or after_skip or t_s >= self._extra_s
 
     def sampled(self, t_s: float) -> None:
-        """A frame was sampled."""
+        """The frame asked about last was sampled."""
         assert self._grid is not None
-        early = 0 < self._grid * self._period_s - t_s < _AT_KEYFRAME * self._period_s
+        early = self._is_keyframe and 0 < self._grid * self._period_s - t_s < _AT_KEYFRAME * self._period_s
         self._grid = max(self._grid + early, self._number_after(t_s))
         if t_s >= self._extra_s:
             self._extra_s = math.inf

@@ -26,7 +26,7 @@ class DissolveMask:
     def __init__(self, times: NDArray[np.float64], thumbnails: Sequence[NDArray[np.uint8]]) -> None:
         """Decoded frames in time order: seconds (n,) and grey thumbnails, (h, w) each."""
         self._times = times
-        self._share = _mixed(times, np.array(thumbnails, np.uint8).reshape(len(times), -1))
+        self._share = _mixed(times, np.array(thumbnails, np.uint8).reshape(len(times), -1 if len(times) else 0))
 
     def clearness(self, t_s: float) -> float:
         """1 for a picture of one shot alone, 0 within a cross-fade or a fade."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from lambdas.contracts import Settings, SourceFacts
 from lambdas.detect.context import Stopwatch
 from lambdas.detect.decode.frame import Frame
-from lambdas.detect.shots.boundaries import CANDIDATE_SHARE, LEAST_CANDIDATE_CHANGE
 from lambdas.detect.shots.damage import Damage
 from lambdas.detect.shots.features import (
     FEATURE_WIDTH,
@@ -33,8 +31,6 @@ _MOVING_SHARE = 0.25
 FEWEST_BETWEEN = 4
 """Frames kept for that, at least, however large they are; usual rates need one to four."""
 BETWEEN_BYTES = 64 * 2**20
-_UNSURE_CUTS = 2
-"""So often a cut may lie in frames that were left out; from then on none are left out."""
 _OTHER_SHOT = 0.6
 """Change of layout from before damage to after it from which a cut was between: what moves gathers to less."""
 
@@ -63,20 +59,14 @@ class FeatureTrack:
         source: SourceFacts,
         settings: Settings,
         watch: Stopwatch,
-        may_hide_cut: Callable[[int, int], bool],
         *,
         every: bool,
     ) -> None:
-        """`may_hide_cut` says whether a cut that shows between two PTS may lie in frames left out between them.
-
-        With `every` each frame is compared.
-        """
+        """With `every` each frame is compared."""
         self._source = source
         self._threshold = settings.scene_threshold
         self._detector = settings.scene_detector
-        self._exact_cuts = settings.scenes
         self._watch = watch
-        self._may_hide_cut = may_hide_cut
         self._height = feature_height(source.width, source.height)
         self._step_s = 0.0 if every else _step_s(source.fps)
         self._step = -1
@@ -85,7 +75,6 @@ class FeatureTrack:
         """Frames since the latest compared one."""
         self._scorer = ContentScorer()
         self._damage = Damage()
-        self._unsure = 0
         self.features: list[FrameFeatures] = []
         """Ascending."""
         self.exact: set[int] = set()
@@ -94,11 +83,6 @@ class FeatureTrack:
         """Damaged frames."""
         self.first = self.last = np.zeros((0, FEATURE_WIDTH, 3), np.uint8)
         """(h, FEATURE_WIDTH, 3) BGR, the first and the latest compared frame; h is 0 before the first."""
-
-    @property
-    def needs_every_frame(self) -> bool:
-        """Whether the frames that no other refers to are wanted from now on: cuts lie among them."""
-        return self._unsure >= _UNSURE_CUTS
 
     def add(self, frame: Frame) -> list[ComparedFrame]:
         """Takes the next frame; the frames compared now: none, it alone, or those before it as well."""
@@ -156,9 +140,6 @@ class FeatureTrack:
                 is_cut = fair_content(content, change, self._threshold) >= self._threshold
                 # Grain and motion reach the threshold too, but change no layout.
                 is_cut = is_cut and change >= CLEAR_CUT_CHANGE
-                likely = content >= CANDIDATE_SHARE * self._threshold and change >= LEAST_CANDIDATE_CHANGE
-                if likely and self._exact_cuts:
-                    self._unsure += self._may_hide_cut(before.pts, frame.pts)
         return self._kept(frame, small, content, is_cut=is_cut)
 
     def _kept(self, frame: Frame, small: NDArray[np.uint8], content: float, *, is_cut: bool) -> ComparedFrame:
