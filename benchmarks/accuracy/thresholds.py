@@ -29,6 +29,7 @@ GIVEN = "no clips: it follows from how video, detectors or eyes are"
 MODULES = {
     "lambdas/cluster/best_frames.py": BEST,
     "lambdas/cluster/clarity.py": REAL,
+    "lambdas/cluster/corrections.py": GIVEN,
     "lambdas/cluster/identities.py": f"{WHO}, {REAL}",
     "lambdas/cluster/tracks.py": WHO,
     "lambdas/cluster/representatives.py": TEN,
@@ -89,6 +90,7 @@ NO_THRESHOLDS = {
     "lambdas/detect/faces/quality.py": {"_SIZE"},
     "lambdas/detect/refinement.py": {"_FEWEST_WAITING", "_WAITING_BYTES"},
     "lambdas/detect/shots/dissolves.py": {"_BLOCK"},
+    "lambdas/detect/tracking/detection.py": {"_PATTERN_SIDE"},
     "lambdas/detect/shots/feature_track.py": {"BETWEEN_BYTES", "FEWEST_BETWEEN"},
     "lambdas/detect/shots/features.py": {"THUMBNAIL_HEIGHT", "THUMBNAIL_WIDTH"},
     "lambdas/shots.py": {"_BLOCK"},

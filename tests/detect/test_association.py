@@ -81,7 +81,8 @@ def test_a_face_carried_over_is_present_meanwhile() -> None:
     carried = [CarriedOver(1.0, float(second), second * 1000) for second in (2, 3, 4)]
     (track,) = tracks_of(face(0, 100), face(1, 100), *carried, face(5, 100))
     assert [moment.t_s for moment in track.carried] == [2, 3, 4]
-    assert [one.t_s for one in track.with_carried()] == [0, 1, 2, 3, 4, 5]
+    assert [one.t_s for _, one in track.with_carried()] == [0, 1, 1, 1, 1, 5]
+    assert [pts for pts, _ in track.with_carried()][2:5] == [2000, 3000, 4000]
     # Who was not in the sampled frame is not carried over.
     gone = tracks_of([face(0, 100), face(0, 800, 1)], face(1, 100), *carried)
     assert [len(one.carried) for one in gone] == [3, 0]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from types import SimpleNamespace
-from typing import cast
-
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest

@@ -25,15 +25,17 @@ def columns_of_chunk(
 ) -> Detections:
     """See `Detections`; `dimensions` are those of an embedding."""
     rows = sorted(
-        ((detection, number) for number, track in enumerate(tracks) for detection in track.with_carried()),
-        key=lambda row: (row[0].pts, row[1]),
+        ((pts, number, detection) for number, track in enumerate(tracks) for pts, detection in track.with_carried()),
+        key=lambda row: row[:2],
     )
-    detections = [detection for detection, _ in rows]
+    times = [pts for pts, _, _ in rows]
+    detections = [detection for _, _, detection in rows]
+    detected = [pts == one.pts for pts, one in zip(times, detections, strict=True)]
     place = {one.pts: number for number, one in enumerate(staged)}
-    vectors = [embeddings.known(one) for one in detections]
+    vectors = [embeddings.known(one) if own else None for one, own in zip(detections, detected, strict=True)]
     measures = measures_of(detections, steady_at)
     return Detections(
-        pts=np.array([one.pts for one in detections], np.int64),
+        pts=np.array(times, np.int64),
         boxes=np.array([one.box for one in detections], np.float32).reshape(-1, 4),
         landmarks=np.array([one.landmarks for one in detections], np.float32).reshape(-1, 5, 2),
         quality=measures.parts,
@@ -42,9 +44,9 @@ def columns_of_chunk(
         confidence=measures.confidence,
         brightness=measures.brightness,
         confirmed=np.array([one.confirmed for one in detections], np.bool_),
-        tracks=np.array([number for _, number in rows], np.int32),
-        staged=np.array([place.get(one.pts, -1) for one in detections], np.int32),
-        dense=np.array([one.dense for one in detections], np.bool_),
+        tracks=np.array([number for _, number, _ in rows], np.int32),
+        staged=np.array([place.get(pts, -1) for pts in times], np.int32),
+        dense=np.array([one.dense and own for one, own in zip(detections, detected, strict=True)], np.bool_),
         embedded=np.array([row for row, vector in enumerate(vectors) if vector is not None], np.int32),
         embeddings=np.array([vector for vector in vectors if vector is not None], np.float32).reshape(-1, dimensions),
         scene_pts=np.array([one.pts for one in features], np.int64),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -102,16 +101,16 @@ class Track:
         share = (t_s - low.t_s) / max(high.t_s - low.t_s, 1e-9)
         return np.asarray(low.box + share * (high.box - low.box), np.float32)
 
-    def with_carried(self) -> list[FaceDetection]:
-        """The detections and, for moments carried over, the one before as it most likely still is, ascending."""
-        found = list(self.detections)
-        known = {one.pts for one in found}
-        times = [one.t_s for one in found]
+    def with_carried(self) -> list[tuple[int, FaceDetection]]:
+        """PTS and face: each detection's own and, for moments carried over, the one before as it most likely still is;
+        ascending."""
+        found = [(one.pts, one) for one in self.detections]
+        known = {one.pts for one in self.detections}
+        times = [one.t_s for one in self.detections]
         for moment in self.carried:
             if moment.pts not in known:
-                last = self.detections[max(0, bisect.bisect_right(times, moment.t_s) - 1)]
-                found.append(dataclasses.replace(last, pts=moment.pts, t_s=moment.t_s, dense=False))
-        return sorted(found, key=lambda one: one.pts)
+                found.append((moment.pts, self.detections[max(0, bisect.bisect_right(times, moment.t_s) - 1)]))
+        return sorted(found, key=lambda one: one[0])
 
 
 SteadyAt = Callable[[float], float]
