@@ -90,7 +90,7 @@ def stage_moment(
     chunk = next(one for one in plan.chunks if one.start_pts <= plan.source.pts(t_s) < one.end_pts)
     if chunk.segment_key is not None and not staging.exists(chunk.segment_key):
         raise MomentOutOfReach(
-            f"{t_s:.2f} s: this {plan.source.container} can't be read from the middle, and the copy that the run made is "
+            f"{t_s:.2f} s: this {plan.source.container} can't be read from the middle, and the run's copy is "
             "not kept; choose a moment of which a frame was kept"
         )
     face, picture = None, b""
