@@ -176,7 +176,7 @@ def test_the_manifest_has_exactly_the_names_others_rely_on(staging, published):
     }
     assert {"file", "t_s", "pts", "box", "score", "quality"} <= set(person["best_frame"])
     assert set(person["alternatives"][0]) == set(person["best_frame"])
-    assert set(person["tracks"][0]) == {"start_s", "end_s", "best_s"}
+    assert set(person["tracks"][0]) == {"start_s", "end_s", "best_s", "best_pts", "best_box"}
     assert set(document["representative_frames"][0]) == {"file", "t_s", "score"}
     assert set(document["scenes"][0]) == {"index", "start_s", "end_s", "t_s", "file"}
     assert set(document["unclear"][0]) == {"reason", "sightings", "screen_time_s", "tracks", "best"}
@@ -311,7 +311,8 @@ def test_those_seen_unclearly_are_listed_longest_first_with_picture_times_and_re
     assert [seen["reason"] for seen in document["unclear"]] == ["turned", "dark", "brief"]
     assert (first["sightings"], first["screen_time_s"], first["best"]["file"]) == (3, 2.5, "unclear/000.jpg")
     assert without_frame["best"] is None
-    assert without_frame["tracks"] == [{"start_s": 3.0, "end_s": 5.0, "best_s": 3.0}]
+    (track,) = without_frame["tracks"]
+    assert (track["start_s"], track["end_s"], track["best_s"]) == (3.0, 5.0, 3.0)
     assert [track["start_s"] for track in last["tracks"]] == [0.0, 6.0]
     best = last["best"]
     assert best["file"] == "unclear/002.jpg"
