@@ -97,9 +97,14 @@ def manifest_path(out: Path) -> Path:
 
     for path in (out / "manifest.json", *sorted(out.glob("*.json")), *sorted(out.glob("*/*.json"))):
         # A folder of runs is no run: the files of its manifests lie elsewhere.
-        if is_manifest(path) and (out / json.loads(path.read_bytes()).get("report_file", "report.html")).is_file():
+        if is_manifest(path) and (path.parent == out or _has_report(out, path)):
             return path
     raise NoRun(f"{out}: no run of talent-frames")
+
+
+def _has_report(out: Path, manifest: Path) -> bool:
+    report = json.loads(manifest.read_bytes()).get("report_file")
+    return isinstance(report, str) and (out / report).is_file()
 
 
 def read_manifest(out: Path) -> Manifest:

@@ -46,6 +46,10 @@ class NobodyThen(BadInput):
     """At the moment asked for the person's face is not found."""
 
 
+class MomentOutOfReach(BadInput):
+    """The video was copied to be read, and the copy is not kept."""
+
+
 def staged_near(
     plan: Plan, staging: DirectoryStaging, t_s: float, *, moments_only: bool = False
 ) -> list[tuple[int, float]]:
@@ -83,6 +87,12 @@ def stage_moment(
 
     Raises NobodyThen, and what detect raises where the video can't be read any more.
     """
+    chunk = next(one for one in plan.chunks if one.start_pts <= plan.source.pts(t_s) < one.end_pts)
+    if chunk.segment_key is not None and not staging.exists(chunk.segment_key):
+        raise MomentOutOfReach(
+            f"{t_s:.2f} s: this {plan.source.container} can't be read from the middle, and the run's copy is "
+            "not kept; choose a moment of which a frame was kept"
+        )
     face, picture = None, b""
     for around_s in AROUND_S:
         found = _look(plan, staging, pack_dir, t_s, around_s, box)
