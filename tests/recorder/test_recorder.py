@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
 import jsonschema
 import pytest
+from botocore.stub import Stubber
 
 from lambdas.contracts import Failure, batch_error_key, failure_key
 from lambdas.recorder import handler as recorder
@@ -283,3 +285,25 @@ def waiting() -> str:
     )["stateMachineArn"]
     arn: str = machines.start_execution(stateMachineArn=machine, name="waits", input="{}")["executionArn"]
     return arn
+
+
+def test_a_map_that_failed_says_what_its_child_died_of(account: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    machines = boto3.client("stepfunctions")
+    monkeypatch.setattr(recorder.boto3, "client", lambda service: machines)
+    machine, began = "arn:aws:states:us-east-1:123456789012:stateMachine:Main", datetime.now(UTC)
+    child, of_map = {"executionArn": "arn:child", "stateMachineArn": machine}, {"mapRunArn": "arn:map"}
+    died = json.dumps({"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"})
+    facts = {"startDate": began, "status": "FAILED"}
+    with Stubber(machines) as stub:
+        run = {"executionArn": "arn:run", "stateMachineArn": machine, "startDate": began, **of_map}
+        stub.add_response("list_map_runs", {"mapRuns": [run]}, {"executionArn": "arn:run"})
+        failed = {"executions": [{**child, **facts, "name": "child"}]}
+        stub.add_response("list_executions", failed, {**of_map, "statusFilter": "FAILED", "maxResults": 1})
+        told = {**child, **facts, "error": "Runtime.ExitError", "cause": died}
+        stub.add_response("describe_execution", told, {"executionArn": "arn:child"})
+        reason = recorder._childs_reason("arn:run")
+        assert reason == ("Runtime.ExitError", "Runtime exited with error: signal: killed")
+    # Who may not ask has the workers' notes.
+    with Stubber(machines) as stub:
+        stub.add_client_error("list_map_runs", "AccessDeniedException")
+        assert recorder._childs_reason("arn:run") is None
