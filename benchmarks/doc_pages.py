@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import textwrap
 from pathlib import Path
@@ -13,8 +14,6 @@ from pydantic_core import PydanticUndefined
 from lambdas import errors
 from lambdas.contracts import KeyTemplates, Limits, ScanTier, Settings
 from lambdas.errors import BadInput, TalentFramesError
-from talent_frames import machine, output
-from talent_frames import run as runs
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -56,6 +55,8 @@ ADVICE = {
     "OutputFolderTaken": "The folder holds something other than a run. Give another one with `--out`.",
     "OutputFolderUnusable": "The text says why. Give a folder you may write to with `--out`.",
     "NotEnoughMemory": "Give fewer processes, `--workers 1`, or raise the limit the text names.",
+    "MomentOutOfReach": "Choose one of the moments that the report shows, or run the video again.",
+    "ProcessDied": "Run it again: it goes on where it was. If it dies again, give it more memory.",
     "WorkerDied": "Most often memory: run it again with fewer `--workers`; it goes on where it was.",
     "InvalidCorrections": "The text names the line of the corrections that can't be read.",
     "WrongCorrection": "The text names the person or time that is not there; the report has them.",
@@ -145,11 +146,18 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+OURS = (
+    *("cloud", "commands.correct", "commands.erase", "corrections", "erasure", "kept", "machine", "moments", "output"),
+    "run",
+)
+"""Modules of the command that have errors of their own."""
+
+
 def named_errors() -> list[type[TalentFramesError]]:
     """Every error a run can end with, bad input first, by name."""
     found = {
         value
-        for module in (errors, machine, output, runs)
+        for module in (errors, *(importlib.import_module(f"talent_frames.{name}") for name in OURS))
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, TalentFramesError)
     }
@@ -161,7 +169,7 @@ def troubleshooting_page() -> str:
     lines = [
         "# Troubleshooting, by the error's name",
         "",
-        "Written by `python -m benchmarks.doc_pages` from `lambdas/errors.py`.",
+        "Written by `python -m benchmarks.doc_pages` from the errors in the code.",
         "",
         "The command prints one line and ends with 2 for bad input, with 1 for anything else; `--debug` shows "
         "the name and",

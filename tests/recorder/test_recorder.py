@@ -289,7 +289,7 @@ def waiting() -> str:
 
 def test_a_map_that_failed_says_what_its_child_died_of(account: None, monkeypatch: pytest.MonkeyPatch) -> None:
     machines = boto3.client("stepfunctions")
-    monkeypatch.setattr(recorder.boto3, "client", lambda service: machines)
+    monkeypatch.setattr(boto3, "client", lambda service: machines)
     machine, began = "arn:aws:states:us-east-1:123456789012:stateMachine:Main", datetime.now(UTC)
     child, of_map = {"executionArn": "arn:child", "stateMachineArn": machine}, {"mapRunArn": "arn:map"}
     died = json.dumps({"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"})
