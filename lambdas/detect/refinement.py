@@ -220,9 +220,10 @@ class Refinement:
         """Whether refinement may find something better, or that the moment is not as good as it seems.
 
         A face that is as good as can be is taken for that if no sample found it spoilt, or if another such moment of
-        the shot was refined.
+        the shot was refined; but not where it was detected too seldom to count as a person.
         """
-        if not is_nearly_best(sampled, steady_at(sampled.t_s)):
+        once = len(track.detections) + len(track.carried) < self._context.settings.min_sightings
+        if once or not is_nearly_best(sampled, steady_at(sampled.t_s)):
             return True
         if len(track.detections) >= self._fewest_clean:
             scores = scores_against(baseline, list(track.detections), steady_at)
