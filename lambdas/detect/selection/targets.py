@@ -25,7 +25,7 @@ MIDDLE = 0.5
 """Share of a scene at which its frame is looked for."""
 DISTANCE_COST = 0.3
 """What a frame loses of its worth at the greatest distance from the wanted moment."""
-_ABOUT_AS_GOOD = 0.8
+_ABOUT_AS_GOOD = 0.9
 _NEARLY_AS_UNLIKE = 0.7
 """Share of the difference from all kept frames from which one that needs no decoding is taken for unlike them."""
 _APART_S = 0.05
