@@ -279,6 +279,14 @@ def main() -> None:
     except Terminated as end:
         _tell_notes(end)
         sys.exit(128 + int(end.args[0]))
+    except SystemExit as end:
+        # Typer makes one of Ctrl-C.
+        cause: BaseException | None = end
+        while cause is not None and not isinstance(cause, KeyboardInterrupt):
+            cause = cause.__cause__ or cause.__context__
+        if cause is not None:
+            _tell_notes(cause)
+        raise
     except BrokenPipeError:
         # The reader of our stdout left; what is still buffered has nowhere to go.
         sys.stdout = None
@@ -349,6 +357,7 @@ def run_command(
     """
     from talent_frames.api import run
     from talent_frames.machine import check_address_space
+    from talent_frames.run import check_name
 
     with _errors("memory", debug):
         check_address_space()
@@ -371,6 +380,9 @@ def run_command(
     )
     if watch and not all(Path(video).is_dir() for video in videos):
         _fail(InvalidSettings("--watch takes folders alone"), "", debug)
+    for video in videos:
+        with _errors(_shown(video), debug):
+            check_name(video)
     found = tasks(videos, out)
     if (shared := shared_folder(found)) is not None:
         _fail(

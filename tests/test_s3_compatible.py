@@ -43,6 +43,7 @@ def _moto() -> Iterator[str]:
     from moto.s3.models import s3_backends
     from moto.server import ThreadedMotoServer
 
+    s3_backends["123456789012"]["aws"].reset()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -44,6 +44,15 @@ def unpacked(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+PAGES = {
+    str(path.relative_to(HOUSE))
+    for folder in ("lambdas/publish", "talent_frames")
+    for pattern in ("*.j2", "*.html", "*.css", "*.js")
+    for path in (HOUSE / folder).glob(pattern)
+}
+"""What is no Python: templates, styles and scripts of pages."""
+
+
 def modules(*folders: str) -> set[str]:
     return {str(path.relative_to(HOUSE)) for folder in folders for path in (HOUSE / folder).rglob("*.py")}
 
@@ -52,8 +61,8 @@ def test_the_wheel_holds_both_packages_under_one_name_and_nothing_else(unpacked:
     found = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
     info = {name for name in found if ".dist-info/" in name}
     expected = modules("talent_frames") | {f"talent_frames/{name}" for name in modules("lambdas")}
-    templates = {f"talent_frames/{path.relative_to(HOUSE)}" for path in (HOUSE / "lambdas/publish").glob("*.j2")}
-    assert found - info == expected | templates | {"talent_frames/py.typed"}
+    pages = {f"talent_frames/{name}" if name.startswith("lambdas") else name for name in PAGES}
+    assert found - info == expected | pages | {"talent_frames/py.typed"}
     assert {name.partition(".dist-info/")[2] for name in info} == {
         *("METADATA", "WHEEL", "RECORD", "entry_points.txt", "top_level.txt", "licenses/LICENSE", "licenses/NOTICE")
     }
@@ -100,10 +109,9 @@ def test_the_sdist_holds_what_the_wheel_is_made_of(built: Path) -> None:
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
     names = {name for name in names if ".egg-info/" not in name}
-    templates = {str(path.relative_to(HOUSE)) for path in (HOUSE / "lambdas/publish").glob("*.j2")}
     assert names == {
         *modules("talent_frames", "lambdas"),
-        *templates,
+        *PAGES,
         *("CHANGELOG.md", "LICENSE", "MANIFEST.in", "NOTICE", "PKG-INFO", "README.md", "pyproject.toml", "setup.cfg"),
         *("setup.py", "talent_frames/py.typed"),
     }

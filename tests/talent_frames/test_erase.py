@@ -97,7 +97,7 @@ def test_a_person_is_erased_by_their_picture(demo_run: tuple[Manifest, Path], tm
         assert Gallery.from_bytes(file.read_bytes()).names == ["Other"]
         assert [one["kind"] for one in receipt["erased"]] == ["person", "kept staging", "gallery entry"]
         # The first and the last scenes are hers: about these frames somebody has to decide.
-        assert "scenes/000.jpg" in receipt["erased"][0]["still_shown_in"]
+        assert any(file.startswith("scenes/") for file in receipt["erased"][0]["still_shown_in"])
         assert before.run_id not in kept.kept_run_ids()
         assert "not searched" in refused("--person", picture, "--in", out, "--yes")
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,12 @@ from talent_frames.run import (
     run_video,
 )
 from tests.cluster.factory import Video
+
+
+@pytest.fixture(autouse=True)
+def nothing_staged(own_home: Path) -> None:
+    """What other tests interrupted is gone."""
+    shutil.rmtree(own_home / "staging", ignore_errors=True)
 
 
 def square(number: int) -> int:
@@ -286,7 +293,7 @@ def test_a_run_goes_on_without_as_many_chunks_as_may_be_lost(
     manifest = run(1)
     (missing,) = manifest.missing
     assert missing.error == "SourceUnreachable"
-    assert 0 < missing.start_s < missing.end_s <= 28
+    assert 0 < missing.start_s < missing.end_s <= 28.5
     assert any("could not be worked through" in note for note in manifest.notes)
     assert manifest.people
 
