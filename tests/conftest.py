@@ -15,25 +15,7 @@ from lambdas.publish.manifest import Manifest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-SHARING = {
-    "tests/infra": "infra",
-    "tests/talent_frames/test_demo.py": "demo",
-    "tests/talent_frames/test_run.py": "demo",
-    "tests/test_main_job.py": "demo",
-}
-"""Folders and files whose tests share what takes long to make; of all others only those of one file do."""
-
 DATA, MODELS = "TALENT_FRAMES_TEST_DATA", "TALENT_FRAMES_TEST_MODELS"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side (`make test`), tests that share something run in one process, so that it is made once."""
-    root = Path(__file__).parent.parent
-    for item in items:
-        file = item.path.relative_to(root)
-        places = (file.as_posix(), file.parent.as_posix())
-        group = next((SHARING[place] for place in places if place in SHARING), places[0])
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)

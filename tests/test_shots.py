@@ -324,7 +324,7 @@ def test_ten_hours_take_less_than_a_minute() -> None:
     hour = columns(3600, np.arange(5, 3600, 7.0).tolist())
     started = time.process_time()
     assert len(find_changes(hour, Settings())) == 514
-    assert time.process_time() - started < 12
+    assert time.process_time() - started < 6
 
 
 def test_a_change_lies_in_the_middle_of_its_span() -> None:
