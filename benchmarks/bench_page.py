@@ -278,7 +278,7 @@ def verdicts(results: Results) -> list[Verdict]:
                     [(one.times_faster(way, "seek"), one) for one in clips if one.kind in kinds],
                     worst=min,
                     told="{:.1f}x",
-                    ok=least.__le__,
+                    ok=at_least(least),
                 )
             )
     for kind, (goals, leasts) in SPEED_BARS.items():
@@ -297,7 +297,7 @@ def verdicts(results: Results) -> list[Verdict]:
             slowest,
             worst=min,
             told="{:.2f}x",
-            ok=lambda x: x >= LINEAR_BAR,
+            ok=at_least(LINEAR_BAR),
         )
     )
     counts = [one for one in clips if one.kind in CLIPS and one.video_s >= CLIPS[one.kind].film_s]
@@ -311,9 +311,7 @@ def verdicts(results: Results) -> list[Verdict]:
     )
     floors = [(one.cpu_s("all") / one.floor_s, one) for one in clips if one.floor_s]
     found.append(
-        _over_clips(
-            f"CPU at most {CPU_BAR}x of the floor", floors, worst=max, told="{:.2f}x", ok=lambda x: x <= CPU_BAR
-        )
+        _over_clips(f"CPU at most {CPU_BAR}x of the floor", floors, worst=max, told="{:.2f}x", ok=at_most(CPU_BAR))
     )
     decoding = [
         (one.stages.spent["detect"].cpu_s * one.stages.steps["decode"] / one.limits[REFERENCED].cpu_s, one)
@@ -326,7 +324,7 @@ def verdicts(results: Results) -> list[Verdict]:
             decoding,
             worst=max,
             told="{:.2f}x",
-            ok=lambda x: x <= DECODE_BAR,
+            ok=at_most(DECODE_BAR),
         )
     )
     for container in ("MP4", "MKV"):
@@ -373,7 +371,7 @@ def verdicts(results: Results) -> list[Verdict]:
                 peaks,
                 worst=max,
                 told="{:,.0f} MiB",
-                ok=most.__ge__,
+                ok=at_most(most),
             )
         )
     start = median(results.start.seconds) if results.start else 0.0
@@ -391,6 +389,16 @@ def errors(one: Clip, *ways: Way) -> list[int]:
     """By how many people each count of these ways misses the range that is right."""
     fewest, most = CLIPS[one.kind].people
     return [max(fewest - count, count - most, 0) for way in ways for count in one.people(way)]
+
+
+def at_most(bound: float) -> Callable[[float], bool]:
+    """Whether a value is no more than it."""
+    return lambda value: value <= bound
+
+
+def at_least(bound: float) -> Callable[[float], bool]:
+    """Whether a value is no less than it."""
+    return lambda value: value >= bound
 
 
 def _over_clips(

@@ -123,13 +123,9 @@ def read_manifest(out: Path) -> Manifest:
 def read_corrections(file: Path) -> Corrections:
     """The corrections in a file. Raises InvalidCorrections."""
     try:
-        return Corrections.model_validate_json(file.read_bytes())
+        return Corrections.parsed(file.read_bytes(), str(file))
     except OSError as error:
         raise InvalidCorrections(f"{file}: {error.strerror}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidCorrections(f"{file}: {where + ': ' if where else ''}{first['msg']}") from None
 
 
 def corrections_in(out: Path) -> list[Corrections]:

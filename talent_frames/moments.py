@@ -5,31 +5,27 @@ from __future__ import annotations
 import contextlib
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lambdas.contracts import (
-    QUALITY_PARTS,
     ChooseBest,
     Chunk,
     ChunkDocument,
     Correction,
-    Detections,
     DetectRequest,
     FaceInFrame,
-    FrameRef,
     Moment,
     Moments,
     Plan,
     ScanTier,
     chunk_document_key,
-    detections_key,
     frames_key,
     moments_key,
     plan_key,
 )
 from lambdas.errors import BadInput, TalentFramesError
-from lambdas.scoring import Measures, named_flags, score
 from lambdas.staging import DirectoryStaging, get_document, put_document, source_location
 from lambdas.video import named_errors, open_video
 
@@ -40,6 +36,10 @@ EVERY_S = 0.02
 ONE_FRAME_S = 0.02
 LEAST_OVERLAP = 0.2
 """IoU with where the face is expected; between two detections it may have moved."""
+
+
+if TYPE_CHECKING:
+    from lambdas.cluster.footage import Footage
 
 
 class NobodyThen(BadInput):
@@ -55,11 +55,13 @@ def staged_near(
 ) -> list[tuple[int, float]]:
     """PTS and seconds of the frames kept within one frame of `t_s`, nearest first; with `moments_only`, of those that
     were taken from the video for a correction."""
+    from lambdas.cluster.footage import read_moments
+
     near: list[tuple[int, float]] = []
     for chunk in [] if moments_only else plan.chunks:
         document = get_document(staging, chunk_document_key(plan.run_id, chunk.index), ChunkDocument)
         near += [(frame.pts, frame.t_s) for frame in document.staged if abs(frame.t_s - t_s) <= ONE_FRAME_S]
-    near += [(one.pts, one.t_s) for one in _moments(plan, staging) if abs(one.t_s - t_s) <= ONE_FRAME_S]
+    near += [(one.pts, one.t_s) for one in read_moments(plan, staging) if abs(one.t_s - t_s) <= ONE_FRAME_S]
     return sorted(near, key=lambda one: abs(one[1] - t_s))
 
 
@@ -101,7 +103,9 @@ def stage_moment(
             break
     if face is None:
         raise NobodyThen(f"{t_s:.2f} s: no face is found there; choose a moment at which the face is seen")
-    moments = _moments(plan, staging)
+    from lambdas.cluster.footage import read_moments
+
+    moments = read_moments(plan, staging)
     number = len(plan.chunks) + len(moments)
     staging.put(frames_key(plan.run_id, number), picture)
     ref = face.frame.model_copy(update={"chunk": number, "offset": 0})
@@ -119,6 +123,7 @@ def _look(
     box: tuple[float, float, float, float],
 ) -> tuple[FaceInFrame, bytes] | None:
     """The face about where `box` is in the frame nearest to `t_s`, and the frame's JPEG; None without one."""
+    from lambdas.cluster.footage import read_footage
     from lambdas.detect import handler as detect
 
     source = plan.source
@@ -135,70 +140,35 @@ def _look(
     every = ScanTier(period_s=EVERY_S, dense_looks=0)
     run_id = f"{plan.run_id}-at-{source.pts(t_s)}"
     settings = plan.settings.model_copy(update={"short": every, "long": every, "thorough": False})
-    put_document(
-        staging,
-        plan_key(run_id),
-        plan.model_copy(update={"run_id": run_id, "chunks": [looked_at], "settings": settings}),
-    )
+    narrow = plan.model_copy(update={"run_id": run_id, "chunks": [looked_at], "settings": settings})
+    put_document(staging, plan_key(run_id), narrow)
     try:
         detect.run(DetectRequest(run_id=run_id, chunk=0), staging, pack_dir)
-        document = get_document(staging, chunk_document_key(run_id, 0), ChunkDocument)
-        columns = Detections.from_bytes(staging.get(detections_key(run_id, 0)))
+        footage = read_footage(narrow, staging)
         tar = staging.get(frames_key(run_id, 0))
     finally:
         shutil.rmtree(staging.path(f"runs/{run_id}"), ignore_errors=True)
-    face = _nearest(plan, document, columns, t_s, box)
+    face = _nearest(footage, t_s, box)
     if face is None:
         return None
     return face, tar[face.frame.offset : face.frame.offset + face.frame.length]
 
 
-def _moments(plan: Plan, staging: DirectoryStaging) -> list[Moment]:
-    try:
-        return get_document(staging, moments_key(plan.run_id), Moments).moments
-    except KeyError:
-        return []
-
-
-def _nearest(
-    plan: Plan,
-    document: ChunkDocument,
-    columns: Detections,
-    t_s: float,
-    box: tuple[float, float, float, float],
-) -> FaceInFrame | None:
+def _nearest(footage: Footage, t_s: float, box: tuple[float, float, float, float]) -> FaceInFrame | None:
     """Of the faces in kept frames the nearest in time of those where the person is expected."""
+    from lambdas.cluster.best_frames import face_in_frame
     from lambdas.cluster.tracks import overlap
 
-    wanted = np.array(box, np.float32)
+    wanted, columns = np.array(box, np.float32), footage.detections[0]
     there = [
-        (abs(document.staged[int(columns.staged[row])].t_s - t_s), -overlap(columns.boxes[row], wanted), row)
-        for row in np.flatnonzero(columns.staged >= 0).tolist()
-        if overlap(columns.boxes[row], wanted) >= LEAST_OVERLAP
+        (abs(footage.staged[staged].t_s - t_s), -overlap(columns.boxes[row], wanted), staged, row)
+        for row, staged in enumerate(columns.staged.tolist())
+        if staged >= 0 and overlap(columns.boxes[row], wanted) >= LEAST_OVERLAP
     ]
     if not there:
         return None
-    row = min(there)[2]
-    scores = score(Measures.of(columns))
-    staged = document.staged[int(columns.staged[row])]
-    across, down = staged.width / plan.source.width, staged.height / plan.source.height
-    left, top, right, bottom = (float(edge) for edge in columns.boxes[row])
-    return FaceInFrame(
-        frame=FrameRef(
-            chunk=0,
-            offset=staged.offset,
-            length=staged.length,
-            width=staged.width,
-            height=staged.height,
-            pts=staged.pts,
-            t_s=staged.t_s,
-        ),
-        box=(round(left * across, 2), round(top * down, 2), round(right * across, 2), round(bottom * down, 2)),
-        landmarks=[(round(float(x) * across, 2), round(float(y) * down, 2)) for x, y in columns.landmarks[row]],
-        score=round(float(scores.numbers[row]), 4),
-        quality={part: round(float(value), 4) for part, value in zip(QUALITY_PARTS, scores.parts[row], strict=True)},
-        flags=named_flags(int(scores.flags[row])),
-    )
+    _, _, staged, row = min(there)
+    return face_in_frame(footage, staged, 0, row)
 
 
 def _keyframe_before(plan: Plan, chunk: Chunk, pts: int) -> int:

@@ -37,6 +37,7 @@ MODULES = {
     "lambdas/detect/catalogue.py": STILLS,
     "lambdas/detect/decode/chunk_reader.py": SCENES,
     "lambdas/detect/decode/gop_activity.py": f"{WHO}; {SPEED}; `fades` of *Real film*",
+    "lambdas/detect/decode/large_packets.py": SCENES,
     "lambdas/detect/decode/packet_buffer.py": SCENES,
     "lambdas/detect/faces/analyzer.py": BEST,
     "lambdas/detect/faces/attributes.py": BEST,

@@ -220,7 +220,7 @@ def choose_faces(
                 continue
             if all(_difference(footage, face, other) >= SAME_MOMENT_DIFFERENCE for other in chosen):
                 chosen.append(face)
-    faces = [_face(footage, *face[1:]) for face in (chosen[0], *sorted(chosen[1:]))]
+    faces = [face_in_frame(footage, *face[1:]) for face in (chosen[0], *sorted(chosen[1:]))]
     return ChosenFaces(faces, chosen[0][2:], bool(clear))
 
 
@@ -235,7 +235,8 @@ def _difference(footage: Footage, one: tuple[float, int, int, int], other: tuple
     return float(np.abs(first[there] - second[there]).mean())
 
 
-def _face(footage: Footage, staged: int, chunk: int, row: int) -> FaceInFrame:
+def face_in_frame(footage: Footage, staged: int, chunk: int, row: int) -> FaceInFrame:
+    """A detection, by its chunk and row, as a staged frame shows it."""
     columns, scores = footage.detections[chunk], footage.scores[chunk]
     across, down = footage.scale(staged)
     return FaceInFrame(

@@ -18,12 +18,15 @@ from lambdas.contracts import (
     Failure,
     FrameRef,
     LostChunk,
+    Moment,
+    Moments,
     Plan,
     SourceFacts,
     StagedFrame,
     chunk_document_key,
     detections_key,
     failure_key,
+    moments_key,
 )
 from lambdas.errors import IncompleteRun
 from lambdas.scoring import Measures, Scores, score
@@ -160,6 +163,14 @@ def read_footage(plan: Plan, staging: Store) -> Footage:
         scores=[score(Measures.of(columns)) for columns in detections],
         lost=[_lost(chunk, plan, staging) for chunk in missing],
     )
+
+
+def read_moments(plan: Plan, staging: Store) -> list[Moment]:
+    """The frames taken from the video after the run; none where nobody asked for any."""
+    try:
+        return get_document(staging, moments_key(plan.run_id), Moments).moments
+    except KeyError:
+        return []
 
 
 def _without_frames(chunk: Chunk, plan: Plan) -> tuple[ChunkDocument, Detections]:

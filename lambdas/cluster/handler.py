@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from lambdas.cluster.best_frames import ChosenFaces, Presence, choose_faces, presences
 from lambdas.cluster.clarity import clarity_of
 from lambdas.cluster.corrections import Corrected, apply_corrections
-from lambdas.cluster.footage import Footage, read_footage
+from lambdas.cluster.footage import Footage, read_footage, read_moments
 from lambdas.cluster.gallery import Naming, check_gallery, name_people
 from lambdas.cluster.identities import Identities, identify, scikit_learn, suggest_merges
 from lambdas.cluster.representatives import choose_representatives, weigh_frames
@@ -34,7 +33,6 @@ from lambdas.contracts import (
     Corrections,
     Gallery,
     Moment,
-    Moments,
     Plan,
     SelectedFrame,
     SelectedPerson,
@@ -45,7 +43,6 @@ from lambdas.contracts import (
     UnclearAppearance,
     UnmatchedCorrection,
     corrections_key,
-    moments_key,
     plan_key,
     selection_key,
 )
@@ -74,7 +71,7 @@ def run(request: ClusterRequest, staging: Store) -> ClusterResponse:
     log.info("cluster starts run=%s chunks=%d", plan.run_id, len(plan.chunks))
     gallery = _read_gallery(plan, staging)
     footage = read_footage(plan, staging)
-    corrections, moments = _read_corrections(plan, staging), _read_moments(plan, staging)
+    corrections, moments = _read_corrections(plan, staging), read_moments(plan, staging)
     selection = select(plan, footage, gallery, corrections, moments)
     selection = selection.model_copy(update={"cluster_s": round(time.monotonic() - started, 3)})
     put_document(staging, selection_key(plan.run_id), selection)
@@ -123,23 +120,13 @@ def _read_gallery(plan: Plan, staging: Store) -> Gallery | None:
 
 def _read_corrections(plan: Plan, staging: Store) -> list[Correction]:
     try:
-        read = get_document(staging, corrections_key(plan.run_id), Corrections)
+        text = staging.get(corrections_key(plan.run_id))
     except KeyError:
         return []
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidCorrections(f"corrections.json: {where}: {first['msg']}") from None
+    read = Corrections.parsed(text, "corrections.json")
     if read.source_identity != plan.source.identity:
         raise InvalidCorrections(f"corrections.json: made on another video, in run {read.run_id}")
     return read.corrections
-
-
-def _read_moments(plan: Plan, staging: Store) -> list[Moment]:
-    try:
-        return get_document(staging, moments_key(plan.run_id), Moments).moments
-    except KeyError:
-        return []
 
 
 def select(

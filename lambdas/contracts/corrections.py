@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from lambdas.contracts.contract import Contract
 from lambdas.contracts.selection import FaceInFrame
+from lambdas.errors import InvalidCorrections
 
 
 class Sighting(Contract):
@@ -83,6 +84,16 @@ class Corrections(Contract):
     source_identity: str
     """`SourceFacts.identity`: to another video they are not applied."""
     corrections: list[Correction]
+
+    @classmethod
+    def parsed(cls, text: bytes, where: str) -> Self:
+        """What stands in a file or object; `where` it stands is named in messages. Raises InvalidCorrections."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise InvalidCorrections(f"{where}: {place + ': ' if place else ''}{first['msg']}") from None
 
 
 class Moment(Contract):

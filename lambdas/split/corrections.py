@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from lambdas.contracts import Corrections, Plan
 from lambdas.errors import InvalidCorrections
@@ -30,12 +30,7 @@ def read_corrections(client: Any, given: dict[str, JsonValue], plan: Plan) -> by
         where, text = "corrections", json.dumps(given).encode()
     if len(text) > MOST_BYTES:
         raise InvalidCorrections(f"{where}: more than {MOST_BYTES:,} bytes")
-    try:
-        read = Corrections.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InvalidCorrections(f"{where}: {place + ': ' if place else ''}{first['msg']}") from None
+    read = Corrections.parsed(text, where)
     if read.source_identity != plan.source.identity:
         raise InvalidCorrections(f"{where}: made on another video than run {plan.run_id}'s")
     return text

@@ -257,3 +257,18 @@ class Video:
         if self.shot(times[i]) != self.shot(times[i - 1]):
             return 60.0
         return 1.0 + 85.0 * abs(self.luma_at(times[i]) - self.luma_at(times[i - 1]))
+
+
+ADA, BOB, EVE = faces_of(3, 3)
+"""Faces of the people in `three_people`."""
+
+
+def three_people() -> list[Appearance]:
+    """Ada twice, Bob twice, and Eve beside Bob's first time; shots of ten seconds."""
+    return [
+        Appearance(ADA, 0.0, 9.0),
+        Appearance(BOB, 10.0, 18.0, left=300),
+        Appearance(EVE, 12.5, 16.0, left=700),
+        Appearance(ADA, 20.0, 25.0, left=100),
+        Appearance(BOB, 22.0, 29.0, left=600),
+    ]

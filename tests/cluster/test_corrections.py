@@ -27,26 +27,14 @@ from lambdas.contracts import (
 )
 from lambdas.errors import InvalidCorrections
 from lambdas.staging import DirectoryStaging, get_document, put_document
-from tests.cluster.factory import RUN, Appearance, Video, faces_of, near, pack
+from tests.cluster.factory import BOB, EVE, RUN, Appearance, Video, faces_of, near, pack, three_people
 
 Select = Callable[..., Selection]
-ADA, BOB, EVE = faces_of(3, 3)
 MADE = "2026-01-01T00:00:00+00:00"
 
 
 def video() -> Video:
-    """Ada twice, Bob twice, and Eve beside Bob's first time; three shots of ten seconds."""
-    return Video(
-        30.0,
-        [
-            Appearance(ADA, 0.0, 9.0),
-            Appearance(BOB, 10.0, 18.0, left=300),
-            Appearance(EVE, 12.5, 16.0, left=700),
-            Appearance(ADA, 20.0, 25.0, left=100),
-            Appearance(BOB, 22.0, 29.0, left=600),
-        ],
-        cuts=[10.0, 20.0],
-    )
+    return Video(30.0, three_people(), cuts=[10.0, 20.0])
 
 
 def sighting(track: PersonTrack) -> Sighting:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.contracts import Chunk
+from lambdas.contracts import OPEN_END, Chunk
 from lambdas.detect.decode.chunk_reader import ChunkReader, Gop, _Pass
 from lambdas.detect.decode.frame import Frame
 from tests.clips import make_clip
@@ -193,3 +193,17 @@ def test_a_chunk_without_frames_has_no_gop(clip: Path) -> None:
     with ChunkReader(str(clip), clip.name, facts(clip), chunk) as reader:
         assert list(reader.gops()) == []
         assert (reader.frame_count, reader.first_pts, reader.last_pts) == (0, None, None)
+
+
+def test_a_keyframe_larger_than_is_allowed_is_not_peeked_at(clip: Path) -> None:
+    source = facts(clip)
+    every = Chunk(index=0, start_pts=-OPEN_END, end_pts=OPEN_END, decode_from_pts=-OPEN_END)
+    # Coded pictures are padded to whole macroblocks.
+    for most, refused in ((4 * source.width * source.height, False), (source.width * source.height - 1, True)):
+        with ChunkReader(str(clip), clip.name, source, every, most_pixels=most) as reader:
+            ahead = None
+            for _ in reader.packets.packets_from(source.start_pts):
+                ahead = reader.packets.lookahead(source.start_pts, round(REACH_S / source.time_base))
+                break
+            assert ahead is not None and ahead.next_key_pts is not None
+            assert (reader.packets.keyframe(ahead.next_key_pts) is None) is refused

@@ -17,7 +17,7 @@ import threading
 import time
 import types
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from tests.aws.conftest import MAIN, deploy, emulated
 from tests.aws.emulator import Cloud, Fault, Stack, wait_for
 from tests.aws.runtime import Worker
 from tests.faults.clips import SETTINGS, make_videos
+from tests.faults.end import End
 from tests.faults.likeness import differences
 
 STAGES = ("Split", "Detect", "Cluster", "Publish")
@@ -116,16 +117,6 @@ def schedules(seed: int, count: int) -> Iterator[Schedule]:
         )
 
 
-@dataclass
-class End:
-    """How one schedule ended."""
-
-    schedule: Schedule
-    first: str
-    """`published`, or the error that the ledger holds."""
-    wrong: list[str] = field(default_factory=list)
-
-
 class Bench:
     """An account with one stack, and the undisturbed runs of it; `with` ends it."""
 
@@ -185,7 +176,7 @@ class Bench:
         self.cloud.functions.before = None
         self.calls.ordered.clear()
 
-    def work_off(self, schedule: Schedule) -> End:
+    def work_off(self, schedule: Schedule) -> End[Schedule]:
         """Carries out a schedule and looks at how it ended."""
         return _Attempt(self, schedule).carry_out()
 
@@ -233,7 +224,7 @@ class _Attempt:
         self.starved: list[Worker] = []
         self.lock = threading.Lock()
 
-    def carry_out(self) -> End:
+    def carry_out(self) -> End[Schedule]:
         schedule, bench, stack = self.schedule, self.bench, self.stack
         end = End(schedule, "")
         video = bench.videos[schedule.container]
@@ -380,7 +371,7 @@ class _Attempt:
             wrong.append(f"failed by another cause: {row['error']}: {row.get('cause')}")
         return f"{row['error']}: {str(row.get('cause'))[:80]}"
 
-    def _again(self, uploaded: dict[str, Any], end: End) -> None:
+    def _again(self, uploaded: dict[str, Any], end: End[Schedule]) -> None:
         """Starts the video again, as a user would once the fault is over."""
         bench, stack, schedule = self.bench, self.stack, self.schedule
         if schedule.kind == "source deleted":

@@ -16,10 +16,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.clips import SETTINGS, make_videos
+from tests.faults.end import End
 from tests.faults.likeness import differences
 from tests.faults.preloaded import Preloaded
 from tests.faults.url import Kind, Trouble, TroubledServer
@@ -112,16 +113,6 @@ def schedules(seed: int, count: int, run_s: float) -> Iterator[Schedule]:
         )
 
 
-@dataclass
-class End:
-    """How one schedule ended."""
-
-    schedule: Schedule
-    first: str
-    """`published`, `killed`, or the error's line."""
-    wrong: list[str] = field(default_factory=list)
-
-
 class Bench:
     """The clips, their undisturbed runs, and a process to fork runs from; `with` ends it."""
 
@@ -176,7 +167,7 @@ class Bench:
             _give_up(pid)
         return code, said.read_text()
 
-    def work_off(self, schedule: Schedule) -> End:
+    def work_off(self, schedule: Schedule) -> End[Schedule]:
         """Carries out a schedule in a folder of its own, and looks at how it ended."""
         place = self.folder / f"{schedule.number:04d}"
         place.mkdir()
@@ -205,7 +196,7 @@ class _Attempt:
         if schedule.earlier_run:
             shutil.copytree(bench.undisturbed["other"], self.out)
 
-    def carry_out(self) -> End:
+    def carry_out(self) -> End[Schedule]:
         schedule, bench = self.schedule, self.bench
         end = End(schedule, "")
         source: str | Path = self.video
@@ -337,7 +328,7 @@ class _Attempt:
         if self.server is not None:
             self.server.trouble = None
 
-    def _again(self, source: str | Path, end: End) -> None:
+    def _again(self, source: str | Path, end: End[Schedule]) -> None:
         code, said = self.bench.run(source, self.out, self.home, self.tmp, self.schedule.workers)
         if code != 0:
             end.wrong.append(f"again: ended with {code}: {said[-3000:]}")

@@ -17,27 +17,14 @@ from lambdas.publish import handler as publish
 from lambdas.publish import images
 from lambdas.staging import DirectoryStaging, get_document, put_document
 from talent_frames import kept
-from tests.cluster.factory import Appearance, Video, faces_of
+from tests.cluster.factory import Appearance, Video, faces_of, three_people
 from tests.publish.drawn_runs import drawn_frame
-
-ADA, BOB, EVE = faces_of(3, 3)
 
 
 def film() -> Video:
-    """Ada twice, Bob twice, Eve beside him once, a shadow; three shots of ten seconds."""
-    return Video(
-        30.0,
-        [
-            Appearance(ADA, 0.0, 9.0),
-            Appearance(BOB, 10.0, 18.0, left=300),
-            Appearance(EVE, 12.5, 16.0, left=700),
-            Appearance(ADA, 20.0, 25.0, left=100),
-            Appearance(BOB, 22.0, 29.0, left=600),
-            Appearance(faces_of(9, 1)[0], 3.0, 6.0, left=900, confirmed=False),
-        ],
-        cuts=[10.0, 20.0],
-        dimension=128,
-    )
+    """Three people and a shadow."""
+    shadow = Appearance(faces_of(9, 1)[0], 3.0, 6.0, left=900, confirmed=False)
+    return Video(30.0, [*three_people(), shadow], cuts=[10.0, 20.0], dimension=128)
 
 
 def publish_drawn(

@@ -19,6 +19,7 @@ from av.video.frame import VideoFrame
 
 from lambdas.contracts import OPEN_END, Chunk, Limits, SourceFacts
 from lambdas.detect.decode.frame import Frame, PictureMaker
+from lambdas.detect.decode.large_packets import is_large
 from lambdas.detect.decode.memory import give_large_pictures_their_own_pages
 from lambdas.detect.decode.packet_buffer import Lookahead, PacketBuffer
 from lambdas.video import DAMAGE, packet_time
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
 BORDER_S = 0.16
 """So near to a chunk's border every frame is decoded: four or five frames, so that a cut beside it is found exactly."""
 _USUAL_PACKETS = 30
-_LARGE_PACKET = 2.5
-"""Times the 90th percentile of the packets before: what a cut without a keyframe needs at least (3 to 10 times)."""
-_FEWEST_PACKETS = 6
+"""What is usual is told by so many packets before."""
 _AROUND_LARGE = 6
 """Packets from a large one on that are all decoded: encoders put up to four that are shown before it behind it."""
 
@@ -285,7 +284,7 @@ class _Pass:
     def _wants_every_frame(self, packet: VideoPacket | None, time: int | None) -> bool:
         """Whether this packet's frame is wanted though no other may refer to it."""
         if packet is not None and not packet.is_keyframe:
-            if self._exact_cuts and _is_large(packet.size, self._sizes):
+            if self._exact_cuts and is_large(packet.size, self._sizes):
                 self._all_for = _AROUND_LARGE
             self._sizes.append(packet.size)
         near = self._all_for > 0
@@ -344,8 +343,3 @@ class _Pass:
             return False
         dts = packet.dts if packet.dts is not None else time
         return not self.every or self._given >= len(self.counted) or (dts is not None and dts >= self._hi)
-
-
-def _is_large(size: int, before: Sequence[int]) -> bool:
-    """Whether a packet of so many bytes stands out from those before."""
-    return len(before) >= _FEWEST_PACKETS and size > _LARGE_PACKET * sorted(before)[int(0.9 * len(before))]

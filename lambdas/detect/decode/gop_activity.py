@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import SourceFacts
+from lambdas.detect.decode.large_packets import FEWEST_PACKETS, LARGE
 from lambdas.detect.decode.packet_buffer import Lookahead
 
 Activity = Literal["even", "uneven", "busy"]
@@ -18,10 +19,7 @@ NEAR_KEYFRAME_S = 1.2
 """A keyframe so near finds out one cut before it."""
 _HISTORY_S = 2.0
 _SHORTEST_HISTORY_S = 0.9
-_FEWEST_PACKETS = 6
-"""Packets that tell what is usual: those of so many seconds, at least of so many, and no fewer."""
-_LARGE_PACKET = 2.5
-"""Times the 90th percentile of those before: what a cut without a keyframe mostly needs (3 to 10 times)."""
+"""Packets that tell what is usual: those of so many seconds, at least of so many."""
 _SHORTEST_GOP_FRAMES = 25
 """So soon after a keyframe x264 and x265 put none for a cut (their `min-keyint` for usual settings)."""
 _AS_LARGE_AS_KEY, _ABOVE_USUAL = 1.1, 1.15
@@ -49,15 +47,15 @@ def activity(ahead: Lookahead, now_s: float, shot_s: float, key_s: float, source
         return "even"
     # A shot's first frames are still recovering from the cut.
     usual = plain & (seconds <= now_s) & (seconds >= max(now_s - _HISTORY_S, shot_s))
-    if usual.sum() < _FEWEST_PACKETS or now_s - float(seconds[usual][0]) < _SHORTEST_HISTORY_S:
+    if usual.sum() < FEWEST_PACKETS or now_s - float(seconds[usual][0]) < _SHORTEST_HISTORY_S:
         # Too few to know what is usual: what is coming is measured by itself.
         usual = coming
-    if usual.sum() < _FEWEST_PACKETS:
+    if usual.sum() < FEWEST_PACKETS:
         return "busy"
     key_bytes = float(np.median(ahead.sizes[ahead.keys])) if ahead.keys.any() else 0.0
     nothing = _NOTHING * key_bytes
     high = float(np.percentile(ahead.sizes[usual], 90))
-    large = max(nothing, _LARGE_PACKET * high)
+    large = max(nothing, LARGE * high)
     cuts = _may_be_cuts(ahead, seconds, source) & (ahead.sizes > _ABOVE_USUAL * high)
     peaks = seconds[coming][(ahead.sizes[coming] > large) | cuts[coming]]
     if len(peaks) and not _harmless(peaks, ahead, now_s, key_s, source):

@@ -196,6 +196,8 @@ class PacketBuffer:
             peeking = CodecContext.create(self.decoder.codec, "r")
             peeking.extradata = self.decoder.extradata
             peeking.thread_count = 1
+            if self._most_pixels:
+                peeking.options = {"max_pixels": str(self._most_pixels)}
             self._peeking = cast(VideoCodecContext, peeking)
         try:
             found = [*self._peeking.decode(packet), *self._peeking.decode(None)]

@@ -16,8 +16,6 @@ _FURTHER_MOMENTS = 3
 _MOMENT_S, _WORTH_SHOWING = 0.8, 0.6
 """Such a frame's least distance to the person's others, and its least share of the best one's score; what is nearer or
 worse would not be published as an alternative."""
-
-
 _AS_GOOD = 0.99
 """Share of a person's best score from which a kept face is as good."""
 

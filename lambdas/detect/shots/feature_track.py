@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from dataclasses import dataclass
@@ -96,12 +97,15 @@ class FeatureTrack:
         self._step = step
         before, self._between = self._between, []
         small = self._small(frame)
-        if before and len(self.last):
-            moved = ContentScorer(self.last).score(small) >= _MOVING_SHARE * self._threshold
-            if moved:
-                # Something changed: the frames in between tell where, or that it was little by little.
-                return [*(self._compared(one, self._small(one)) for one in before), self._compared(frame, small)]
-        return [self._compared(frame, small)]
+        scorer = copy.copy(self._scorer)
+        with self._watch.step("features"):
+            content = scorer.score(small)
+        if before and content >= _MOVING_SHARE * self._threshold:
+            # Something changed: the frames in between tell where, or that it was little by little.
+            pictures = [*((one, self._small(one)) for one in before), (frame, small)]
+            return [self._compared(one, picture, self._scorer.score(picture)) for one, picture in pictures]
+        self._scorer = scorer
+        return [self._compared(frame, small, content)]
 
     def add_after_skip(self, frame: Frame, *, is_cut: bool) -> list[ComparedFrame]:
         """Takes the keyframe after skipped frames, which is known to begin a shot or not to."""
@@ -130,9 +134,8 @@ class FeatureTrack:
         with self._watch.step("features"):
             return frame.bgr(FEATURE_WIDTH, self._height)
 
-    def _compared(self, frame: Frame, small: NDArray[np.uint8]) -> ComparedFrame:
+    def _compared(self, frame: Frame, small: NDArray[np.uint8], content: float) -> ComparedFrame:
         with self._watch.step("features"):
-            content = self._scorer.score(small)
             is_cut = False
             if self.features and content >= _MOVING_SHARE * self._threshold:
                 before = self.features[-1]
