@@ -13,7 +13,6 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +36,30 @@ MARGIN_S = 2
 
 
 def ffmpeg_program() -> str:
-    """The ffmpeg of imageio-ffmpeg where that is installed, else the system's. Raises FfmpegMissing."""
+    """The ffmpeg of imageio-ffmpeg where that is installed, else the system's.
+
+    Raises FfmpegMissing, and ProcessDied where the package has one that does not start.
+    """
     try:
         import imageio_ffmpeg
-
-        program: str = imageio_ffmpeg.get_ffmpeg_exe()
-    except (ImportError, RuntimeError):
-        found = shutil.which("ffmpeg")
-        if found is None:
-            raise FfmpegMissing(
-                "this video has to be copied before it can be read in parts, and there is no ffmpeg here; "
-                "install one, or pip install imageio-ffmpeg"
-            ) from None
-        program = found
-    return program
+    except ImportError:
+        imageio_ffmpeg = None
+    failed = ""
+    if imageio_ffmpeg is not None:
+        try:
+            program: str = imageio_ffmpeg.get_ffmpeg_exe()
+            return program
+        except RuntimeError as error:
+            failed = str(error)
+    found = shutil.which("ffmpeg")
+    if found is not None:
+        return found
+    if failed:
+        raise ProcessDied(f"ffmpeg does not start ({failed})")
+    raise FfmpegMissing(
+        "this video has to be copied before it can be read in parts, and there is no ffmpeg here; "
+        "install one, or pip install imageio-ffmpeg"
+    )
 
 
 def knows_when_shown(probe: Probe) -> bool:
@@ -182,23 +191,15 @@ def _run(source: Any, target: Path, trouble: str, **options: str | None) -> None
         source, f"file:{target}", format="matroska", vcodec="copy", map_metadata=-1, copyts=None, **options
     ).global_args("-nostdin", "-loglevel", "error")
     done = subprocess.run(
-        ffmpeg.compile(command, cmd=_ffmpeg(), overwrite_output=True), capture_output=True, check=False
+        ffmpeg.compile(command, cmd=ffmpeg_program(), overwrite_output=True), capture_output=True, check=False
     )
-    if done.returncode == -signal.SIGXFSZ or any(text in done.stderr for text in NO_SPACE):
+    grew_too_large = done.returncode == -getattr(signal, "SIGXFSZ", 0) != 0
+    if grew_too_large or any(text in done.stderr for text in NO_SPACE):
         raise NoSpace(f"{trouble}: no space left")
     if done.returncode < 0:
         raise ProcessDied(f"{trouble}: ffmpeg was ended by {signal.Signals(-done.returncode).name}")
     if done.returncode:
         raise UnreadableVideo(f"{trouble} ({_last_line(done.stderr)})")
-
-
-@cache
-def _ffmpeg() -> str:
-    """The program of imageio-ffmpeg. Raises ProcessDied where it does not start."""
-    try:
-        return ffmpeg_program()
-    except RuntimeError as error:
-        raise ProcessDied(f"ffmpeg does not start ({error})") from None
 
 
 def _last_line(stderr: bytes) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lambdas.errors import FfmpegMissing
+from lambdas.errors import FfmpegMissing, ProcessDied
 from lambdas.split import handler
 from lambdas.split.segments import ffmpeg_program
 from talent_frames import packs
@@ -26,6 +26,18 @@ def test_the_packages_program_comes_first_then_the_systems(monkeypatch: pytest.M
     assert ffmpeg_program() == "/opt/bin/ffmpeg"
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(FfmpegMissing, match=r"has to be copied .* pip install imageio-ffmpeg"):
+        ffmpeg_program()
+
+
+def test_a_program_that_does_not_start_is_not_called_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import imageio_ffmpeg
+
+    def fails() -> str:
+        raise RuntimeError("too many open files")
+
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", fails)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(ProcessDied, match="too many open files"):
         ffmpeg_program()
 
 

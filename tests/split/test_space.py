@@ -44,7 +44,7 @@ def test_split_says_so_before_it_copies(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_a_video_is_not_to_blame_for_an_ffmpeg_that_was_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "ffmpeg"
-    monkeypatch.setattr(segments, "_ffmpeg", lambda: str(program))
+    monkeypatch.setattr(segments, "ffmpeg_program", lambda: str(program))
     ways = {
         "kill -KILL $$": ProcessDied,
         "kill -XFSZ $$": NoSpace,
