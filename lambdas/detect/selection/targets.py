@@ -80,7 +80,11 @@ def nearest_good(
 
     best = max(within, key=worth)
     near = max((one for one in within if one.pts in at_hand), key=worth, default=None)
-    return near if near is not None and looks(near) >= _ABOUT_AS_GOOD * looks(best) else best
+    if near is None:
+        return best
+    # Where a transition is near, what is further from the wanted moment may be further into it.
+    good = looks if shots.steadiness(near.t_s) > 0 else worth
+    return near if good(near) >= _ABOUT_AS_GOOD * good(best) else best
 
 
 def targets(
