@@ -12,11 +12,11 @@ from lambdas.detect.shots.dissolves import DissolveMask
 from lambdas.detect.shots.features import FrameFeatures, columns_of
 from lambdas.shots import FAINT_SHARE, Change, changes_of_layout, find_changes, stands_out
 
-CANDIDATE_SHARE = 0.6
+_CANDIDATE_SHARE = 0.6
 """Share of the content threshold from which a change may be a cut."""
 _CANDIDATE_CHANGE = 0.15
 """Change of layout that may be a cut, if it is sudden."""
-LEAST_CANDIDATE_CHANGE = 0.07
+_LEAST_CANDIDATE_CHANGE = 0.07
 """The same where the content value alone makes it likely: a cut changes the layout by CLEAR_CUT_CHANGE at least, grain
 and heads that move by 0.01, though they reach the content threshold."""
 _CUT_NEAR_S, _CUT_AWAY_S = 0.04, 0.24
@@ -84,6 +84,6 @@ def boundary_candidates(features: Sequence[FrameFeatures], threshold: float) -> 
     change = changes_of_layout(columns.layout.reshape(len(features), -1, 3))
     sudden = stands_out(columns.t_s, change, times=0.9, mean=1.3)
     by_layout = (change >= _CANDIDATE_CHANGE) & (columns.scores >= FAINT_SHARE * threshold)
-    by_content = (change >= LEAST_CANDIDATE_CHANGE) & (columns.scores >= CANDIDATE_SHARE * threshold)
+    by_content = (change >= _LEAST_CANDIDATE_CHANGE) & (columns.scores >= _CANDIDATE_SHARE * threshold)
     candidate = sudden & (by_layout | by_content)
     return [(features[at - 1].pts, features[at].pts) for at in np.flatnonzero(candidate).tolist() if at > 0]
