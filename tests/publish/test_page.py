@@ -329,7 +329,8 @@ def test_all_stills_are_saved_as_they_are(tab: Tab, tmp_path: Path) -> None:
         open_page(tab, f"{address}/report.html")
         tab.ask("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(saved))
         tab.click("#stills")
-        tab.wait(lambda: {path.name: path.read_bytes() for path in saved.iterdir()} == stills, "all stills are saved")
+        tab.wait(lambda: {path.name for path in saved.iterdir()} == set(stills), "all stills are saved")
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == stills
 
 
 def test_the_film_strip_is_built_as_it_is_looked_at(tab: Tab, film: str) -> None:
