@@ -47,7 +47,7 @@ run: setup ## find the people of VIDEO=path (a demo clip without it); ARGS="..."
 	@$(if $(VIDEO),$(BIN)/talent-frames run "$(VIDEO)" $(ARGS),$(BIN)/talent-frames demo $(ARGS))
 
 test: lint ## ruff, mypy and the whole test suite in JOBS (2) processes; COV=1 shows how much of the code it ran
-	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile $(if $(COV),--cov --cov-report=term:skip-covered)
+	@$(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder $(if $(COV),--cov --cov-report=term:skip-covered)
 
 # Pages are tested in a browser; without it those tests are skipped and say so.
 browser: ## what the tests of pages need: Debian's chromium where it is missing (apt-get), axe-core (npm)

@@ -17,6 +17,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 DATA, MODELS = "TALENT_FRAMES_TEST_DATA", "TALENT_FRAMES_TEST_MODELS"
 
+LONG_FIRST = ("aws", "accuracy", "test_main_job.py", "faults", "fuzz", "publish/test_page.py")
+"""Files and folders whose tests take longest: begun first, or one process works on alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files come first; the order within a file stays."""
+    places = {f"tests/{name}": place for place, name in enumerate(LONG_FIRST)}
+
+    def place(item: pytest.Item) -> int:
+        return next((place for name, place in places.items() if item.nodeid.startswith(name)), len(places))
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
