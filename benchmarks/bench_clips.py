@@ -80,7 +80,7 @@ CLIPS = {
                    "1080p30 H.264 1 Mb/s at most, a keyframe in three minutes, slides with the speaker", "slides"),
     "animation": Clip(_size(), _LONG, "mp4", "1080p30 H.264 4 Mb/s, GOP 250, drawn", "animation"),
     "interlaced": Clip(_size(1188, 50) + _SHAKE + ",tinterlace=interleave_top,setfield=tff",
-                       _x264("-g 250 -flags +ildct+ilme -top 1", "6M", "9M"), "mp4",
+                       _x264("-g 250 -flags +ildct+ilme", "6M", "9M"), "mp4",
                        "1080i25 H.264 6 Mb/s, GOP 250, shaken"),
     "phone_noise": Clip(_size(1188) + _SHAKE + _grain(6), _x264("-g 30 -bf 0 -sc_threshold 0", "12M", "16M"), "mp4",
                         "1080p30 H.264 12 Mb/s, GOP 30, no B-frames, shaken, noise 6 of 255"),
