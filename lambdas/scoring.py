@@ -12,40 +12,13 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.contracts import FACE_FLAGS, QUALITY_PARTS, Detections, FaceFlag
+from lambdas.contracts import FACE_FLAGS, QUALITY, QUALITY_PARTS, Detections, FaceFlag
 
-_WEIGHTS = {
-    "confidence": 1.0,
-    "frontal": 1.5,
-    "size": 0.8,
-    "sharpness": 2.0,
-    "exposure": 0.8,
-    "eyes_open": 1.2,
-    "inside": 1.5,
-    "unobstructed": 3.0,
-    "steady": 1.0,
-}
-"""Exponents of the parts in the score; what spoils a published still most weighs most."""
 _FLOOR = 0.05
 """A part counts as at least this, so that one part alone can't make all bad faces equal."""
 
 WEAK = 0.4
-"""A part below this spoils a picture: it is flagged, and the score falls steeply."""
-_FLAG_OF_PART: dict[str, FaceFlag] = {
-    "frontal": "side_face",
-    "sharpness": "blurry",
-    "eyes_open": "eyes_closed",
-    "inside": "cut_off",
-    "size": "too_small",
-    "unobstructed": "covered",
-    "steady": "in_transition",
-}
-_SPOILING = ("frontal", "sharpness", "exposure", "eyes_open", "inside", "unobstructed", "steady")
-"""Parts that, weak, cost a picture more than any difference between good ones: faces with closed eyes or in motion blur
-lose to any clean one."""
-_COST_OF_A_FLAW, _COST_OF_A_PROFILE = 0.6, 0.3
-"""Share of the score that a part at 0 takes away beyond its weight. A profile loses to any face from the front that
-nothing spoils, but one that is sharp and in light is fit for publishing."""
+"""A part below this is flagged; where it has a cost, the score falls steeply."""
 _DARK = 0.45
 """A badly exposed face whose median brightness is below this is too dark, else too bright."""
 
@@ -211,24 +184,22 @@ def score(measures: Measures, baseline: Baseline | None = None) -> Scores:
 def numbers_of(parts: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n,) the parts, (n, len(QUALITY_PARTS)), in one number: their weighted geometric mean, so that one bad part can't
     be bought off, less what each flaw costs."""
-    weights = np.array([_WEIGHTS[name] for name in QUALITY_PARTS])
+    weights = np.array([part.weight for part in QUALITY])
     mean = np.exp((np.log(np.maximum(parts, _FLOOR)) * weights).sum(axis=1) / weights.sum())
-    spoiling = parts[:, [QUALITY_PARTS.index(name) for name in _SPOILING]]
-    costs = np.array([_COST_OF_A_PROFILE if name == "frontal" else _COST_OF_A_FLAW for name in _SPOILING])
-    cost = np.prod(1 - costs * np.clip(1 - spoiling / WEAK, 0, 1), axis=1)
+    costs = np.array([part.cost for part in QUALITY])
+    cost = np.prod(1 - costs * np.clip(1 - parts / WEAK, 0, 1), axis=1)
     return np.asarray(mean * cost, np.float32)
 
 
 def flags_of(parts: NDArray[np.float32], brightness: NDArray[np.float32]) -> NDArray[np.uint16]:
     """(n,) `Scores.flags` of faces with these parts, (n, len(QUALITY_PARTS)), and median brightness, (n,)."""
     found = np.zeros(len(parts), np.uint16)
-    weak = parts < WEAK
-    for name, flag in _FLAG_OF_PART.items():
-        found |= _bit(flag) * weak[:, QUALITY_PARTS.index(name)].astype(np.uint16)
-    exposed = weak[:, QUALITY_PARTS.index("exposure")]
     dark = brightness < _DARK
-    found |= _bit("too_dark") * (exposed & dark).astype(np.uint16)
-    found |= _bit("too_bright") * (exposed & ~dark).astype(np.uint16)
+    for column, part in enumerate(QUALITY):
+        weak = parts[:, column] < WEAK
+        for place, flag in enumerate(part.flags):
+            holds = weak if len(part.flags) == 1 else weak & (dark if place == 0 else ~dark)
+            found |= _bit(flag) * holds.astype(np.uint16)
     return found
 
 

@@ -34,6 +34,7 @@ MODULES = {
     "lambdas/cluster/tracks.py": WHO,
     "lambdas/cluster/representatives.py": TEN,
     "lambdas/cluster/scenes.py": SCENES,
+    "lambdas/contracts/quality.py": f"{BEST}; {REAL}",
     "lambdas/detect/catalogue.py": STILLS,
     "lambdas/detect/decode/chunk_reader.py": SCENES,
     "lambdas/detect/decode/gop_activity.py": f"{WHO}; {SPEED}; `fades` of *Real film*",

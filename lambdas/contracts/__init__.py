@@ -30,7 +30,7 @@ from lambdas.contracts.corrections import (
     Sightings,
     SplitTracks,
 )
-from lambdas.contracts.detections import FACE_FLAGS, QUALITY_PARTS, ChunkDocument, Detections, FaceFlag, StagedFrame
+from lambdas.contracts.detections import ChunkDocument, Detections, StagedFrame
 from lambdas.contracts.gallery import GALLERY_VERSION, LONGEST_NAME, MOST_GALLERY_BYTES, Gallery
 from lambdas.contracts.keys import (
     batch_error_key,
@@ -48,6 +48,7 @@ from lambdas.contracts.keys import (
 )
 from lambdas.contracts.pack import Distances, PackFacts
 from lambdas.contracts.plan import OPEN_END, Chunk, Plan, SourceFacts
+from lambdas.contracts.quality import FACE_FLAGS, QUALITY, QUALITY_PARTS, FaceFlag, QualityPart
 from lambdas.contracts.requests import (
     ClusterRequest,
     ClusterResponse,
@@ -81,6 +82,7 @@ __all__ = [
     "LONGEST_NAME",
     "MOST_GALLERY_BYTES",
     "OPEN_END",
+    "QUALITY",
     "QUALITY_PARTS",
     "ChooseBest",
     "Chunk",
@@ -118,6 +120,7 @@ __all__ = [
     "PublishOrder",
     "PublishRequest",
     "PublishResponse",
+    "QualityPart",
     "ScanTier",
     "SelectedFrame",
     "SelectedPerson",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -14,37 +14,6 @@ if TYPE_CHECKING:
     # 0.2 s to import; the command starts its workers before it needs it.
     import numpy as np
     from numpy.typing import NDArray
-
-
-QUALITY_PARTS = (
-    "confidence",
-    "frontal",
-    "size",
-    "sharpness",
-    "exposure",
-    "eyes_open",
-    "inside",
-    "unobstructed",
-    "steady",
-)
-"""Parts of a face's score, each from 0 (worst) to 1 (best)."""
-
-
-FaceFlag = Literal[
-    "side_face",
-    "blurry",
-    "too_dark",
-    "too_bright",
-    "eyes_closed",
-    "cut_off",
-    "too_small",
-    "covered",
-    "in_transition",
-]
-"""What a person would say is wrong with the picture of a face."""
-
-
-FACE_FLAGS: tuple[FaceFlag, ...] = get_args(FaceFlag)
 
 
 class StagedFrame(Contract):

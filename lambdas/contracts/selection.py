@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lambdas.contracts.contract import Contract
-from lambdas.contracts.detections import FaceFlag
+from lambdas.contracts.quality import FaceFlag
 
 
 class FrameRef(Contract):

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from lambdas.contracts import FaceFlag, Settings, UnclearReason
+from lambdas.contracts import QUALITY, FaceFlag, Settings, UnclearReason
 
 if TYPE_CHECKING:
     import pandas
@@ -71,26 +71,21 @@ class Models(Entry):
     """Of the pack's files."""
 
 
-class Quality(Entry):
-    """Parts of a face's score, each from 0 (worst) to 1 (best)."""
+if TYPE_CHECKING:
 
-    confidence: Share
-    """How surely it is a face."""
-    frontal: Share
-    """Facing the camera (1) to profile (0)."""
-    size: Share
-    """Large enough."""
-    sharpness: Share
-    """In focus, not smeared and not broken into blocks by compression."""
-    exposure: Share
-    """Neither too dark nor too bright."""
-    eyes_open: Share
-    inside: Share
-    """Wholly inside the frame."""
-    unobstructed: Share
-    """Nothing in front of it."""
-    steady: Share
-    """No cut or fade nearby."""
+    class Quality(Entry):
+        """A field for each of the contracts' QUALITY_PARTS."""
+
+        def __init__(self, **parts: float) -> None: ...
+        def __getattr__(self, part: str) -> float: ...
+
+else:
+    Quality = create_model(
+        "Quality",
+        __base__=Entry,
+        __doc__="Parts of a face's score, each from 0 (worst) to 1 (best).",
+        **{part.name: (Share, Field(description=part.meaning)) for part in QUALITY},
+    )
 
 
 class FaceFrame(Entry):

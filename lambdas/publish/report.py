@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote, urlsplit
 import jinja2
 from markupsafe import Markup
 
-from lambdas.contracts import FACE_FLAGS, FaceFlag, UnclearReason
+from lambdas.contracts import FACE_FLAGS, QUALITY, FaceFlag, UnclearReason
 from lambdas.publish import images
 from lambdas.publish.keys import Keys
 from lambdas.publish.manifest import FaceFrame, Manifest, Person, Scene, Track
@@ -39,29 +39,9 @@ SCENES_IN_REEL = 60
 MOMENTS = 24
 """Of a person that are listed; the others are folded away."""
 
-PARTS = {
-    "confidence": "Face certainty",
-    "frontal": "Facing the camera",
-    "size": "Size",
-    "sharpness": "Sharpness",
-    "exposure": "Exposure",
-    "eyes_open": "Eyes open",
-    "inside": "Inside the frame",
-    "unobstructed": "Nothing in front",
-    "steady": "Away from cuts",
-}
-"""What the bar of each of the contracts' quality parts says."""
-_FLAGGED_BY = {
-    "side_face": "frontal",
-    "blurry": "sharpness",
-    "too_dark": "exposure",
-    "too_bright": "exposure",
-    "eyes_closed": "eyes_open",
-    "cut_off": "inside",
-    "too_small": "size",
-    "covered": "unobstructed",
-    "in_transition": "steady",
-}
+PARTS = {part.name: part.label for part in QUALITY}
+"""What the bar of each quality part says."""
+_FLAGGED_BY = {flag: part.name for part in QUALITY for flag in part.flags}
 """The part whose bar is marked for each flag."""
 UNCLEAR: dict[UnclearReason, str] = {
     "brief": "clear, but seen too briefly",
@@ -81,26 +61,9 @@ UNCLEAR: dict[UnclearReason, str] = {
 
 STRONG = 0.7
 """A part from here on is worth a word."""
-_GOOD = {
-    "sharpness": "sharp",
-    "eyes_open": "eyes open",
-    "frontal": "facing you",
-    "exposure": "well lit",
-    "size": "close",
-    "unobstructed": "nothing in front",
-}
+_GOOD = {part.name: part.praise for part in sorted(QUALITY, key=lambda part: part.telling) if part.praise}
 """What a strong part is called, the most telling first."""
-_BAD: dict[FaceFlag, str] = {
-    "side_face": "turned aside",
-    "blurry": "blurred",
-    "too_dark": "in the dark",
-    "too_bright": "in glaring light",
-    "eyes_closed": "eyes closed",
-    "cut_off": "cut off by the border",
-    "too_small": "far away",
-    "covered": "partly covered",
-    "in_transition": "within a cut or dissolve",
-}
+_BAD: dict[FaceFlag, str] = {flag: words for part in QUALITY for flag, words in part.flags.items()}
 """What a flag is called after the good points."""
 
 
