@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 RATE = 30
 """Frames a second of takes, slides and of every clip that says nothing else."""
@@ -130,6 +131,8 @@ def inputs(film: Film, data: Path, work: Path, encode: Encode) -> list[str]:
     for number, seconds in enumerate(film.slides):
         slide = work / f"slide_{number}.png"
         if not slide.exists():
+            import cv2
+
             cv2.imwrite(str(slide), draw_slide(number))
         arguments += ["-loop", "1", "-framerate", str(RATE), "-t", str(seconds), "-i", str(slide)]
     return arguments
@@ -151,6 +154,9 @@ def _forth_and_back(take: Take, data: Path) -> list[str]:
 
 def draw_slide(number: int) -> NDArray[np.uint8]:
     """A slide of a lecture, or a window full of text as on a screen that is recorded: (1080, 1920, 3) BGR."""
+    import cv2
+    import numpy as np
+
     random = np.random.default_rng(number)
     slide = np.full((1080, 1920, 3), 250, np.uint8)
     if number % 3 == 2:
@@ -174,4 +180,6 @@ def draw_slide(number: int) -> NDArray[np.uint8]:
 def _write(
     picture: NDArray[np.uint8], text: str, at: tuple[int, int], size: float, colour: tuple[int, int, int]
 ) -> None:
+    import cv2
+
     cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, 2, cv2.LINE_AA)

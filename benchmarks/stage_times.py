@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -125,9 +126,12 @@ def run_stages(video: str, pack: Path, settings: dict[str, Any] | None = None) -
 
 
 def alone(work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """What `work` answers in a fresh process whose numerical libraries use one thread."""
-    with multiprocessing.get_context("spawn").Pool(1, _use_one_thread) as pool:
-        return pool.apply(work, arguments)
+    """What `work` answers in a fresh process whose numerical libraries use one thread.
+
+    Raises BrokenProcessPool where such a process does not begin.
+    """
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _use_one_thread) as pool:
+        return pool.submit(work, *arguments).result()
 
 
 def _use_one_thread() -> None:

@@ -34,6 +34,13 @@ WALLS: list[dict[Way, float]] = [
 ]
 
 
+@pytest.mark.parametrize("module", ["bench", "stage_times"])
+def test_what_is_measured_alone_can_choose_its_threads(module: str) -> None:
+    """Processes that are spawned import the main module first; numpy reads how many threads to use when it loads."""
+    program = f"import sys; import benchmarks.{module}; sys.exit('numpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def run_of(wall_s: float, people: int = 17) -> Run:
     spent = Spent(wall_s=wall_s, cpu_s=2 * wall_s, largest_mib=400, together_mib=700, others_cpu_s=0.5)
     return Run(spent=spent, people=people)
