@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "talent-frames"
 DEFAULTS = Settings()
+MOST_SETTINGS_BYTES = 65_536
 THRESHOLDS = {
     "adaptive": "adaptive_ratio",
     "hash": "hash_distance",
@@ -568,7 +569,7 @@ def _settings(file: Path | None, debug: bool, **given: Any) -> Settings:
     """The file's settings, or the defaults, with those given in place of them."""
     with _errors(str(file or "settings"), debug):
         try:
-            settings = DEFAULTS if file is None else Settings.model_validate_json(file.read_bytes())
+            settings = DEFAULTS if file is None else Settings.model_validate_json(_settings_text(file))
             chosen = {name: value for name, value in given.items() if value is not None}
             # What nobody gave stays so: the chunks' length is then chosen by the number of workers.
             return Settings.model_validate({**settings.model_dump(exclude_unset=True), **chosen})
@@ -578,6 +579,14 @@ def _settings(file: Path | None, debug: bool, **given: Any) -> Settings:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             raise InvalidSettings(f"{file or 'settings'}: {where + ': ' if where else ''}{first['msg']}") from None
+
+
+def _settings_text(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        text = opened.read(MOST_SETTINGS_BYTES + 1)
+    if len(text) > MOST_SETTINGS_BYTES:
+        raise InvalidSettings(f"{file}: more than {MOST_SETTINGS_BYTES:,} bytes")
+    return text
 
 
 @contextlib.contextmanager
@@ -620,8 +629,13 @@ def _fail(error: Exception, what: str, debug: bool) -> None:
         line = f"no space left ({error.filename or 'on the disk'}); with room on it the run goes on where it was"
     elif not isinstance(error, TalentFramesError):
         line = f"{what}: {type(error).__name__}: {line} (--debug shows where)"
-    print(f"error: {line}", file=sys.stderr)
+    print(f"error: {_printable(line)}", file=sys.stderr)
     raise typer.Exit(2 if isinstance(error, BadInput) else 1)
+
+
+def _printable(line: str) -> str:
+    """The line without what would move the cursor or colour the screen: names of files may hold anything."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _without_urls(text: str) -> str:

@@ -4,7 +4,6 @@ reading the video, unless a moment is asked for of which no frame was kept."""
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from lambdas.contracts import (
     ChooseBest,
@@ -103,7 +103,7 @@ def manifest_path(out: Path) -> Path:
 
 
 def _has_report(out: Path, manifest: Path) -> bool:
-    report = json.loads(manifest.read_bytes()).get("report_file")
+    report = from_json(manifest.read_bytes()).get("report_file")
     return isinstance(report, str) and (out / report).is_file()
 
 
@@ -132,7 +132,7 @@ def corrections_in(out: Path) -> list[Corrections]:
     """What was corrected in the run that a folder holds, and what was put aside in it; empty where nothing is."""
     # Not by the whole manifest: the run may be of a version that this one does not read.
     try:
-        document = json.loads(manifest_path(out).read_bytes())
+        document = from_json(manifest_path(out).read_bytes())
     except NoRun:
         return []
     own = document.get("corrections_file")

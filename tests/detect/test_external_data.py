@@ -37,9 +37,7 @@ def leading_to_tensors() -> dict[str, dict[int, str]]:
     holding = {"TensorProto"}
     while more := {name for name, inside in fields.items() if set(inside.values()) & holding} - holding:
         holding |= more
-    return {
-        name: {number: inside for number, inside in fields[name].items() if inside in holding} for name in holding
-    }
+    return {name: {number: inside for number, inside in fields[name].items() if inside in holding} for name in holding}
 
 
 def test_every_place_of_a_tensor_in_onnx_is_looked_at() -> None:
@@ -125,7 +123,11 @@ def external_copy(folder: Path) -> Path:
     pack = Path(shutil.copytree(resolve_pack("open"), folder / "pack"))
     name = json.loads((pack / MANIFEST).read_text())["detector_file"]["name"]
     onnx.save(
-        onnx.load(str(pack / name)), str(pack / name), save_as_external_data=True, location="weights.bin", size_threshold=0
+        onnx.load(str(pack / name)),
+        str(pack / name),
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
     )
     document = json.loads((pack / MANIFEST).read_text())
     document["detector_file"] = describe_file(pack / name).model_dump()
