@@ -1,7 +1,7 @@
 """Tells ONNX files whose weights lie in other files, from their bytes alone: no model library is loaded for it.
 
 onnxruntime opens whatever path such a file names, and no checksum of the file covers what lies there. What is read is
-protobuf's wire format (protobuf.dev/programming-guides/encoding), as far down as tensors can be; weights are passed over.
+protobuf's wire format (protobuf.dev/programming-guides/encoding), as far down as tensors can be, and no weights.
 """
 
 from __future__ import annotations
