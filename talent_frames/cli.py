@@ -259,7 +259,7 @@ AsJson = Annotated[bool, _option(MACHINE, "Print the manifest on stdout and noth
 Debug = Annotated[bool, _option(MACHINE, "Show where an error came from.", None, "--debug")]
 
 
-_URL = re.compile(r"https?://(?:[^\s/@]*@)?([^\s?#'\"<>]*)[^\s'\"<>]*", re.IGNORECASE)
+_URL = re.compile(r"https?:/+(?:[^\s/@]*@)?([^\s?#'\"<>]*)[^\s'\"<>]*", re.IGNORECASE)
 
 
 class Terminated(BaseException):
@@ -616,19 +616,21 @@ def _errors(what: str, debug: bool) -> Iterator[None]:
 
 def _shown(video: str) -> str:
     """A video's name fit to be printed: of a URL, which may hold a password or a signature, its last part."""
-    name = PurePosixPath(_URL.sub(lambda found: found[1], video)).name or "the video"
+    if _URL.match(video):
+        video = video.partition("?")[0].partition("#")[0].rpartition("@")[2]
+    name = PurePosixPath(video).name or "the video"
     return name.encode(errors="replace").decode()
 
 
 def _fail(error: Exception, what: str, debug: bool) -> None:
     if debug:
         print(_without_urls("".join(traceback.format_exception(error))), end="", file=sys.stderr)
-    line = _without_urls(" ".join(str(error).split()))
+    line = " ".join(_without_urls(str(error)).split())
     if isinstance(error, OSError) and error.errno in OUT_OF_SPACE:
         # Whatever was being written; the video is not to blame.
         line = f"no space left ({error.filename or 'on the disk'}); with room on it the run goes on where it was"
     elif not isinstance(error, TalentFramesError):
-        line = f"{what}: {type(error).__name__}: {line} (--debug shows where)"
+        line = f"{_without_urls(what)}: {type(error).__name__}: {line} (--debug shows where)"
     print(f"error: {_printable(line)}", file=sys.stderr)
     raise typer.Exit(2 if isinstance(error, BadInput) else 1)
 
@@ -639,7 +641,16 @@ def _printable(line: str) -> str:
 
 
 def _without_urls(text: str) -> str:
-    """The text with every URL in it cut down to host and path: what is before and behind may be secret."""
+    """The text with every URL in it cut down to host and path: what is before and behind may be secret.
+
+    URLs the command was given are known whole, whatever is in them; as paths they have lost a slash.
+    """
+    for argument in sys.argv[1:]:
+        if found := _URL.search(argument):
+            url = argument[found.start() :]
+            for given in (url, str(PurePosixPath(url)), PurePosixPath(url).name):
+                for form in filter(None, (given, repr(given)[1:-1], " ".join(given.split()))):
+                    text = text.replace(form, _shown(url))
     return _URL.sub(lambda found: found[1], text).encode(errors="replace").decode()
 
 

@@ -30,6 +30,7 @@ from lambdas.contracts import (
     plan_key,
 )
 from lambdas.errors import BadInput, InvalidCorrections
+from lambdas.split.corrections import MOST_BYTES
 from lambdas.staging import DirectoryStaging, get_document, put_document
 from talent_frames.kept import Kept, kept_run
 from talent_frames.output import replacing
@@ -123,9 +124,13 @@ def read_manifest(out: Path) -> Manifest:
 def read_corrections(file: Path) -> Corrections:
     """The corrections in a file. Raises InvalidCorrections."""
     try:
-        return Corrections.parsed(file.read_bytes(), str(file))
+        with file.open("rb") as opened:
+            text = opened.read(MOST_BYTES + 1)
     except OSError as error:
         raise InvalidCorrections(f"{file}: {error.strerror}") from None
+    if len(text) > MOST_BYTES:
+        raise InvalidCorrections(f"{file}: more than {MOST_BYTES:,} bytes")
+    return Corrections.parsed(text, str(file))
 
 
 def corrections_in(out: Path) -> list[Corrections]:

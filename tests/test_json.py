@@ -92,6 +92,9 @@ def test_corrections_are_refused_by_name(deep: str, tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text(deep)
     with pytest.raises(InvalidCorrections, match=r"c\.json: .*recursion limit"):
         read_corrections(tmp_path / "c.json")
+    (tmp_path / "c.json").write_bytes(b" " * (8 * 2**20 + 1))
+    with pytest.raises(InvalidCorrections, match=r"c\.json: more than 8,388,608 bytes"):
+        read_corrections(tmp_path / "c.json")
     with pytest.raises(InvalidCorrections, match=r"^there: .*recursion limit"):
         Corrections.parsed(inside(deep, version=1).encode(), "there")
 
