@@ -8,7 +8,6 @@ SHELL := /bin/bash
 # Recursive on purpose: the shell runs only where a target needs it.
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$p" && break; done)
-UV_VERSION := 0.9.30
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -29,7 +28,9 @@ $(READY): requirements.lock pyproject.toml
 	@if [ -e $(BROKEN) ] || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 		echo "making $(VENV)"; "$(PYTHON)" -m venv --clear $(VENV); fi
 	@touch $(BROKEN)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || echo "no uv here, going on with pip"
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(VENV)/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt \
+	|| echo "no uv here, going on with pip"
 	@index="$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null || true)}"; \
 	extra="$${PIP_EXTRA_INDEX_URL:-$$($(BIN)/python -m pip config get global.extra-index-url 2>/dev/null || true)}"; \
 	links="$${PIP_FIND_LINKS:-$$($(BIN)/python -m pip config get global.find-links 2>/dev/null || true)}"; \
@@ -37,7 +38,7 @@ $(READY): requirements.lock pyproject.toml
 	[ -z "$$index" ] || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; \
 	[ -z "$$extra" ] || export UV_INDEX="$${UV_INDEX:-$$(echo $$extra)}"; \
 	[ -z "$$links" ] || export UV_FIND_LINKS="$${UV_FIND_LINKS:-$$(echo $$links | tr ' ' ',')}"; \
-	install() { "$$@" --no-deps -r requirements.lock && "$$@" --no-deps -e .; }; \
+	install() { "$$@" --no-deps --require-hashes -r requirements.lock && "$$@" --no-deps -e .; }; \
 	install $(BIN)/uv pip install --quiet --python $(BIN)/python \
 	|| { echo "uv could not install, trying pip"; install $(BIN)/python -m pip install --quiet --disable-pip-version-check; }
 	@rm $(BROKEN)
@@ -82,9 +83,9 @@ format: setup ## let ruff put the code in order
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-lock: setup ## write requirements.lock anew from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --python-version 3.11 --extra dev --group models --no-header --no-annotate --no-emit-index-url \
-		--no-emit-find-links pyproject.toml -o requirements.lock
+lock: setup ## write requirements.lock anew from pyproject.toml, with the sha256 of every file
+	@$(BIN)/uv pip compile --quiet --python-version 3.11 --extra dev --group models --group make --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --generate-hashes pyproject.toml -o requirements.lock
 
 # The cloud; docs/deploy.md. CONTEXT="-c gpu=true" sets options, infra/settings.py lists them; STAGE=dev takes those of
 # settings/dev.json. APPROVE=never deploys without asking, OUTPUTS=file.json writes the stack's outputs there.

@@ -50,6 +50,8 @@ def given_context(context: Mapping[str, Any]) -> dict[str, Any]:
         chosen = json.loads((ROOT / name).read_text())
     except FileNotFoundError:
         raise WrongSetting(f"settings_file {name!r}: there is no such file.") from None
+    except RecursionError:
+        raise WrongSetting(f"settings_file {name!r}: is nested too deeply.") from None
     except json.JSONDecodeError as error:
         raise WrongSetting(f"settings_file {name!r}: is no JSON ({error.msg}, line {error.lineno}).") from None
     if not isinstance(chosen, dict):

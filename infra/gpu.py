@@ -154,6 +154,8 @@ class Gpu(Construct):
             cpu=settings.gpu_vcpus,
             memory=cdk.Size.mebibytes(settings.gpu_memory_mib),
             job_role=self.role,
+            # The image's own, said again for whoever builds another.
+            user="1000:1000",
             logging=ecs.LogDriver.aws_logs(stream_prefix="detect", log_group=self.log),
             environment={
                 **common_environment("detect", settings),

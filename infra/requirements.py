@@ -2,12 +2,14 @@
 
 The pins are those of requirements.lock wherever that has them, so that an image runs what the tests ran. They are
 resolved for CPython 3.12 on manylinux_2_28 (the Lambda base image, Amazon Linux 2023) on both architectures and must
-come out the same, fully compiled: pip installs them with --no-deps and knows nothing of uv's overrides.
+come out the same, fully compiled: pip installs them with --no-deps and knows nothing of uv's overrides. Beside each pin
+stand the sha256 of all files of that release, and nothing of where they were had from.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -82,7 +84,7 @@ def compile_pins(image: Image) -> None:
         only = set(found["x86_64"].splitlines()) ^ set(found["arm64"].splitlines())
         sys.exit(f"{image.name}: the architectures need different pins: {', '.join(sorted(only))}")
     image.pins.write_text(next(iter(found.values())))
-    print(f"{image.requirements}: {len(image.pins.read_text().splitlines())} packages")
+    print(f"{image.requirements}: {image.pins.read_text().count('==')} packages")
 
 
 def _resolved(image: Image, platform: str) -> str:
@@ -92,13 +94,13 @@ def _resolved(image: Image, platform: str) -> str:
         answer = _uv(
             "compile",
             *("--python-platform", platform, "--python-version", PYTHON),
-            *("--no-emit-index-url", "--no-emit-find-links", "--no-annotate", "--no-header"),
+            *("--no-emit-index-url", "--no-emit-find-links", "--no-annotate", "--no-header", "--generate-hashes"),
             *("--override", str(overrides), "--constraint", str(ROOT / "requirements.lock")),
             str(image.asked),
         )
-    return "".join(
-        f"{line}\n" for line in answer.splitlines() if line and not line.startswith("#") and NEVER not in line
-    )
+    # A pin and its hashes are one line, broken by backslashes.
+    pins = re.sub(r"^#.*\n", "", answer, flags=re.MULTILINE).replace("\\\n", "\0").splitlines()
+    return "".join(pin.replace("\0", "\\\n") + "\n" for pin in pins if pin and NEVER not in pin)
 
 
 def check_wheels(image: Image, architecture: str) -> None:
@@ -106,7 +108,7 @@ def check_wheels(image: Image, architecture: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         _uv(
             "install",
-            *("--dry-run", "--no-deps", "--target", folder),
+            *("--dry-run", "--no-deps", "--require-hashes", "--target", folder),
             *("--python-platform", PLATFORMS[architecture], "--python-version", PYTHON),
             *("--only-binary", ":all:"),
             *(argument for package in SDIST_ONLY for argument in ("--no-binary", package)),
@@ -136,7 +138,7 @@ def check_pack(python: str) -> None:
         inside = folder / "venv" / "bin" / "python"
         subprocess.run([UV, "venv", "--quiet", "--python", python, inside.parent.parent], check=True)
         for pins in ("requirements.txt", "requirements-pack.txt"):
-            _uv("install", "--python", str(inside), "--no-deps", "-r", f"lambdas/detect/{pins}")
+            _uv("install", "--python", str(inside), "--no-deps", "--require-hashes", "-r", f"lambdas/detect/{pins}")
         _copy_code(folder / "code", "detect")
         (folder / "code" / "talent_frames").mkdir()
         for maker in PACK_MAKERS:
@@ -154,7 +156,7 @@ def check_install(image: Image, python: str) -> None:
         folder = Path(name)
         inside = folder / "venv" / "bin" / "python"
         subprocess.run([UV, "venv", "--quiet", "--python", python, inside.parent.parent], check=True)
-        _uv("install", "--python", str(inside), "--no-deps", "-r", str(image.pins))
+        _uv("install", "--python", str(inside), "--no-deps", "--require-hashes", "-r", str(image.pins))
         if image.imports:
             _copy_code(folder / "code", image.imports.split(".")[1])
             done = subprocess.run(

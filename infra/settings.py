@@ -36,6 +36,8 @@ def _from_text(value: Any) -> Any:
             return json.loads(value)
         except json.JSONDecodeError as error:
             raise ValueError(f"is no JSON ({error.msg})") from error
+        except RecursionError:
+            raise ValueError("is nested too deeply") from None
     return value
 
 

@@ -162,8 +162,9 @@ class RangeFile(io.RawIOBase):
             headers["Authorization"] = self._credentials
         address = self._address
         for _ in range(REDIRECTIONS + 1):
+            connections = _connections() if self._is_named(address) else _connections_to_strangers()
             try:
-                response = _connections().request(
+                response = connections.request(
                     "GET",
                     address,
                     headers=headers,
@@ -178,11 +179,15 @@ class RangeFile(io.RawIOBase):
                 raise SourceMissing(f"{self.title}: the server's certificate is not valid ({_kind(error)})") from None
             except urllib3.exceptions.HTTPError as error:
                 raise _Passing(_kind(error)) from None
+            except _Private:
+                raise SourceMissing(
+                    f"{self.title}: redirected into a private network, which only the user may name"
+                ) from None
             try:
                 if response.status not in (301, 302, 303, 307, 308):
                     return self._take(response, start, length)
                 address = self._redirected(address, response.headers.get("Location", ""))
-                if urlsplit(address).hostname != self._named_host:
+                if not self._is_named(address):
                     headers.pop("Authorization", None)
             finally:
                 # What is left of a body nobody reads would keep the connection from being used again.
@@ -246,8 +251,13 @@ class RangeFile(io.RawIOBase):
             raise _Passing(_kind(error), bytes(data)) from None
         return bytes(data)
 
+    def _is_named(self, address: str) -> bool:
+        """Whether the URL is on the host the user named, whose addresses are the user's choice."""
+        return urlsplit(address).hostname == self._named_host
+
     def _redirected(self, address: str, target: str) -> str:
-        """Where a redirection leads. Raises SourceMissing for where no server may send us."""
+        """Where a redirection leads. Raises SourceMissing for where no server may send us; addresses are looked at when
+        they are connected to."""
         try:
             new = urljoin(address, quote(target, safe=_KEPT_IN_URLS))
             before, after = urlsplit(address), urlsplit(new)
@@ -260,9 +270,11 @@ class RangeFile(io.RawIOBase):
             )
         if after.username or after.password:
             raise SourceMissing(f"{self.title}: redirected to a URL with a password")
-        if host != self._named_host and not _is_public(host, after.port or (443 if after.scheme == "https" else 80)):
-            raise SourceMissing(f"{self.title}: redirected into a private network, which only the user may name")
         return new
+
+
+class _Private(Exception):
+    """A stranger's host has an address that is not of the open internet."""
 
 
 class _Passing(Exception):
@@ -318,13 +330,20 @@ def _whole(content_range: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _is_public(host: str, port: int) -> bool:
-    """Whether every address of the host is one of the open internet."""
-    try:
-        found = {entry[4][0] for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
-    except OSError:
-        return False
-    return bool(found) and all(ipaddress.ip_address(str(one).partition("%")[0]).is_global for one in found)
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+"""IPv4 addresses as a network of IPv6 alone reaches them (RFC 6052)."""
+
+
+def _is_public(address: str) -> bool:
+    """Whether an address is one of the open internet, and so is the IPv4 address within it where it holds one."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        inside = [found.ipv4_mapped, found.sixtofour, *(found.teredo or ())]
+        if found in _NAT64:
+            inside.append(ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF))
+        if not all(_is_public(str(one)) for one in inside if one is not None):
+            return False
+    return found.is_global and not found.is_multicast
 
 
 def _kind(error: Exception) -> str:
@@ -344,3 +363,48 @@ def _connections() -> urllib3.PoolManager:
     import urllib3
 
     return urllib3.PoolManager(cert_reqs="CERT_REQUIRED", ca_certs=certifi.where(), num_pools=8, maxsize=4)
+
+
+@lru_cache(maxsize=1)
+def _connections_to_strangers() -> urllib3.PoolManager:
+    """The same for hosts the user did not name: a name is looked up once, and what is connected to is an address that
+    was found public, whatever the name's server would answer a second time. TLS and `Host` go by the name.
+
+    Requests raise _Private where an address of the host is not public.
+    """
+    import certifi
+    import urllib3
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+    from urllib3.util.connection import create_connection
+
+    class Looked(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+            addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+            if not all(_is_public(address) for address in addresses):
+                raise _Private
+            trouble: OSError = OSError("no address")
+            for address in addresses:
+                try:
+                    return create_connection(
+                        (address, self.port),
+                        self.timeout,
+                        source_address=self.source_address,
+                        socket_options=self.socket_options,
+                    )
+                except OSError as error:
+                    trouble = error
+            raise trouble
+
+    class LookedByTls(Looked, HTTPSConnection):
+        pass
+
+    class Pool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Looked
+
+    class PoolByTls(urllib3.HTTPSConnectionPool):
+        ConnectionCls = LookedByTls
+
+    manager = urllib3.PoolManager(cert_reqs="CERT_REQUIRED", ca_certs=certifi.where(), num_pools=8, maxsize=4)
+    manager.pool_classes_by_scheme = {"http": Pool, "https": PoolByTls}
+    return manager

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "talent-frames"
 DEFAULTS = Settings()
+MOST_SETTINGS_BYTES = 65_536
 THRESHOLDS = {
     "adaptive": "adaptive_ratio",
     "hash": "hash_distance",
@@ -258,7 +259,7 @@ AsJson = Annotated[bool, _option(MACHINE, "Print the manifest on stdout and noth
 Debug = Annotated[bool, _option(MACHINE, "Show where an error came from.", None, "--debug")]
 
 
-_URL = re.compile(r"https?://(?:[^\s/@]*@)?([^\s?#'\"<>]*)[^\s'\"<>]*", re.IGNORECASE)
+_URL = re.compile(r"https?:/+(?:[^\s/@]*@)?([^\s?#'\"<>]*)[^\s'\"<>]*", re.IGNORECASE)
 
 
 class Terminated(BaseException):
@@ -568,7 +569,7 @@ def _settings(file: Path | None, debug: bool, **given: Any) -> Settings:
     """The file's settings, or the defaults, with those given in place of them."""
     with _errors(str(file or "settings"), debug):
         try:
-            settings = DEFAULTS if file is None else Settings.model_validate_json(file.read_bytes())
+            settings = DEFAULTS if file is None else Settings.model_validate_json(_settings_text(file))
             chosen = {name: value for name, value in given.items() if value is not None}
             # What nobody gave stays so: the chunks' length is then chosen by the number of workers.
             return Settings.model_validate({**settings.model_dump(exclude_unset=True), **chosen})
@@ -578,6 +579,14 @@ def _settings(file: Path | None, debug: bool, **given: Any) -> Settings:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             raise InvalidSettings(f"{file or 'settings'}: {where + ': ' if where else ''}{first['msg']}") from None
+
+
+def _settings_text(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        text = opened.read(MOST_SETTINGS_BYTES + 1)
+    if len(text) > MOST_SETTINGS_BYTES:
+        raise InvalidSettings(f"{file}: more than {MOST_SETTINGS_BYTES:,} bytes")
+    return text
 
 
 @contextlib.contextmanager
@@ -607,25 +616,41 @@ def _errors(what: str, debug: bool) -> Iterator[None]:
 
 def _shown(video: str) -> str:
     """A video's name fit to be printed: of a URL, which may hold a password or a signature, its last part."""
-    name = PurePosixPath(_URL.sub(lambda found: found[1], video)).name or "the video"
+    if _URL.match(video):
+        video = video.partition("?")[0].partition("#")[0].rpartition("@")[2]
+    name = PurePosixPath(video).name or "the video"
     return name.encode(errors="replace").decode()
 
 
 def _fail(error: Exception, what: str, debug: bool) -> None:
     if debug:
         print(_without_urls("".join(traceback.format_exception(error))), end="", file=sys.stderr)
-    line = _without_urls(" ".join(str(error).split()))
+    line = " ".join(_without_urls(str(error)).split())
     if isinstance(error, OSError) and error.errno in OUT_OF_SPACE:
         # Whatever was being written; the video is not to blame.
         line = f"no space left ({error.filename or 'on the disk'}); with room on it the run goes on where it was"
     elif not isinstance(error, TalentFramesError):
-        line = f"{what}: {type(error).__name__}: {line} (--debug shows where)"
-    print(f"error: {line}", file=sys.stderr)
+        line = f"{_without_urls(what)}: {type(error).__name__}: {line} (--debug shows where)"
+    print(f"error: {_printable(line)}", file=sys.stderr)
     raise typer.Exit(2 if isinstance(error, BadInput) else 1)
 
 
+def _printable(line: str) -> str:
+    """The line without what would move the cursor or colour the screen: names of files may hold anything."""
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
+
+
 def _without_urls(text: str) -> str:
-    """The text with every URL in it cut down to host and path: what is before and behind may be secret."""
+    """The text with every URL in it cut down to host and path: what is before and behind may be secret.
+
+    URLs the command was given are known whole, whatever is in them; as paths they have lost a slash.
+    """
+    for argument in sys.argv[1:]:
+        if found := _URL.search(argument):
+            url = argument[found.start() :]
+            for given in (url, str(PurePosixPath(url)), PurePosixPath(url).name):
+                for form in filter(None, (given, repr(given)[1:-1], " ".join(given.split()))):
+                    text = text.replace(form, _shown(url))
     return _URL.sub(lambda found: found[1], text).encode(errors="replace").decode()
 
 

@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
+from pydantic_core import from_json
+
 from lambdas.contracts import KeyTemplates
 from lambdas.errors import BadInput, TalentFramesError
 from lambdas.publish.keys import Keys
@@ -167,9 +169,13 @@ class Stack:
             why = row.get("error", "") and f" ({row['error']})"
             raise NotPublished(f"{run}: nothing is published; its status is {row.get('status', 'unknown')}{why}")
         bucket, key = split_s3_uri(uri)
-        manifest = json.loads(s3_client().get_object(Bucket=bucket, Key=key)["Body"].read())
+        text = s3_client().get_object(Bucket=bucket, Key=key)["Body"].read()
         # All files are relative to what stands before the manifest's own name, which its templates tell.
-        templates = KeyTemplates.model_validate(manifest["settings"]["keys"])
+        try:
+            manifest = from_json(text)
+            templates = KeyTemplates.model_validate(manifest["settings"]["keys"])
+        except (ValueError, KeyError, TypeError):
+            raise NotPublished(f"{run}: what is published as its manifest is none") from None
         prefix = key.removesuffix(Keys.of(templates, manifest["source"]["uri"]).manifest)
         return presign(s3_client(), bucket, prefix + manifest["report_file"], expires_s=expires_s)
 

@@ -4,7 +4,6 @@ reading the video, unless a moment is asked for of which no frame was kept."""
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from lambdas.contracts import (
     ChooseBest,
@@ -30,6 +30,7 @@ from lambdas.contracts import (
     plan_key,
 )
 from lambdas.errors import BadInput, InvalidCorrections
+from lambdas.split.corrections import MOST_BYTES
 from lambdas.staging import DirectoryStaging, get_document, put_document
 from talent_frames.kept import Kept, kept_run
 from talent_frames.output import replacing
@@ -103,7 +104,7 @@ def manifest_path(out: Path) -> Path:
 
 
 def _has_report(out: Path, manifest: Path) -> bool:
-    report = json.loads(manifest.read_bytes()).get("report_file")
+    report = from_json(manifest.read_bytes()).get("report_file")
     return isinstance(report, str) and (out / report).is_file()
 
 
@@ -123,16 +124,20 @@ def read_manifest(out: Path) -> Manifest:
 def read_corrections(file: Path) -> Corrections:
     """The corrections in a file. Raises InvalidCorrections."""
     try:
-        return Corrections.parsed(file.read_bytes(), str(file))
+        with file.open("rb") as opened:
+            text = opened.read(MOST_BYTES + 1)
     except OSError as error:
         raise InvalidCorrections(f"{file}: {error.strerror}") from None
+    if len(text) > MOST_BYTES:
+        raise InvalidCorrections(f"{file}: more than {MOST_BYTES:,} bytes")
+    return Corrections.parsed(text, str(file))
 
 
 def corrections_in(out: Path) -> list[Corrections]:
     """What was corrected in the run that a folder holds, and what was put aside in it; empty where nothing is."""
     # Not by the whole manifest: the run may be of a version that this one does not read.
     try:
-        document = json.loads(manifest_path(out).read_bytes())
+        document = from_json(manifest_path(out).read_bytes())
     except NoRun:
         return []
     own = document.get("corrections_file")

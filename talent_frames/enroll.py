@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.contracts import Gallery
+from lambdas.contracts import LONGEST_NAME, Gallery
 from lambdas.detect.faces.detections import FaceDetections, Image
 from lambdas.detect.packs import Pack, load_pack
 from lambdas.errors import InvalidGallery
@@ -17,6 +17,8 @@ from lambdas.errors import InvalidGallery
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 UNREAD = (".heic", ".heif", ".avif")
 """Pictures as telephones make them, which OpenCV's wheels can't read."""
+MOST_NAMED = 8
+"""Pictures that can't be read, by name; of others their number is told."""
 MIN_CONFIDENCE = 0.5
 MIN_FACE_PX = 24
 """Faces whose shorter side is smaller tell too little."""
@@ -30,10 +32,16 @@ def enroll(directory: Path, pack: Path) -> tuple[Gallery, list[str]]:
     One folder per person, or one picture per person directly in `directory`; its name (a file's without the ending,
     underscores read as spaces) is the person's. In a picture of several people the largest, most central face counts.
 
-    Raises InvalidGallery if there is no such folder or nobody could be enrolled, and what `load_pack` raises.
+    Raises InvalidGallery if there is no such folder, a name in it can't be printed or nobody could be enrolled, and
+    what `load_pack` raises.
     """
+    if directory.is_file():
+        raise InvalidGallery(
+            f"{directory}: a file; give the folder it is in, with a picture or a folder for each person"
+        )
     if not directory.is_dir():
         raise InvalidGallery(f"{directory}: no such folder")
+    unread = _unread(directory)
     models = load_pack(pack)
     names: list[str] = []
     embeddings, identity, warnings = [], [], []
@@ -44,7 +52,7 @@ def enroll(directory: Path, pack: Path) -> tuple[Gallery, list[str]]:
             seen += 1
             crop, problem = _face(picture, models)
             if crop is None:
-                warnings.append(f"{picture.relative_to(directory)}: {problem}")
+                warnings.append(f"{_shown(picture, directory)}: {problem}")
             else:
                 crops.append(crop)
         if not crops:
@@ -57,10 +65,13 @@ def enroll(directory: Path, pack: Path) -> tuple[Gallery, list[str]]:
     if not names:
         raise InvalidGallery(
             f"{directory}: nobody can be enrolled from {seen} pictures"
-            + (f" ({warnings[0]})" if warnings else "; it takes one folder or one picture per person")
+            + (
+                f" ({[*unread, *warnings][0]})"
+                if unread or warnings
+                else "; it takes one folder or one picture per person"
+            )
         )
-    warnings += [f"{path.relative_to(directory)}: {path.suffix[1:].upper()} can't be read; save it as JPEG"
-                 for path in sorted(directory.rglob("*")) if path.suffix.lower() in UNREAD]  # fmt: skip
+    warnings += unread
     warnings += _alike(names, [rows.mean(axis=0) for rows in _by_name(embeddings, identity, len(names))],
                        models.facts.distances.strict)  # fmt: skip
     gallery = Gallery(names, np.concatenate(embeddings), np.array(identity, np.int32), models.facts.sha256)
@@ -80,9 +91,32 @@ def _alike(names: list[str], means: list[NDArray[np.float32]], strict: float) ->
     return [f"{names[one]} and {names[other]} look like one person under two names" for one, other in close.tolist()]
 
 
+def _unread(directory: Path) -> list[str]:
+    """One line that names the pictures of kinds that can't be read; none where there are none."""
+    found = [
+        _shown(path, directory)
+        for path in sorted([*directory.glob("*"), *directory.glob("*/*")])
+        if path.suffix.lower() in UNREAD and not path.name.startswith(".")
+    ]
+    if not found:
+        return []
+    named = ", ".join(found[:MOST_NAMED]) + (f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else "")
+    return [f"{named}: HEIC and AVIF can't be read; save them as JPEG"]
+
+
+def _shown(picture: Path, directory: Path) -> str:
+    """A picture's place in the folder, fit to be printed whatever its name."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(picture.relative_to(directory)))
+
+
 def _people(directory: Path) -> Iterator[tuple[str, list[Path]]]:
     """Each person's name and pictures, by name; hidden files and folders are passed over."""
     for entry in sorted(path for path in directory.iterdir() if not path.name.startswith(".")):
+        if (entry.is_dir() or _is_picture(entry)) and (not entry.name.isprintable() or len(entry.name) > LONGEST_NAME):
+            raise InvalidGallery(
+                f"{directory}: {entry.name[:50]!a} can't be a person's name: it holds what can't be printed or is "
+                f"longer than {LONGEST_NAME} letters; rename it"
+            )
         if entry.is_dir():
             pictures = sorted(path for path in entry.iterdir() if _is_picture(path))
             yield entry.name.replace("_", " "), pictures
@@ -109,7 +143,10 @@ def _face(path: Path, models: Pack) -> tuple[Image | None, str]:
     """The aligned crop of the face that counts, or None and why there is none."""
     # Not cv2.imread: it can't open every path Python can, and prints what it dislikes. EXIF rotation is applied.
     data = np.fromfile(path, np.uint8)
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:
+        return None, "more pixels than any picture of a face needs, or damaged"
     if decoded is None:
         return None, "not a picture that can be read"
     image: Image = np.asarray(decoded, np.uint8)

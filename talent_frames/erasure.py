@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic_core import from_json
 
 from lambdas.contracts import Gallery, LeaveOut, Plan, plan_key
 from lambdas.errors import BadInput, InvalidGallery
@@ -76,7 +77,7 @@ def erase_source(identity: str, folders: Sequence[Path]) -> Receipt:
         if get_document(staging, plan_key(run_id), Plan).source.identity == identity:
             _erase_kept(run_id, receipt)
     for out in _runs_in(folders):
-        manifest = json.loads(manifest_path(out).read_bytes())
+        manifest = from_json(manifest_path(out).read_bytes())
         if manifest.get("source", {}).get("identity") == identity:
             files, size = _measured(out)
             shutil.rmtree(out)
@@ -211,7 +212,7 @@ def _erase_kept(run_id: str, receipt: Receipt) -> None:
 
 
 def _run_id(out: Path) -> str:
-    run_id: str = json.loads(manifest_path(out).read_bytes())["run_id"]
+    run_id: str = from_json(manifest_path(out).read_bytes())["run_id"]
     return run_id
 
 

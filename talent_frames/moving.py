@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pydantic_core import from_json
+
 from talent_frames.progress import Progress
 
 TICK_S = 0.5
@@ -96,7 +98,7 @@ class Moving:
 def remembered(progress: Progress, stage: str, workers: int, file: Path, kind: str) -> Iterator[Moving]:
     """A Moving as fast as the last run of this kind on this machine, whose own speed `file` keeps for the next."""
     try:
-        speeds = {str(name): float(speed) for name, speed in json.loads(file.read_bytes()).items()}
+        speeds = {str(name): float(speed) for name, speed in from_json(file.read_bytes()).items()}
     except (OSError, ValueError, AttributeError, TypeError):
         speeds = {}
     with Moving(progress, stage, workers, speeds.get(kind, 0.0)) as moving:

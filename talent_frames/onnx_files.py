@@ -50,7 +50,7 @@ def _plain(source: Path) -> Any:
     import onnx
 
     try:
-        model = onnx.load(str(source))
+        model = onnx.load(str(source), load_external_data=False)
     except Exception as error:  # protobuf's own class is not part of its interface
         raise DamagedPack(f"{source.name}: not an ONNX model") from error
     graph = model.graph

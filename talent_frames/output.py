@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import json
 import os
 import shutil
 import signal
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from pydantic_core import from_json
 
 from lambdas.errors import BadInput
 from talent_frames.machine import cache_folder
@@ -123,7 +123,7 @@ def _move_content(written: Path, out: Path) -> None:
 def is_manifest(path: Path) -> bool:
     """Whether a file is the manifest of a run, of whatever version."""
     try:
-        document = json.loads(path.read_bytes())
+        document = from_json(path.read_bytes())
     except (OSError, ValueError):
         return False
     return isinstance(document, dict) and {"schema_version", "run_id"} <= document.keys()

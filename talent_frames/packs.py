@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,6 +70,8 @@ FORMER_PACKS = {"opencv": "open"}
 """What comes nearest to packs of earlier releases."""
 
 _BLOCK = 1 << 20
+_MOST_UNPACKED_BYTES = 2**30
+"""Of one file out of an archive: the largest of a known pack has 261 MB."""
 
 
 @dataclass(frozen=True)
@@ -414,7 +417,9 @@ def _check(path: Path, source: Source) -> None:
 # InsightFace's archives
 
 _BY_INSIGHTFACE = """\
-import sys
+import resource, sys
+most = int(sys.argv.pop())
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 sys.path[:0] = sys.argv[3:]
 from insightface.utils import download
 try:
@@ -432,6 +437,7 @@ def _download(known: KnownPack, directory: Path, progress: Progress, given: Sequ
     root = directory.with_name("insightface")
     root.mkdir()
     command = [sys.executable, "-c", _BY_INSIGHTFACE, known.name, str(root), str(_package_folder(INSIGHTFACE))]
+    command.append(str(_MOST_UNPACKED_BYTES))
     archive = root / "models"
     failure = run_watched(
         command, [archive], f"{known.name}.zip", known.archive_bytes, progress, temporary=str(directory.parent)
@@ -454,6 +460,7 @@ class _Given:
         for place in places:
             if not place.exists():
                 raise DownloadFailed(f"{place}: no such file or folder")
+        self._named = [place for place in places if place.is_file()]
         self._files = [
             path
             for place in places
@@ -473,23 +480,48 @@ class _Given:
             if path.name == source.file and _whole(path, source):
                 shutil.copyfile(path, target)
                 return True
-            if path.suffix in (".whl", ".zip") and _unpacked(path, source, target):
+            if path.suffix in (".whl", ".zip") and _unpacked(path, source, target, named=path in self._named):
                 return True
         return False
 
 
-def _unpacked(archive: Path, source: Source, target: Path) -> bool:
-    """Takes one file out of an archive, whatever folder in it holds it; whether the right one was there."""
+def _unpacked(archive: Path, source: Source, target: Path, *, named: bool) -> bool:
+    """Takes one file out of an archive, whatever folder in it holds it; whether the right one was there.
+
+    Raises DownloadFailed where a file of that name can't be taken out, or an archive that was `named` can't be opened.
+    """
     try:
-        with zipfile.ZipFile(archive) as opened:
-            for member in opened.namelist():
-                if Path(member).name != source.file:
-                    continue
-                with opened.open(member) as inside, target.open("wb") as file:
-                    shutil.copyfileobj(inside, file, _BLOCK)
+        opened = zipfile.ZipFile(archive)
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        if named:
+            raise DownloadFailed(f"{archive}: is no archive that can be opened ({type(error).__name__})") from None
+        return False
+    with opened:
+        for member in opened.infolist():
+            if Path(member.filename).name == source.file and _takes(opened, member, target, archive):
                 if describe_file(target).sha256 == source.sha256:
                     return True
                 target.unlink()
-    except (zipfile.BadZipFile, EOFError, OSError):
-        target.unlink(missing_ok=True)
     return False
+
+
+def _takes(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, archive: Path) -> bool:
+    """Writes a member to `target`; False for a folder. Raises DownloadFailed where it is encrypted, damaged or huge."""
+    problem = ""
+    if member.is_dir():
+        return False
+    if member.flag_bits & 1:
+        problem = "it is encrypted"
+    elif member.file_size > _MOST_UNPACKED_BYTES:
+        problem = f"it unpacks to {member.file_size:,} bytes, more than the limit of {_MOST_UNPACKED_BYTES:,}"
+    else:
+        try:
+            # zipfile reads no more of a member than its directory says it has.
+            with opened.open(member) as inside, target.open("wb") as file:
+                shutil.copyfileobj(inside, file, _BLOCK)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+            problem = f"it is damaged ({type(error).__name__})"
+    if problem:
+        target.unlink(missing_ok=True)
+        raise DownloadFailed(f"{archive}: {Path(member.filename).name} can't be taken out of it: {problem}")
+    return True

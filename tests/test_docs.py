@@ -130,3 +130,46 @@ def test_the_example_of_the_python_page_runs(tmp_path: Path) -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+BOUNDARIES = (
+    *(
+        "video file",
+        "URL",
+        "key, file name",
+        "settings, sidecar, request",
+        "gallery",
+        "model pack",
+        "report",
+        "edit page",
+    ),
+    *("corrections", "output folder", "staging", "queue", "API", "webhook", "libraries", "packages", "images"),
+)
+
+
+def boundaries() -> dict[str, list[list[str]]]:
+    """The rows of docs/security.md by boundary, without its name; one without a name goes on with that before it."""
+    found: dict[str, list[list[str]]] = {}
+    name = ""
+    for line in (ROOT / "docs" / "security.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and len(cells) == 4 and set(cells[0]) != {"-"} and cells[0] != "boundary":
+            name = cells[0] or name
+            found.setdefault(name, []).append(cells[1:])
+    return found
+
+
+def test_every_boundary_says_what_comes_what_holds_it_and_which_tests_show_that() -> None:
+    rows = boundaries()
+    assert set(BOUNDARIES) <= set(rows)
+    tests = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)\(", path.read_text(), re.MULTILINE)
+    }
+    for name, lines in rows.items():
+        for comes, holds, shown in lines:
+            named = shown.split(", ")
+            assert comes and holds and named, name
+            assert [one for one in named if one not in tests] == [], name
+            assert [path for path in re.findall(r"`(\w+/[\w/.]+)`", holds) if not (ROOT / path).exists()] == [], name

@@ -1,6 +1,7 @@
 """gallery.npz."""
 
 import io
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -85,6 +86,34 @@ def test_a_gallery_that_unpacks_to_gigabytes_is_refused_before_it_does() -> None
         Gallery.from_bytes(bomb)
     with pytest.raises(InvalidGallery, match="17 parts"):
         Gallery.from_bytes(packed(**{f"a{number}": b"" for number in range(17)}))
+
+
+@pytest.mark.parametrize("part", ["names", "embeddings", "identity"])
+def test_a_gallery_of_millions_of_small_parts_is_refused_before_each_is_an_object(part: str) -> None:
+    """A few kilobytes that fit the limit of bytes and would take gigabytes of memory as Python's own objects."""
+    whole = gallery()
+    parts = {
+        "version": np.int32(1),
+        "names": np.array(whole.names),
+        "embeddings": whole.embeddings,
+        "identity": whole.identity,
+        "pack_sha256": np.str_(whole.pack_sha256),
+    }
+    many = {
+        "names": np.zeros(20_000_000, "U1"),
+        "embeddings": np.zeros((30_000_000, 1), np.float32),
+        "identity": np.zeros(30_000_000, np.int32),
+    }
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{**parts, part: many[part]})
+    assert len(buffer.getvalue()) < 1_000_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidGallery, match="more than the limit"):
+            Gallery.from_bytes(buffer.getvalue())
+        assert tracemalloc.get_traced_memory()[1] < MOST_GALLERY_BYTES
+    finally:
+        tracemalloc.stop()
 
 
 def test_an_encrypted_gallery_is_refused_by_name() -> None:

@@ -159,5 +159,7 @@ def test_no_media_weights_or_registry_addresses_are_tracked() -> None:
         assert path.name not in ("uv.lock", "package-lock.json", "poetry.lock"), f"{path} is tracked"
     pictures = [path for path in tracked if PICTURES.search(path.name) and path.is_file()]
     assert sum(path.stat().st_size for path in pictures) < 400_000
-    for line in (HOUSE / "requirements.lock").read_text().splitlines():
-        assert re.fullmatch(r"[a-z0-9][a-z0-9.\-\[\]]*==[^\s/:]+( ; .*)?", line), line
+    pinned = re.compile(r"[a-z0-9][a-z0-9.\-\[\]]*==[^\s/:]+( ; [^\\]*)?(\s+--hash=sha256:[0-9a-f]{64})+")
+    for lock in (HOUSE / "requirements.lock", *(HOUSE / "lambdas").glob("*/requirements*.txt")):
+        for line in lock.read_text().replace("\\\n", "").splitlines():
+            assert pinned.fullmatch(line), f"{lock.name}: {line}"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import itertools
 import re
+import socket
+import ssl
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,13 +34,14 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, answer: Callable[[Handler, int, int], bool]) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, answer: Callable[[Handler, int, int], bool], address: str = "127.0.0.1") -> None:
+        super().__init__((address, 0), Handler)
         self.answer = answer
         self.data = DATA
         self.asked: list[str] = []
         self.authorization: list[str | None] = []
         self.paths: list[str] = []
+        self.hosts: list[str | None] = []
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A reader that hangs up is no failure of ours."""
@@ -52,6 +58,7 @@ class Handler(BaseHTTPRequestHandler):
         wanted = self.headers.get("Range") or ""
         self.server.asked.append(wanted)
         self.server.paths.append(self.path)
+        self.server.hosts.append(self.headers.get("Host"))
         self.server.authorization.append(self.headers.get("Authorization"))
         found = re.fullmatch(r"bytes=(\d+)-(\d+)", wanted)
         start, end = (int(found[1]), int(found[2]) + 1) if found else (0, len(self.server.data))
@@ -280,19 +287,152 @@ def test_redirections_lead_to_the_same_host_but_into_no_private_network(monkeypa
         "ftp://127.0.0.1/x",
         "//localhost:1/x",
         "http://[::ffff:127.0.0.1]/x",
+        "http://[64:ff9b::7f00:1]/x",
+        "http://[2002:7f00:1::]/x",
+        "http://224.0.0.1/x",
     ):
         with serving(lambda handler, *_, target=target: handler.say(302, Location=target)) as server:
             with pytest.raises(SourceMissing, match=r"^a\.mp4: redirected ") as caught:
                 _ = RangeFile(server.url(), "a.mp4").size
-            assert len(server.asked) == 1
+            assert set(server.paths) == {f"/a.mp4?{SECRET}"}
             assert target not in str(caught.value)
     again = lambda handler, *_: handler.say(302, Location="/again")  # noqa: E731
     with serving(again) as server, pytest.raises(SourceMissing, match="more than 5 times"):
         _ = RangeFile(server.url(), "a.mp4").size
 
 
+def lookups(monkeypatch: pytest.MonkeyPatch, answers: list[list[str]]) -> list[str]:
+    """Lets host names (not addresses) have these addresses, one list for each look-up, the last for ever; what was
+    looked up."""
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def look(host: str, port: int, *rest: Any, **more: Any) -> Any:
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            asked.append(host)
+            found = answers.pop(0) if len(answers) > 1 else answers[0]
+            return [entry for address in found for entry in real(address, port, type=socket.SOCK_STREAM)]
+        return real(host, port, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    return asked
+
+
+@pytest.fixture
+def public_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """127.0.0.2 stands for an address of the open internet, 127.0.0.1 is private as ever; no connection is left."""
+    monkeypatch.setattr(web, "_is_public", lambda address, real=web._is_public: address == "127.0.0.2" or real(address))
+    web._connections_to_strangers.cache_clear()
+    yield
+    web._connections_to_strangers.cache_clear()
+
+
+def certificate_for(name: str, folder: Path) -> tuple[Path, Path]:
+    """A key, and a certificate of it that is its own authority."""
+    key, certificate = folder / "key.pem", folder / "cert.pem"
+    try:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate),
+             "-days", "1", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"],
+            check=True, capture_output=True, timeout=60,
+        )  # fmt: skip
+    except FileNotFoundError:
+        pytest.skip("needs the openssl command: apt-get install openssl")
+    return key, certificate
+
+
+def redirecting(to: Server, host: str) -> AbstractContextManager[Server]:
+    there = f"http://{host}:{to.server_address[1]}/b.mp4"
+    return serving(lambda handler, *_: handler.say(302, Location=there))
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with other work is no server that stalls."""
+    monkeypatch.setattr(web, "STALL_S", 20.0)
+
+
+def test_a_name_is_looked_up_once_and_the_address_that_was_checked_is_connected_to(
+    monkeypatch: pytest.MonkeyPatch, public_here: None, patient: None
+) -> None:
+    """A name whose server says something private from the second time on (DNS rebinding)."""
+    with running(Server(lambda *_: False, "127.0.0.2")) as good, redirecting(good, "rebinding.example") as server:
+        asked = lookups(monkeypatch, [["127.0.0.2"], ["127.0.0.1"]])
+        assert RangeFile(server.url(), "a.mp4").size == len(DATA)
+        assert asked == ["rebinding.example"]
+        assert set(good.hosts) == {f"rebinding.example:{good.server_address[1]}"}
+
+
+def test_a_name_that_turns_private_between_two_requests_is_refused(
+    monkeypatch: pytest.MonkeyPatch, public_here: None, patient: None
+) -> None:
+    def closing(handler: Handler, *_: int) -> bool:
+        handler.close_connection = True
+        return False
+
+    with running(Server(closing, "127.0.0.2")) as good, redirecting(good, "rebinding.example") as server:
+        asked = lookups(monkeypatch, [["127.0.0.2"], ["127.0.0.1"]])
+        file = RangeFile(server.url(), "a.mp4", request_bytes=300_000)
+        with pytest.raises(SourceMissing, match=r"^a\.mp4: redirected into a private network"):
+            whole(file)
+        assert len(asked) == 2
+        assert len(good.asked) == 1
+
+
+@pytest.mark.parametrize("certified", ["secure.example", "elsewhere.example"])
+def test_tls_goes_by_the_name_though_an_address_is_connected_to(
+    certified: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, public_here: None, patient: None
+) -> None:
+    key, certificate = certificate_for(certified, tmp_path)
+    monkeypatch.setattr("certifi.where", lambda: str(certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    said: list[str | None] = []
+    context.sni_callback = lambda connection, name, _: said.append(name)
+    server = Server(lambda *_: False, "127.0.0.2")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    there = f"https://secure.example:{server.server_address[1]}/b.mp4"
+    with running(server), serving(lambda handler, *_: handler.say(302, Location=there)) as first:
+        lookups(monkeypatch, [["127.0.0.2"]])
+        if certified == "secure.example":
+            assert RangeFile(first.url(), "a.mp4").size == len(DATA)
+        else:
+            with pytest.raises(SourceMissing, match="certificate is not valid"):
+                _ = RangeFile(first.url(), "a.mp4").size
+    assert set(said) == {"secure.example"}
+
+
+@pytest.mark.parametrize("addresses", [["127.0.0.1"], ["127.0.0.2", "127.0.0.1"], ["127.0.0.2", "10.0.0.1"]], ids=str)
+def test_a_name_with_one_private_address_is_not_connected_to(
+    addresses: list[str], monkeypatch: pytest.MonkeyPatch, public_here: None, patient: None
+) -> None:
+    with running(Server(lambda *_: False, "127.0.0.2")) as other, redirecting(other, "mixed.example") as server:
+        lookups(monkeypatch, [addresses])
+        with pytest.raises(SourceMissing, match=r"^a\.mp4: redirected into a private network"):
+            _ = RangeFile(server.url(), "a.mp4").size
+        assert other.asked == []
+
+
+def test_a_name_that_is_unknown_after_a_redirection_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.getaddrinfo
+
+    def look(host: str, *rest: Any, **more: Any) -> Any:
+        if host == "nowhere.example":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return real(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    there = "http://nowhere.example/a"
+    told = r"^a\.mp4: could not be read \(Name or service not known\)$"
+    elsewhere = lambda handler, *_: handler.say(302, Location=there)  # noqa: E731
+    with serving(elsewhere) as server, pytest.raises(SourceUnreachable, match=told):
+        _ = RangeFile(server.url(), "a.mp4").size
+
+
 def test_the_password_does_not_follow_to_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "_is_public", lambda host, port: True)
+    monkeypatch.setattr(web, "_is_public", lambda address: True)
     with serving() as other:
         there = other.url("b.mp4").replace("127.0.0.1", "localhost")
         with serving(lambda handler, *_: handler.say(307, Location=there)) as server:

@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
 
 GALLERY_VERSION = 1
-
-
 MOST_GALLERY_BYTES = 256 * 2**20
 """Unpacked: half a million pictures of 128 numbers."""
-
-
+MOST_FACES = 2**20
+"""Rows of two numbers would be many more, and each takes memory of its own beside them."""
+MOST_NAMES = 100_000
 LONGEST_NAME = 200
 
 
@@ -85,12 +84,19 @@ class Gallery:
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as columns:
                 version = int(columns["version"])
-                names = [str(name) for name in columns["names"]]
-                embeddings, identity = columns["embeddings"], columns["identity"]
+                held, embeddings, identity = columns["names"], columns["embeddings"], columns["identity"]
+                # Before each is made an object of its own.
+                many = max(len(held) - MOST_NAMES, max(len(embeddings), len(identity)) - MOST_FACES)
+                names = [] if many > 0 or held.dtype.kind != "U" else [str(name) for name in held]
                 pack_sha256 = str(columns["pack_sha256"])
         except Exception as error:
             # numpy, zipfile and zlib each have their own; to load it unsafely, as some say, is no advice to give.
             raise InvalidGallery(_no_gallery(data, error)) from error
+        if many > 0:
+            raise InvalidGallery(
+                f"gallery: {len(held):,} names and {len(embeddings):,} faces, more than the limit of {MOST_NAMES:,} "
+                f"and {MOST_FACES:,}"
+            )
         if version != GALLERY_VERSION:
             raise InvalidGallery(f"gallery: version {version}, this release reads {GALLERY_VERSION}")
         return cls(names, embeddings, identity, pack_sha256)

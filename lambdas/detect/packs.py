@@ -17,9 +17,11 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lambdas.contracts import Contract, Distances, PackFacts
 from lambdas.detect.catalogue import DETECTORS, EMBEDDERS, RECOGNIZED, KnownPack, Recognized, distances_for
+from lambdas.detect.external_data import has_external_data
 from lambdas.errors import DamagedPack, GpuMissing, MissingPack, UnknownPack
 
 MANIFEST = "pack.json"
+MOST_MANIFEST_BYTES = 65_536
 
 # What runs the models loads numpy and OpenCV: only where a model is asked for, not for what is known of a pack.
 if TYPE_CHECKING:
@@ -163,8 +165,12 @@ def read_manifest(directory: Path) -> PackManifest:
     path = directory / MANIFEST
     if not path.is_file():
         return _insightface_manifest(directory)
+    with path.open("rb") as file:
+        text = file.read(MOST_MANIFEST_BYTES + 1)
+    if len(text) > MOST_MANIFEST_BYTES:
+        raise DamagedPack(f"{path}: more than {MOST_MANIFEST_BYTES:,} bytes")
     try:
-        return PackManifest.model_validate_json(path.read_bytes())
+        return PackManifest.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "document"
@@ -172,7 +178,7 @@ def read_manifest(directory: Path) -> PackManifest:
 
 
 def check_files(directory: Path, manifest: PackManifest) -> None:
-    """Raises DamagedPack unless every file is there, of the right size and checksum."""
+    """Raises DamagedPack unless every file is there, of the right size and checksum, and whole in itself."""
     for file in manifest.files:
         path = directory / file.name
         if not path.is_file():
@@ -183,6 +189,25 @@ def check_files(directory: Path, manifest: PackManifest) -> None:
                 f"{manifest.name}: {path} has {found.size_bytes} bytes and sha256 {found.sha256}, "
                 f"expected {file.size_bytes} and {file.sha256}"
             )
+        _check_whole(path, manifest.name)
+
+
+def _check_whole(path: Path, pack: str) -> None:
+    """Raises DamagedPack for a network whose weights lie in files that no checksum of the pack covers."""
+    if path.suffix != ".onnx":
+        raise DamagedPack(f"{pack}: {path.name} is no .onnx file")
+    if _is_external(path.resolve(), path.stat().st_mtime_ns, pack):
+        raise DamagedPack(
+            f"{pack}: {path.name} keeps weights in other files, which its checksum does not cover; save it as one file"
+        )
+
+
+@lru_cache(maxsize=64)
+def _is_external(path: Path, modified_ns: int, pack: str) -> bool:
+    try:
+        return has_external_data(path)
+    except ValueError as error:
+        raise DamagedPack(f"{pack}: {path.name} is not a model ({error})") from None
 
 
 def describe_file(path: Path) -> PackFile:
@@ -208,6 +233,9 @@ _OTHER_MODULES = ("1k3d68.onnx", "2d106det.onnx", "genderage.onnx")
 def _insightface_manifest(directory: Path) -> PackManifest:
     """Facts of a directory in InsightFace's format."""
     files = sorted(path for path in directory.glob("*.onnx") if path.name not in _OTHER_MODULES)
+    # Before insightface opens them: it would open what they name as well.
+    for path in files:
+        _check_whole(path, directory.name)
     roles = [(path, *_role(path.resolve(), path.stat().st_mtime_ns)) for path in files]
     detectors = [path for path, role, _ in roles if role == "detection"]
     embedders = [(path, size) for path, role, size in roles if role == "recognition"]

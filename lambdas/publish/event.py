@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from pydantic_core import from_json
+
 from lambdas.publish.manifest import Manifest
 
 SCHEMA_VERSION = "1.0"
@@ -115,7 +117,7 @@ def points_to_newer(standing: bytes, than: bytes) -> bool:
     What can't be read, or says nothing of an upload, is the older.
     """
     try:
-        here, there = json.loads(standing), json.loads(than)
+        here, there = from_json(standing), from_json(than)
         return (here["uploaded_at"] or "", here["created_at"]) > (there["uploaded_at"] or "", there["created_at"])
     except (ValueError, KeyError, TypeError):
         return False

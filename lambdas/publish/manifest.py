@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic_core import from_json
 
 from lambdas.contracts import QUALITY, FaceFlag, Settings, UnclearReason
 
@@ -353,7 +354,7 @@ def schema_text() -> str:
 def listed_files(manifest: bytes) -> list[str]:
     """The files an earlier manifest lists, of whatever version; none where these bytes are no manifest."""
     try:
-        document = json.loads(manifest)
+        document = from_json(manifest)
     except ValueError:
         return []
     files = document.get("files") if isinstance(document, dict) else None

@@ -233,7 +233,7 @@ def _short(cause: str) -> str:
     """Lambda's cause is JSON with a stack trace: the message alone is for reading."""
     try:
         message = json.loads(cause).get("errorMessage")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         message = None
     return (message if isinstance(message, str) else cause)[:CAUSE_CHARACTERS]
 
@@ -255,7 +255,7 @@ def _workers_reason(bucket: str, run_id: str, started_ms: int | None, error: str
             json.loads(store.get_object(Bucket=bucket, Key=note["Key"])["Body"].read())
             for note in sorted(found, key=lambda note: note["LastModified"], reverse=True)[:LATE_FAILURES]
         ]
-    except (ClientError, ValueError) as trouble:
+    except (ClientError, ValueError, RecursionError) as trouble:
         # The failure is to be recorded all the same.
         LOG.warning("%s: the workers' notes can't be read (%s)", run_id, type(trouble).__name__)
         return error, cause
@@ -271,6 +271,6 @@ def _announced(text: str | None) -> str:
         given = given.get("detail", given)
         bucket, key = given["bucket"], given.get("object", given)["key"]
         bucket = bucket["name"] if isinstance(bucket, dict) else bucket
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return ""
     return f"{bucket}/{key}"

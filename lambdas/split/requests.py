@@ -8,6 +8,7 @@ import string
 from typing import Any
 
 from pydantic import JsonValue, ValidationError
+from pydantic_core import from_json
 
 from lambdas.contracts import KeyTemplates, Settings, SourceObject
 from lambdas.errors import InvalidSettings, KeyTooLong
@@ -76,11 +77,10 @@ def read_sidecar(client: Any, source: SourceObject) -> dict[str, JsonValue]:
     try:
         if len(text) > SIDECAR_BYTES:
             raise ValueError(f"more than {SIDECAR_BYTES} bytes")
-        chosen = json.loads(text)
+        chosen = from_json(text)
         if not isinstance(chosen, dict):
             raise ValueError("no JSON object")
-    except (ValueError, RecursionError) as error:
-        # A reason of ours, or that there are brackets within brackets by the thousand.
+    except ValueError as error:
         raise InvalidSettings(f"{key}: {error}") from None
     return chosen
 

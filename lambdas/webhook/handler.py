@@ -50,9 +50,16 @@ def handler(event: dict[str, Any], context: object) -> None:
         body = record["body"].encode()
         now = int(time.time())
         send(url, body, {header: _held(secret), SIGNATURE_HEADER: signature(_held(key), now, body)})
-        LOG.info(
-            json.dumps({"told": json.loads(body).get("id"), "try": record["attributes"]["ApproximateReceiveCount"]})
-        )
+        LOG.info(json.dumps({"told": _id(body), "try": record["attributes"]["ApproximateReceiveCount"]}))
+
+
+def _id(body: bytes) -> str | None:
+    """Of the event that was told, for the log; None where it has none."""
+    try:
+        found = json.loads(body).get("id")
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def signature(key: str, sent_at: int, body: bytes) -> str:

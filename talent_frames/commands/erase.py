@@ -20,7 +20,7 @@ def erase(
         Path | None, typer.Argument(metavar="OUT", help="A run's folder.", show_default=False, show_envvar=False)
     ] = None,
     source: Annotated[
-        Path | None,
+        str | None,
         typer.Option(metavar="VIDEO", help="Every run of this video.", show_default=False, show_envvar=False),
     ] = None,
     person: Annotated[
@@ -73,7 +73,7 @@ def erase(
         elif source is not None:
             from lambdas.split.identify import identify
 
-            made = erasure.erase_source(identify(str(source), source.name)[0], folders)
+            made = erasure.erase_source(identify(source, cli._shown(source))[0], folders)
         else:
             from talent_frames.packs import resolve_pack
 

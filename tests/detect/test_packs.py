@@ -94,6 +94,22 @@ def test_a_manifest_that_is_not_json_is_refused(copy: Path) -> None:
         read_manifest(copy)
 
 
+@pytest.mark.parametrize("text", ["[" * 60_000, '{"a":' * 60_000, " " * 70_000], ids=["brackets", "braces", "long"])
+def test_a_manifest_nested_too_deeply_or_too_long_is_refused(copy: Path, text: str) -> None:
+    (copy / MANIFEST).write_text(text)
+    with pytest.raises(DamagedPack, match=MANIFEST) as caught:
+        load_pack(copy)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_pack_is_of_onnx_files_alone(copy: Path) -> None:
+    (copy / "centerface_dynamic.onnx").rename(copy / "centerface_dynamic.ort")
+    file = json.loads((copy / MANIFEST).read_text())["detector_file"]
+    edit(copy, detector_file={**file, "name": "centerface_dynamic.ort"})
+    with pytest.raises(DamagedPack, match=r"centerface_dynamic\.ort is no \.onnx file"):
+        load_pack(copy)
+
+
 def test_a_manifest_can_not_name_files_elsewhere(copy: Path) -> None:
     file = json.loads((copy / MANIFEST).read_text())["detector_file"]
     edit(copy, detector_file={**file, "name": "../centerface_dynamic.onnx"})

@@ -145,7 +145,14 @@ def test_pins_are_exact_headless_and_those_the_tests_ran_with(pins: str) -> None
     assert "opencv-python" not in found
     assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in found.values())
     assert {name: version for name, version in found.items() if locked.get(name, version) != version} == {}
-    assert "http" not in (ROOT / pins).read_text()
+    text = (ROOT / pins).read_text()
+    assert len(found) == text.count("==")
+    assert "http" not in text
+    # Of each file of a release, so that any of its wheels may be taken and nothing else.
+    hashed = text.replace("\\\n", "").splitlines()
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}$", line) for line in hashed)
+    both = {line.split()[0]: line for line in (ROOT / "requirements.lock").read_text().replace("\\\n", "").splitlines()}
+    assert [line.split()[0] for line in hashed if both.get(line.split()[0], line) != line] == []
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -153,9 +160,29 @@ def test_an_image_is_python_312_and_fails_while_it_is_built_if_its_handler_does(
     text = (ROOT / "lambdas" / stage / "Dockerfile").read_text()
     froms = re.findall(r"^FROM (\S+)", text, re.M)
     assert {base for base in froms if "/" in base} == {"public.ecr.aws/lambda/python:3.12"}
-    assert "--no-deps" in text
+    installs = re.findall(r"pip install (.*)", text)
+    assert installs
+    assert all("--no-deps --require-hashes" in line for line in installs)
     assert f"import lambdas.{stage}.handler" in text or f"import sys, lambdas.{stage}.handler" in text
     assert f'CMD ["lambdas.{stage}.handler.handler"]' in text
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_image_runs_as_nobody_special_and_what_it_runs_was_tried_as_that_user(stage: str) -> None:
+    text = (ROOT / "lambdas" / stage / "Dockerfile").read_text()
+    targets = {
+        found[1]: found[2] for found in re.finditer(r"^FROM \S+ AS (\S+)\n(.*?)(?=^FROM |\Z)", text, re.M | re.S)
+    }
+    final = {name: body for name, body in targets.items() if re.search(r"^(CMD|ENTRYPOINT) ", body, re.M)}
+    assert set(final) == {"lambda", "batch"} & set(targets)
+    for name, body in final.items():
+        steps = re.findall(r"^(COPY|RUN|USER|ENV|CMD|ENTRYPOINT)\b ?(.*)", body, re.M)
+        users = [argument for step, argument in steps if step == "USER"]
+        assert users == ["1000:1000"], name
+        after = steps[[step for step, _ in steps].index("USER") + 1 :]
+        assert after[0][0] == "RUN", name
+        assert f"lambdas.{stage}." in after[0][1], name
+        assert "COPY" not in [step for step, _ in after], name
 
 
 def third_party(stage: str) -> set[str]:
@@ -177,8 +204,7 @@ def third_party(stage: str) -> set[str]:
 
 def packages(path: Path) -> dict[str, str]:
     """Version by name."""
-    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
-    return dict(line.split("==") for line in lines)
+    return dict(re.findall(r"^([a-z0-9.\-]+)(?:\[.*\])?==([^\s;\\]+)", path.read_text(), re.MULTILINE))
 
 
 def test_infra_knows_rooms_by_their_names_alone() -> None:

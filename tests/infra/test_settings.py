@@ -11,7 +11,7 @@ from pydantic import BaseModel
 import infra.app
 from infra.app import build
 from infra.packs import UnknownModelPack, choose_pack, known_packs
-from infra.settings import DeploymentSettings, WrongSetting, from_context
+from infra.settings import DeploymentSettings, WrongSetting, _from_text, from_context
 
 ROOT = Path(__file__).parents[2]
 
@@ -152,3 +152,12 @@ def test_the_default_packs_checksum_is_that_of_the_pack_made_here(
 
 def _same(facts: BaseModel, known: object, *fields: str) -> bool:
     return all(getattr(facts, field) == getattr(known, field) for field in fields)
+
+
+@pytest.mark.parametrize("deep", ["[" * 60_000, '{"a":' * 60_000], ids=["brackets", "braces"])
+def test_settings_nested_too_deeply_are_refused_by_name(deep: str, tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text(deep)
+    with pytest.raises(WrongSetting, match="nested too deeply"):
+        infra.app.given_context({"settings_file": str(tmp_path / "s.json")})
+    with pytest.raises(ValueError, match="nested too deeply"):
+        _from_text(deep)

@@ -635,6 +635,7 @@ def test_the_job_asks_for_one_gpu_with_its_decoder(full: Template) -> None:
     (job,) = of_type(full, "AWS::Batch::JobDefinition").values()
     container = job["ContainerProperties"]
     assert {"Type": "GPU", "Value": "1"} in container["ResourceRequirements"]
+    assert container["User"] == "1000:1000"
     environment = {entry["Name"]: entry["Value"] for entry in container["Environment"]}
     assert environment["NVIDIA_DRIVER_CAPABILITIES"] == "compute,video,utility"
     assert (environment["DETECT_DEVICE"], environment["DETECT_DECODER"]) == ("cuda", "nvdec")

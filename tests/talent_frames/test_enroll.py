@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -15,8 +17,10 @@ from lambdas.contracts import Gallery
 from lambdas.detect.faces.detections import FaceDetections
 from lambdas.detect.packs import load_pack
 from lambdas.errors import InvalidGallery, UnknownPack
+from talent_frames.api import read_gallery
 from talent_frames.enroll import _chosen, enroll
 from talent_frames.packs import resolve_pack
+from talent_frames.progress import Silent
 
 ASTRONAUT = Path(skimage.__file__).parent / "data" / "astronaut.png"
 COFFEE = Path(skimage.__file__).parent / "data" / "coffee.png"
@@ -95,3 +99,75 @@ def test_ten_pictures_of_six_people_are_all_enrolled_and_nearest_their_own(galle
     np.fill_diagonal(distances, 2)
     nearest = gallery.identity[distances.argmin(axis=1)]
     np.testing.assert_array_equal(nearest, gallery.identity)
+
+
+def test_pictures_of_kinds_that_can_not_be_read_are_named_in_one_line(tmp_path: Path, pack: Path) -> None:
+    (tmp_path / "Ada").mkdir()
+    (tmp_path / "Ada" / "1.HEIC").write_bytes(b"x")
+    (tmp_path / "Bob.avif").write_bytes(b"x")
+    with pytest.raises(InvalidGallery, match=r"0 pictures \(Ada/1\.HEIC, Bob\.avif: HEIC and AVIF can't be read"):
+        enroll(tmp_path, pack)
+    shutil.copy(ASTRONAUT, tmp_path / "Eileen.png")
+    for number in range(20):
+        (tmp_path / "Ada" / f"x{number:02}.heif").write_bytes(b"x")
+    gallery, warnings = enroll(tmp_path, pack)
+    assert gallery.names == ["Eileen"]
+    assert warnings == [
+        "Ada: not enrolled, 0 pictures and no usable face",
+        "Ada/1.HEIC, Ada/x00.heif, Ada/x01.heif, Ada/x02.heif, Ada/x03.heif, Ada/x04.heif, Ada/x05.heif, Ada/x06.heif "
+        "and 14 more: HEIC and AVIF can't be read; save them as JPEG",
+    ]
+
+
+def test_one_face_under_two_names_gets_a_sentence(tmp_path: Path, pack: Path) -> None:
+    for name in ("Eileen", "E. Collins"):
+        (tmp_path / name).mkdir()
+        shutil.copy(ASTRONAUT, tmp_path / name / "1.png")
+    shutil.copy(PEOPLE / "Tom_Hanks_54745.png", tmp_path / "Tom.png")
+    gallery, warnings = enroll(tmp_path, pack)
+    assert len(gallery.names) == 3
+    assert warnings == ["E. Collins and Eileen look like one person under two names"]
+
+
+def test_a_picture_in_place_of_a_folder_gets_a_sentence(pack: Path) -> None:
+    with pytest.raises(InvalidGallery, match=r"astronaut\.png: a file; give the folder it is in"):
+        enroll(ASTRONAUT, pack)
+    with pytest.raises(InvalidGallery, match=r"astronaut\.png: a picture \(PNG\); give the folder it is in"):
+        read_gallery(ASTRONAUT, pack, Silent())
+
+
+@pytest.mark.parametrize("name", ["Ada\nLovelace", "\x1b[31mAda", "a\u202eb", "A" * 201])
+def test_a_folder_whose_name_can_not_be_printed_is_named_and_nobody_is_enrolled(
+    name: str, tmp_path: Path, pack: Path
+) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(InvalidGallery, match="can't be a person's name") as caught:
+        enroll(tmp_path, pack)
+    assert str(caught.value).isprintable()
+
+
+def test_a_picture_whose_name_can_not_be_printed_is_shown_without_what_can_not(tmp_path: Path, pack: Path) -> None:
+    (tmp_path / "Eileen").mkdir()
+    shutil.copy(ASTRONAUT, tmp_path / "Eileen" / "a.png")
+    (tmp_path / "Eileen" / "b\n\x1b[2J.jpg").write_bytes(b"x")
+    assert enroll(tmp_path, pack)[1] == ["Eileen/b??[2J.jpg: not a picture that can be read"]
+
+
+def png_of(side: int) -> bytes:
+    """A black picture of one bit a pixel: megabytes of memory in kilobytes of file."""
+
+    def part(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(side * (1 + -(-side // 8))), 1)
+    return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", header) + part(b"IDAT", rows) + part(b"IEND", b"")
+
+
+def test_a_picture_of_more_pixels_than_any_needs_is_passed_over(tmp_path: Path, pack: Path) -> None:
+    (tmp_path / "Bomb.png").write_bytes(png_of(17_000))
+    assert (tmp_path / "Bomb.png").stat().st_size < 3_000_000
+    shutil.copy(ASTRONAUT, tmp_path / "Eileen.png")
+    gallery, warnings = enroll(tmp_path, pack)
+    assert gallery.names == ["Eileen"]
+    assert warnings[0] == "Bomb.png: more pixels than any picture of a face needs, or damaged"

@@ -425,6 +425,59 @@ def test_an_archive_of_something_else_leaves_nothing(home: Path, zoo: Files, wha
     assert sorted(path.name for path in home.iterdir()) == [".buffalo_s.lock"]
 
 
+def damaged_archive(kind: str) -> bytes:
+    """An archive whose detector can't be taken out of it."""
+    data = bytearray(archived({"buffalo_s/det_500m.onnx": b"x" * 10_000, "buffalo_s/w600k_mbf.onnx": b"y" * 10_000}))
+    local, listed = data.index(b"PK\3\4"), data.index(b"PK\1\2")
+    if kind == "encrypted":
+        for place in (local + 6, listed + 8):
+            data[place] |= 1
+    elif kind == "huge":
+        data[listed + 24 : listed + 28] = (3 * 2**30).to_bytes(4, "little")
+    elif kind == "packed in an unknown way":
+        for place in (local + 8, listed + 10):
+            data[place] = 77
+    elif kind == "one byte other":
+        data[local + 200] ^= 1
+    else:
+        data = bytearray(b"PK\3\4" + b"junk" * 100)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["encrypted", "huge", "packed in an unknown way", "one byte other", "no archive"])
+def test_an_archive_that_can_not_be_unpacked_is_named(home: Path, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "given" / "buffalo_s.zip"
+    path.parent.mkdir()
+    path.write_bytes(damaged_archive(kind))
+    with pytest.raises(DownloadFailed, match=rf"^{path}: ") as caught:
+        get_pack("buffalo_s", given=[path])
+    told = {"encrypted": "is encrypted", "huge": "3,221,225,472 bytes", "no archive": "is no archive"}
+    assert told.get(kind, "det_500m.onnx can't be taken out of it: it is damaged") in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert sorted(one.name for one in home.iterdir()) == [".buffalo_s.lock"]
+
+
+def test_an_archive_of_others_beside_what_is_looked_for_is_passed_over(
+    home: Path, index: dict[str, Wheel], tmp_path: Path
+) -> None:
+    (tmp_path / "index" / "a.zip").write_bytes(b"no archive")
+    assert load_pack(get_pack("open", given=[tmp_path / "index"])).facts.sha256 == OPEN_SHA256
+
+
+def test_a_downloaded_archive_that_unpacks_to_more_than_the_limit_is_stopped(
+    home: Path, zoo: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packs, "_MOST_UNPACKED_BYTES", 1_000_000)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("buffalo_s/det_500m.onnx", bytes(5_000_000))
+    zoo.files["buffalo_s.zip"] = archive.getvalue()
+    assert len(archive.getvalue()) < 10_000
+    with pytest.raises(DownloadFailed, match=r"^buffalo_s: insightface could not download it .*File too large"):
+        get_pack("buffalo_s")
+    assert sorted(path.name for path in home.iterdir()) == [".buffalo_s.lock"]
+
+
 def test_every_known_file_has_a_checksum_and_comes_from_somewhere() -> None:
     for known in PACKS.values():
         for source in known.sources:
