@@ -226,16 +226,16 @@ def in_dolby_colours(frame: VideoFrame, codec_tag: str) -> bool:
     """
     side_data = cast(Iterable[SideData], frame.side_data)
     rpu = next((bytes(data) for data in side_data if data.type == SideDataType.DOVI_RPU_BUFFER), b"")
-    if len(rpu) >= 6 and rpu[0] == RPU_PREFIX:
-        return _is_profile_5(int.from_bytes(rpu[1:6], "big"))
+    if len(rpu) > 8 and rpu[0] == RPU_PREFIX:
+        return _is_profile_5(int.from_bytes(rpu[1:9], "big"))
     return codec_tag in DOLBY_TAGS and frame.color_trc in UNSAID
 
 
 def _is_profile_5(header: int) -> bool:
-    """By the 40 bits after the prefix."""
+    """By the 64 bits after the prefix."""
 
     def bits(first: int, count: int) -> int:
-        return header >> 40 - first - count & (1 << count) - 1
+        return header >> 64 - first - count & (1 << count) - 1
 
     # rpu_type 6, rpu_format 11, vdr_rpu_profile 4, vdr_rpu_level 4, vdr_seq_info_present_flag 1,
     # chroma_resampling_explicit_filter_flag 1, coefficient_data_type 2, coefficient_log2_denom ue(v),
@@ -245,10 +245,10 @@ def _is_profile_5(header: int) -> bool:
     place = 29
     if bits(27, 2) == 0:
         zeros = 0
-        while place + zeros < 36 and not bits(place + zeros, 1):
+        while zeros < 12 and not bits(place + zeros, 1):
             zeros += 1
         place += 2 * zeros + 1
-    return place + 3 <= 40 and bool(bits(place + 2, 1))
+    return bool(bits(place + 2, 1))
 
 
 def pixel_shape(ratio: Fraction | None) -> Fraction:
