@@ -11,6 +11,7 @@ import errno
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Literal, cast
@@ -65,6 +66,22 @@ TURNS: dict[tuple[int, int, int, int], tuple[bool, Literal[0, 90, 180, 270]]] = 
 """Signs of a display matrix' a, b, c, d (ISO/IEC 14496-12, 6.2.2: x' = ax + cy, y' = bx + dy) as mirror and turn."""
 QUARTER = 8
 """In a turn by quarters two of the matrix's four numbers are this many times the others at least."""
+
+STEREO: dict[int, Literal["", "side_by_side", "top_bottom", "mixed"]] = {
+    1: "side_by_side", 2: "top_bottom", 3: "mixed", 4: "mixed", 5: "side_by_side", 6: "mixed", 7: "mixed"
+}  # fmt: skip
+"""FFmpeg's AVStereo3DType (libavutil/stereo3d.h)."""
+Transfer = Literal["", "pq", "hlg", "ipt"]
+"""As in `SourceFacts.hdr`."""
+TRANSFERS: dict[int, Transfer] = {16: "pq", 18: "hlg"}
+"""ITU-T H.273 transfer characteristics of high dynamic range."""
+UNSAID = (0, 2, 3)
+"""Those that say nothing."""
+DOLBY_TAGS = ("dvh1", "dvhe", "dav1", "dva1", "dvav")
+"""Codec tags of streams that only Dolby Vision's decoders are to read."""
+RPU_PREFIX = 0x19
+SQUARE_WITHIN = 0.01
+"""Pixels so nearly square are: encoders round 640:639 out of nothing."""
 
 DAMAGE = (av.error.FFmpegError, IndexError, UnicodeError, ValueError, OverflowError)
 """What FFmpeg raises about content, and PyAV where content is not what it takes for granted."""
@@ -184,6 +201,61 @@ def display_turn(frame: VideoFrame) -> tuple[bool, Literal[0, 90, 180, 270]] | N
     else:
         signs = 1, 0, 0, 1
     return TURNS[signs]
+
+
+def stereo_layout(frame: VideoFrame) -> Literal["", "side_by_side", "top_bottom", "mixed"]:
+    """How a coded frame holds the pictures of two eyes; "mixed" by lines, columns, checks or turns, empty for one."""
+    side_data = cast(Iterable[SideData], frame.side_data)
+    packed = next((bytes(data) for data in side_data if data.type == SideDataType.STEREO3D), b"")
+    kind = struct.unpack_from("=i", packed)[0] if len(packed) >= 4 else 0
+    return STEREO.get(kind, "")
+
+
+def transfer_of(frame: VideoFrame, otherwise: Transfer) -> Transfer:
+    """A frame's high dynamic range by its own word, `otherwise` where it has none."""
+    if otherwise == "ipt" or frame.color_trc in UNSAID:
+        return otherwise
+    return TRANSFERS.get(frame.color_trc, "")
+
+
+def in_dolby_colours(frame: VideoFrame, codec_tag: str) -> bool:
+    """Whether a frame has the colours of Dolby Vision's profile 5, which mean nothing without its metadata.
+
+    By that metadata (ETSI GS CCM 001, 5.3: rpu_data_header with vdr_rpu_profile 0 and bl_video_full_range_flag), else
+    by the container's name for it where the stream names no transfer function.
+    """
+    side_data = cast(Iterable[SideData], frame.side_data)
+    rpu = next((bytes(data) for data in side_data if data.type == SideDataType.DOVI_RPU_BUFFER), b"")
+    if len(rpu) > 8 and rpu[0] == RPU_PREFIX:
+        return _is_profile_5(int.from_bytes(rpu[1:9], "big"))
+    return codec_tag in DOLBY_TAGS and frame.color_trc in UNSAID
+
+
+def _is_profile_5(header: int) -> bool:
+    """By the 64 bits after the prefix."""
+
+    def bits(first: int, count: int) -> int:
+        return header >> 64 - first - count & (1 << count) - 1
+
+    # rpu_type 6, rpu_format 11, vdr_rpu_profile 4, vdr_rpu_level 4, vdr_seq_info_present_flag 1,
+    # chroma_resampling_explicit_filter_flag 1, coefficient_data_type 2, coefficient_log2_denom ue(v),
+    # vdr_rpu_normalized_idc 2, bl_video_full_range_flag 1.
+    if bits(0, 6) != 2 or bits(17, 4) != 0 or not bits(25, 1):
+        return False
+    place = 29
+    if bits(27, 2) == 0:
+        zeros = 0
+        while zeros < 12 and not bits(place + zeros, 1):
+            zeros += 1
+        place += 2 * zeros + 1
+    return bool(bits(place + 2, 1))
+
+
+def pixel_shape(ratio: Fraction | None) -> Fraction:
+    """Width over height of pixels as it is believed: 1 where nothing is said, or nothing that can be."""
+    # Beyond 4:1 it is a mistake of the muxer.
+    believed = ratio is not None and Fraction(1, 4) <= ratio <= 4 and abs(ratio - 1) > SQUARE_WITHIN
+    return ratio if ratio is not None and believed else Fraction(1)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from lambdas.cluster.identities import Identities, identify, scikit_learn, sugge
 from lambdas.cluster.representatives import choose_representatives, weigh_frames
 from lambdas.cluster.scenes import choose_scenes, in_transition, join_columns
 from lambdas.cluster.scores import score_people
+from lambdas.cluster.suspicions import suspicions
 from lambdas.cluster.tracks import Tracks, gather_tracks, link_across_borders
 from lambdas.cluster.unclear import reason_of
 from lambdas.contracts import (
@@ -171,6 +172,7 @@ def select(
             for index, scene in enumerate(scenes)
         ],
         scenes_are_even=even,
+        notes=suspicions(footage),
         lost=footage.lost,
         looked_frames=sum(document.looked_frames for document in footage.documents),
         corrupt_frames=sum(document.corrupt_frames for document in footage.documents),

@@ -50,6 +50,10 @@ class ChunkDocument(Contract):
     looked_frames: int
     """Frames a face detector saw."""
     corrupt_frames: int
+    turned_looks: Annotated[int, Field(ge=0)] = 0
+    """Frames that were looked at turned as well, since hardly a face was found."""
+    turned_faces: tuple[int, int, int] = (0, 0, 0)
+    """Faces found in those turned by 90, 180 and 270 degrees counter-clockwise."""
     staged: list[StagedFrame]
     seconds: dict[str, float]
     """Wall seconds by step; `total` is the whole stage."""

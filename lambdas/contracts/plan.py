@@ -32,9 +32,15 @@ class SourceFacts(Contract):
     mirrored: bool = False
     """Whether a coded frame is mirrored left to right before it is turned."""
     sample_aspect_ratio: Annotated[float, Field(gt=0)]
+    coded_aspect_ratio: Annotated[float, Field(ge=0)] = 0.0
+    """Of pixels by the coded stream at its start, whatever the container says; 0 where it does not say. Another value
+    in mid-stream counts from there on."""
+    stereo: Literal["", "side_by_side", "top_bottom"] = ""
+    """How a coded frame holds two eyes' pictures, of which the left or upper one is the picture; empty for one."""
     interlaced: bool
-    hdr: Literal["", "pq", "hlg"]
-    """Transfer function of high dynamic range video, empty for standard range."""
+    hdr: Literal["", "pq", "hlg", "ipt"]
+    """Transfer function of high dynamic range video, empty for standard range; "ipt" is PQ in the colours of Dolby
+    Vision's profile 5. A frame that says otherwise counts as what it says."""
     fps: Annotated[float, Field(ge=0)]
     """Average; 0 if unknown. Never used to compute a time."""
     cut_keyframes_within: Annotated[int, Field(ge=0)] = 0

@@ -145,6 +145,8 @@ class Selection(Contract):
     scenes: list[SelectedScene]
     scenes_are_even: bool
     """True where evenly spaced frames stand in for too few scenes."""
+    notes: list[str] = []
+    """What the whole makes likely and should not go unsaid, in English."""
     lost: list[LostChunk] = []
     """In time order; no more than `Settings.max_lost_chunks`."""
     looked_frames: int

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lambdas.contracts import ChunkDocument, Detections
 from lambdas.detect.context import ChunkContext
 from lambdas.detect.decode.chunk_reader import ChunkReader
 from lambdas.detect.faces.analyzer import FaceAnalyzer
-from lambdas.detect.first_pass import first_pass
+from lambdas.detect.faces.turned import TurnedLooks, hardly_any, look_turned
+from lambdas.detect.first_pass import FirstPass, first_pass
 from lambdas.detect.packs import Pack
 from lambdas.detect.reread import exact_features, kept_pictures
 from lambdas.detect.selection.columns import columns_of_chunk
@@ -63,6 +65,7 @@ def process_chunk(context: ChunkContext, location: str, name: str, pack: Pack) -
         at_hand = seen.frames.keys() | seen.pictures.keys()
         wanted = targets(seen.features_with_carried(), shots, context, at_hand)
         keep = [target.pts for target in wanted] + worth_keeping(people, scores, seen.pictures.keys())
+        turned = _looked_at_turned(seen, tracks, analyzer, pack, context)
         pictures = kept_pictures(reader, seen, keep, context)
         chosen = choose_staged(people, scores, wanted, pictures.keys(), most_staged(features, len(people)))
         staged = [pictures[pts] for pts in chosen]
@@ -77,10 +80,24 @@ def process_chunk(context: ChunkContext, location: str, name: str, pack: Pack) -
         end_pts=reader.end_pts,
         looked_frames=analyzer.frames,
         corrupt_frames=seen.corrupt,
+        turned_looks=turned.frames,
+        turned_faces=turned.faces,
         staged=entries,
         seconds=dict(context.watch.seconds),
     )
     return ChunkResult(tar, columns, document)
+
+
+def _looked_at_turned(
+    seen: FirstPass, tracks: Sequence[Track], analyzer: FaceAnalyzer, pack: Pack, context: ChunkContext
+) -> TurnedLooks:
+    with_faces = {face.pts for track in tracks for face in track.detections}
+    if not hardly_any(len(with_faces), analyzer.frames):
+        return TurnedLooks()
+    frames = [frame for pts, frame in sorted(seen.frames.items()) if pts not in with_faces]
+    source = context.source
+    with context.watch.step("detect"):
+        return look_turned(frames, pack.detector, source.width, source.height, context.settings.min_face_px)
 
 
 def _counts(track: Track) -> bool:

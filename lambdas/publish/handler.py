@@ -565,7 +565,7 @@ def _refs(selection: Selection) -> list[FrameRef]:
 
 
 def _notes(plan: Plan, selection: Selection) -> list[str]:
-    notes = list(plan.notes)
+    notes = [*plan.notes, *selection.notes]
     if selection.lost:
         notes.append(_missing(plan, selection))
     else:

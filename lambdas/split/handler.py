@@ -35,11 +35,12 @@ from lambdas.split.claim import Ledger
 from lambdas.split.containers import missing_bytes
 from lambdas.split.corrections import read_corrections
 from lambdas.split.identify import PIPELINE_VERSION, identify, identify_object, run_id
-from lambdas.split.plan import choose_borders, key_before, make_chunks, mid_gop_ticks
+from lambdas.split.plan import choose_borders, key_before, make_chunks, mid_gop_ticks, whole_ticks, without_empty
 from lambdas.split.probe import Probe, find_keyframes, probe_video, settle_borders, survey
 from lambdas.split.requests import DEFAULT_PREFIX, check_room, choose_settings, pin, published_prefix, read_sidecar
 from lambdas.split.segments import copy_chunk, copy_indexed, ffmpeg_program, knows_when_shown
 from lambdas.split.space import require_space
+from lambdas.split.timeline import NO_TIME
 from lambdas.staging import (
     S3Staging,
     Store,
@@ -251,16 +252,18 @@ def plan(
     """The chunks of a video, and the probe with its end known; with `run`, chunks are segments of that run, unless
     `segment_of` says otherwise."""
     facts = probe.facts
-    chunk_ticks = max(1, round(settings.chunk_s / facts.time_base))
-    keyframes = find_keyframes(location, name, probe, chunk_ticks)
+    ticks = whole_ticks(settings.chunk_s, facts.time_base)
+    keyframes = find_keyframes(location, name, probe, ticks)
     if probe.end_pts <= facts.start_pts:
         probe = replace(probe, end_pts=facts.start_pts + 1)
-    borders = choose_borders(keyframes, facts.start_pts, probe.end_pts, chunk_ticks)
+    borders = choose_borders(keyframes, facts.start_pts, probe.end_pts, ticks)
     borders = settle_borders(location, name, probe, borders, keyframes)
     if facts.container == "avi" and facts.reordered:
         # What AVI calls a keyframe's time is when it is decoded: frames behind it in the file may be shown before it,
         # and refer to the GOP before.
         borders = [border._replace(decode_from_pts=key_before(keyframes, border.decode_from_pts)) for border in borders]
+    if probe.times is not None and len(probe.times):
+        borders = without_empty(borders, sorted(time for time in probe.times.shown() if time != NO_TIME))
     segments = segment_of or (partial(segment_key, run) if run is not None else None)
     return probe, make_chunks(borders, facts.start_pts, probe.end_pts, settings, segments)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -22,6 +23,11 @@ class Border(NamedTuple):
     pts: int
     decode_from_pts: int
     """The keyframe at or before `pts`."""
+
+
+def whole_ticks(chunk_s: float, time_base: Fraction) -> int:
+    """A chunk's length in ticks of `time_base` seconds, one at least: a tick may be longer than a chunk."""
+    return max(1, round(chunk_s / time_base))
 
 
 def choose_borders(keyframes: Sequence[int], first_pts: int, end_pts: int, chunk_ticks: int) -> list[Border]:
@@ -54,6 +60,20 @@ def choose_borders(keyframes: Sequence[int], first_pts: int, end_pts: int, chunk
         here = gap_end
         borders.append(Border(here, here))
     return borders
+
+
+def without_empty(borders: Sequence[Border], frames: Sequence[int]) -> list[Border]:
+    """The borders, ascending, but for those that no frame is between and the next, or the end.
+
+    `frames` are when frames are shown, ascending; pictures may stand for minutes, and GOPs be cut between them.
+    """
+    kept: list[Border] = []
+    end = OPEN_END
+    for border in reversed(borders):
+        if bisect_left(frames, border.pts) < bisect_left(frames, end):
+            kept.append(border)
+            end = border.pts
+    return kept[::-1]
 
 
 def key_before(keyframes: Sequence[int], pts: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,13 +28,17 @@ from lambdas.video import (
     decoder_threads,
     display_turn,
     holds_pts,
+    in_dolby_colours,
     named_errors,
     open_video,
     packet_time,
     packets_of,
+    pixel_shape,
     read_bytes,
     reader_of,
+    stereo_layout,
     still_picture,
+    transfer_of,
 )
 from lambdas.web import GLANCE_BYTES, is_url
 
@@ -46,14 +51,17 @@ PACKETS_TRIED = 2000
 NOT_MOVING = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 PROTECTED_TAGS = ("encv", "drmi")
 """Codec tags of Common Encryption and FairPlay."""
-TRANSFERS: dict[int, Literal["pq", "hlg"]] = {16: "pq", 18: "hlg"}
-"""ITU-T H.273 transfer characteristics of high dynamic range."""
 MOST_FPS = 1000.0
 """Above it a frame rate is a mistake of the muxer."""
 FAR_BEYOND_S = 10**6
 """Seconds, later than any video ends."""
-SQUARE_WITHIN = 0.01
-"""Pixels so nearly square are: encoders round 640:639 out of nothing."""
+USUAL_SHAPE = 16 / 9
+"""Of pictures, width over height: of one eye's, halved or not, the nearer to it is meant."""
+STEREO_NOTES = {
+    "side_by_side": "The video is stereo film, side by side: the picture in the left half was looked at.",
+    "top_bottom": "The video is stereo film, one above the other: the picture in the upper half was looked at.",
+    "mixed": "The video is stereo film whose two pictures are mixed in one frame: they were looked at as they are.",
+}
 BROADCAST = ("mpegts", "mpeg")
 """Containers that are cut and joined as they are, and whose times come without a break."""
 
@@ -105,11 +113,11 @@ def probe_video(
             start_pts = min(frame.pts if frame.pts is not None else frame.dts or 0 for frame in frames)
         else:
             start_pts = stream.start_time or 0
-        ratio = stream.sample_aspect_ratio or Fraction(1)
-        # Beyond 4:1 it is a mistake of the muxer.
-        ratio = ratio if Fraction(1, 4) <= ratio <= 4 and abs(ratio - 1) > SQUARE_WITHIN else Fraction(1)
-        width = max(1, round(first.width * ratio)) if ratio > 1 else first.width
-        height = max(1, round(first.height / ratio)) if ratio < 1 else first.height
+        stereo = stereo_layout(first)
+        one_eye = "" if stereo == "mixed" else stereo
+        ratio, coded_width, coded_height = _one_eye(pixel_shape(stream.sample_aspect_ratio), first, one_eye)
+        width = max(1, round(coded_width * ratio)) if ratio > 1 else coded_width
+        height = max(1, round(coded_height / ratio)) if ratio < 1 else coded_height
         mirrored, turned = display_turn(first) or (False, 0)
         if turned in (90, 270):
             width, height = height, width
@@ -131,8 +139,10 @@ def probe_video(
             rotation=turned,
             mirrored=mirrored,
             sample_aspect_ratio=float(ratio),
+            coded_aspect_ratio=float(codec.sample_aspect_ratio or 0),
+            stereo=one_eye,
             interlaced=any(frame.interlaced_frame for frame in frames),
-            hdr=TRANSFERS.get(first.color_trc, ""),
+            hdr="ipt" if in_dolby_colours(first, codec.codec_tag) else transfer_of(first, ""),
             fps=min(float(rate), MOST_FPS) if rate else 0.0,
             cut_keyframes_within=_cut_keyframes_within(begin),
             duration_s=float(max(0, end_pts - start_pts) * time_base),
@@ -147,7 +157,33 @@ def probe_video(
             segmented=not by_range,
             mark=mark,
         )
-        return Probe(facts, end_pts, (chosen,) if chosen else ())
+        notes = (chosen, STEREO_NOTES.get(stereo, ""), _colours(facts))
+        return Probe(facts, end_pts, tuple(note for note in notes if note))
+
+
+def _one_eye(
+    ratio: Fraction, frame: VideoFrame, stereo: Literal["", "side_by_side", "top_bottom"]
+) -> tuple[Fraction, int, int]:
+    """The shape of pixels and the coded size of one eye's picture, which may have been squeezed to half its size."""
+    width, height = frame.width, frame.height
+    if not stereo:
+        return ratio, width, height
+    if stereo == "side_by_side":
+        width, wider = max(1, width // 2), ratio * 2
+    else:
+        height, wider = max(1, height // 2), ratio / 2
+    # Shapes compare by their ratio.
+    near = min((ratio, wider), key=lambda one: abs(math.log(width * one / height / USUAL_SHAPE)))
+    return near, width, height
+
+
+def _colours(facts: SourceFacts) -> str:
+    if facts.hdr != "ipt":
+        return ""
+    return (
+        "The video is in Dolby Vision's profile 5, whose colours nothing but Dolby's decoders can show: it is looked "
+        "at and published in shades of grey."
+    )
 
 
 def survey(location: str, name: str, probe: Probe, limits: Limits | None = None) -> Probe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,16 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lambdas.contracts import OPEN_END, Chunk, Settings
-from lambdas.split.plan import Border, choose_borders, even_windows, make_chunks, mid_gop_ticks
+from lambdas.split.plan import (
+    MOST_PIECES_OF_GOP,
+    Border,
+    choose_borders,
+    even_windows,
+    make_chunks,
+    mid_gop_ticks,
+    whole_ticks,
+    without_empty,
+)
 
 CHUNK = 100
 
@@ -115,3 +125,46 @@ def test_a_border_at_or_before_the_first_frame_is_dropped() -> None:
 )
 def test_even_windows_of(first: int, end: int, count: int, expected: list[tuple[int, int]]) -> None:
     assert even_windows(first, end, count) == expected
+
+
+RATES = [(24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (50, 1), (60000, 1001), (120, 1), (1000, 1), (1, 1),
+         (1, 7), (1, 300), (1, 3600)]  # fmt: skip
+TIME_BASES = [(1, 90_000), (1, 1000), (1, 12_800), (1001, 30_000), (1, 25), (1, 14_112_000), (1, 10**9), (1, 1),
+              (300, 1), (1001, 24_000), (1, 600), (1, 705_600_000)]  # fmt: skip
+
+
+@st.composite
+def films(draw: st.DrawFn) -> tuple[Fraction, list[int], list[int], float]:
+    """A time base, the frames and the keyframes in its ticks, and a chunk's length in seconds."""
+    time_base = Fraction(*draw(st.sampled_from(TIME_BASES)))
+    rate = Fraction(*draw(st.sampled_from(RATES)))
+    first = draw(st.sampled_from([0, 1, -900, 126_000, 2**33]))
+    count = draw(st.integers(1, 900))
+    # A time base coarser than the rate gives several frames one tick.
+    frames = [first + int(Fraction(number) / rate / time_base) for number in range(count)]
+    gop = draw(st.sampled_from([1, 12, 25, 250, 10**6]))
+    keyframes = sorted({pts for number, pts in enumerate(frames) if number % gop == 0})
+    chunk_s = draw(st.sampled_from([2.0, 2.5, 7.3, 10.0, 60.0, 3600.0]))
+    return time_base, frames, keyframes, chunk_s
+
+
+@given(films())
+@hypothesis_settings(max_examples=200, deadline=None, derandomize=True)
+def test_at_any_time_base_and_rate_every_frame_is_in_one_chunk_and_chunks_are_few(
+    film: tuple[Fraction, list[int], list[int], float],
+) -> None:
+    time_base, frames, keyframes, chunk_s = film
+    ticks = whole_ticks(chunk_s, time_base)
+    assert ticks >= 1
+    end = frames[-1] + max(1, frames[-1] - frames[-2] if len(frames) > 1 else 1)
+    chunks = make_chunks(
+        without_empty(choose_borders(keyframes, frames[0], end, ticks), frames), frames[0], end, Settings()
+    )
+    assert all(chunk.start_pts < chunk.end_pts for chunk in chunks)
+    held = [[pts for pts in frames if chunk.start_pts <= pts < chunk.end_pts] for chunk in chunks]
+    assert [pts for some in held for pts in some] == frames
+    assert all(held)
+    # No chunk is shorter than half of what was asked for, and there are no more than keyframes can part in eight.
+    assert len(chunks) <= 1 + (end - frames[0]) * 2 / ticks
+    assert len(chunks) <= MOST_PIECES_OF_GOP * (len(keyframes) + 1)
+    assert len(chunks) <= len(set(frames))

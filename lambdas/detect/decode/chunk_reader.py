@@ -13,16 +13,16 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from av.video.frame import VideoFrame
 
 from lambdas.contracts import OPEN_END, Chunk, Limits, SourceFacts
-from lambdas.detect.decode.frame import Frame, PictureMaker
+from lambdas.detect.decode.frame import Frame, Lies, PictureMaker
 from lambdas.detect.decode.large_packets import is_large
 from lambdas.detect.decode.memory import give_large_pictures_their_own_pages
 from lambdas.detect.decode.packet_buffer import Lookahead, PacketBuffer
-from lambdas.video import DAMAGE, packet_time
+from lambdas.video import DAMAGE, display_turn, packet_time
 
 if TYPE_CHECKING:
     from lambdas.detect.decode.packet_buffer import VideoPacket
@@ -144,7 +144,9 @@ class Gop:
         if self._next is None and not self._asked:
             self._asked = True
             decoded = self._run.packets.keyframe(pts)
-            self._next = None if decoded is None else Frame(decoded, pts, self._run.pictures)
+            if decoded is not None:
+                ratio = self._run.packets.changed_ratio(peeked=True)
+                self._next = Frame(decoded, pts, self._run.pictures, Lies(ratio, display_turn(decoded)))
         return self._next
 
     @property
@@ -192,6 +194,11 @@ class _Pass:
         self._past = False
         self._skip_until: int | None = None
         """PTS from which on the next keyframe is looked for, while packets are skipped."""
+        self._turn: tuple[bool, Literal[0, 90, 180, 270]] | None = None
+        """By the latest frame that says it."""
+        self._ratio = self._ratio_before = 0.0
+        self._ratio_from = -OPEN_END
+        """PTS from which on pixels have the shape `_ratio`, before it `_ratio_before`; see `PacketBuffer`."""
         self._running = self.frames()
         self._ahead: Frame | None = None
         """A frame that begins the next GOP."""
@@ -305,6 +312,11 @@ class _Pass:
         except DAMAGE:
             # A damaged packet gives nothing; those after it may.
             pictures = []
+        ratio = self.packets.changed_ratio()
+        if ratio != self._ratio:
+            # Frames that are shown before this packet's were decoded before it.
+            self._ratio_before, self._ratio = self._ratio, ratio
+            self._ratio_from = -OPEN_END if time is None or not self._given else time
         if self.packets.reorders_without_pts:
             if time is not None:
                 heapq.heappush(self._waiting, time)
@@ -315,11 +327,16 @@ class _Pass:
                 heapq.heappop(self._waiting)
         for picture in pictures:
             pts = self._pts_of(picture)
+            turn = display_turn(picture)
+            if turn is not None or picture.key_frame:
+                # Coded streams say it with a keyframe, for all up to the next; containers with every frame.
+                self._turn = turn
             if pts >= self._hi:
                 self._past = True
             elif pts >= self._floor:
                 self._given += 1
-                yield Frame(picture, pts, self.pictures)
+                ratio = self._ratio if pts >= self._ratio_from else self._ratio_before
+                yield Frame(picture, pts, self.pictures, Lies(ratio, self._turn))
 
     def _pts_of(self, picture: VideoFrame) -> int:
         if self.packets.reorders_without_pts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -21,7 +22,16 @@ from lambdas.contracts import OPEN_END, Chunk, SourceFacts
 from lambdas.detect import device
 from lambdas.detect.decode.nonref import HEAD_BYTES, disposable_test
 from lambdas.errors import NoVideoStream
-from lambdas.video import DAMAGE, decoder_threads, holds_pts, open_video, packet_time, packets_of
+from lambdas.video import (
+    DAMAGE,
+    SQUARE_WITHIN,
+    decoder_threads,
+    holds_pts,
+    open_video,
+    packet_time,
+    packets_of,
+    pixel_shape,
+)
 
 SEEKS_TO_START = ("mov", "matroska")
 """Demuxers whose index brings them back to the first frame; others are opened anew (MPEG-TS lands past it)."""
@@ -272,6 +282,16 @@ class PacketBuffer:
         self.reorders_without_pts = not self.holds_pts and self.decoder.reorder_depth > 0
         self._fresh = True
         return container
+
+    def changed_ratio(self, *, peeked: bool = False) -> float:
+        """The shape of the latest frame's pixels by the coded stream where it is another than at the stream's start,
+        else 0; with `peeked` of the latest one by `keyframe`."""
+        decoder = self._peeking if peeked else self.decoder
+        ratio = decoder.sample_aspect_ratio if decoder is not None else None
+        if not ratio or not self._source.coded_aspect_ratio or self._source.stereo:
+            return 0.0
+        now, before = pixel_shape(ratio), pixel_shape(Fraction(self._source.coded_aspect_ratio).limit_denominator(999))
+        return 0.0 if abs(now / before - 1) <= SQUARE_WITHIN else float(now)
 
     def may_drop(self, packet: VideoPacket) -> bool:
         """Whether the packet holds a frame that no other refers to and that the decoder would decode all the same."""
