@@ -36,6 +36,8 @@ ON_THE_CPU = {"DETECT_DEVICE": "cpu", "DETECT_DECODER": "cpu", "DETECT_WORKERS":
 """Put over a Batch job's own environment, as there is no GPU here."""
 RUN_S = float(os.environ.get("TALENT_FRAMES_TEST_RUN_S", "90"))
 """A run that has not ended by then is stuck; a busy machine may need more."""
+SOON_S = RUN_S / 4
+"""What follows at once has happened by then."""
 
 
 @dataclass(frozen=True)
@@ -451,8 +453,9 @@ class Stack:
 
     def executions(self) -> list[dict[str, Any]]:
         """Newest last."""
-        listed = boto3.client("stepfunctions").list_executions(stateMachineArn=self.outputs["PipelineArn"])
-        found: list[dict[str, Any]] = sorted(listed["executions"], key=lambda one: one["startDate"])
+        pages = boto3.client("stepfunctions").get_paginator("list_executions")
+        listed = pages.paginate(stateMachineArn=self.outputs["PipelineArn"]).build_full_result()["executions"]
+        found: list[dict[str, Any]] = sorted(listed, key=lambda one: one["startDate"])
         return found
 
     def start(self, request: Any) -> str:
@@ -468,7 +471,7 @@ class Stack:
         arns: list[str] = wait_for(
             lambda: [one["executionArn"] for one in self.executions() if one["executionArn"] not in known],
             lambda found: len(found) >= count,
-            20,
+            SOON_S,
         )
         return arns
 
@@ -509,6 +512,20 @@ class Stack:
     def read(self, bucket: str, key: str) -> bytes:
         data: bytes = boto3.client("s3").get_object(Bucket=self.outputs[f"{bucket}BucketName"], Key=key)["Body"].read()
         return data
+
+    def forget(self, key: str) -> None:
+        """Drops what the runs of one video left, ended executions and records of calls, so that thousands are no slower
+        than the first; every run's staging goes with it."""
+        from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
+        s3 = boto3.resource("s3")
+        for bucket, prefix in (("Source", key), ("Staging", "runs/"), ("Published", f"{key}/")):
+            s3.Bucket(self.outputs[f"{bucket}BucketName"]).object_versions.filter(Prefix=prefix).delete()
+        machine = stepfunctions_parser_backends[ACCOUNT][REGION].describe_state_machine(self.outputs["PipelineArn"])
+        machine.executions[:] = [one for one in machine.executions if one.stop_date is None]
+        self.cloud.receiver.received.clear()
+        self.cloud.functions.asked.clear()
+        self.cloud.faults.requests.clear()
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """The REST API: its validator, its mapping templates and its integration, without its authorization."""

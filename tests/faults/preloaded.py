@@ -49,7 +49,11 @@ class Preloaded:
         line = {"arguments": list(arguments), "stderr": str(stderr), "environment": dict(environment or {})}
         with self._lock:
             print(json.dumps({**line, "limits": dict(limits or {})}), file=self._process.stdin, flush=True)
-            self._lock.wait_for(lambda: self._begun, 60)
+            # The first waits for what is loading, a minute and more on a machine that is busy with other work.
+            while not self._begun:
+                if self._process.poll() is not None:
+                    raise RuntimeError(f"the process to fork from ended with {self._process.returncode}")
+                self._lock.wait(1)
             return self._begun.pop()
 
     def wait(self, pid: int, timeout_s: float) -> int | None:
