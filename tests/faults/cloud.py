@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.aws.conftest import MAIN, deploy, emulated
@@ -301,14 +300,14 @@ class _Attempt:
     def _while_it_runs(self, arn: str, uploaded: dict[str, Any], before: list[str]) -> list[tuple[str, str]]:
         """Does what comes while the execution runs; further executions of it, each with the container it was of."""
         schedule, stack, bench = self.schedule, self.stack, self.bench
-        s3, bucket = boto3.client("s3"), stack.outputs["SourceBucketName"]
+        s3, bucket = bench.cloud.client("s3"), stack.outputs["SourceBucketName"]
         if schedule.kind in ("source deleted", "source overwritten", "stopped", "announced again"):
             time.sleep(schedule.at_s * 2)
         if schedule.kind == "source deleted":
             s3.delete_object(Bucket=bucket, Key=self.key, VersionId=uploaded["VersionId"])
         elif schedule.kind == "stopped":
             with contextlib.suppress(Exception):
-                boto3.client("stepfunctions").stop_execution(executionArn=arn)
+                bench.cloud.client("stepfunctions").stop_execution(executionArn=arn)
         elif schedule.kind == "source overwritten":
             known = stack.arns()
             stack.upload(bench.videos["other"], self.key)
