@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROKEN := $(VENV)/.incomplete
 
-.PHONY: help setup run test browser fuzz faults-local faults-cloud audit accuracy bench lint format lock clean synth deploy-check combinations deploy smoke teardown source-events secrets requirements images-check wheel-check pack-facts
+.PHONY: help setup run test browser fuzz faults-local faults-cloud load audit accuracy bench lint format lock clean synth deploy-check combinations deploy smoke teardown source-events secrets requirements images-check wheel-check pack-facts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -59,11 +59,14 @@ browser: ## what the tests of pages need: Debian's chromium where it is missing 
 fuzz: setup ## read N damaged files (1000) under limits of time and memory; SEED=7 for others, KEEP=folder keeps those that end wrongly
 	@$(BIN)/python -m tests.fuzz --count $(or $(N),1000) --seed $(or $(SEED),1) $(if $(KEEP),--keep "$(KEEP)")
 
-faults-local: setup ## N schedules of faults (200) through local runs, and how they ended; SEED=7 for others, ARGS="--only 12" for one
+faults-local: setup ## N schedules of faults (200) through local runs, and how they ended; stopped, it goes on; SEED=7 for others, ARGS="--only 12" for one
 	@$(BIN)/python -m tests.faults local --count $(or $(N),200) --seed $(or $(SEED),1) $(ARGS)
 
 faults-cloud: setup ## the same through the pipeline in an emulated account
 	@$(BIN)/python -m tests.faults cloud --count $(or $(N),200) --seed $(or $(SEED),1) $(ARGS)
+
+load: setup ## 50 videos at once through an emulated account, 300 chunks in one warm worker; VIDEOS=, CHUNKS=, ARGS="chunks" for one of them
+	@$(BIN)/python -m tests.load $(if $(VIDEOS),--videos $(VIDEOS)) $(if $(CHUNKS),--chunks $(CHUNKS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 audit: setup ## known vulnerabilities and licences of the pinned packages, and their bill of materials into out/sbom.json
 	@$(BIN)/python -m benchmarks.audit $(ARGS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,7 @@ import pytest
 
 from tests.aws import moto_gaps
 from tests.aws.emulator import ACCOUNT, REGION, Cloud, Stack
-from tests.clips import ffmpeg
-
-VIEWS = (
-    ("skimage", "data/astronaut.png", 0, 0, 464, 261),
-    ("insightface", "data/images/t1.jpg", 394, 240, 460, 259),
-    ("skimage", "data/coffee.png", 0, 20, 540, 303),
-)
-"""Package, picture, and where in it a camera move begins: x, y, width, height."""
+from tests.known_people import make_clip
 
 RUN_SETTINGS = {
     "chunk_s": 2,
@@ -122,23 +114,3 @@ def with_gpu(cloud: Cloud, pack: Path, tmp_path_factory: pytest.TempPathFactory)
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five seconds, three chunks: the camera moves over the astronaut, a cut, then over two of a group."""
     return make_clip(tmp_path_factory.mktemp("clip") / "video.mp4", 2.4, 3.0)
-
-
-def make_clip(path: Path, *seconds: float) -> Path:
-    """A clip of known people from pictures inside installed packages, 640x360, one shot for each length given."""
-    inputs: list[str] = []
-    filters = []
-    for number, length in enumerate(seconds):
-        package, picture, x, y, width, height = VIEWS[number % len(VIEWS)]
-        spec = find_spec(package)
-        assert spec is not None and spec.origin is not None
-        inputs += ["-loop", "1", "-framerate", "25", "-t", str(length), "-i", str(Path(spec.origin).parent / picture)]
-        view = f"crop={width}:{height}:{x}+12*t:{y}+6*t,scale=640:360,setsar=1,format=yuv420p"
-        filters.append(f"[{number}:v]{view}[v{number}]")
-    joined = "".join(f"[v{number}]" for number in range(len(seconds)))
-    graph = ";".join([*filters, f"{joined}concat=n={len(seconds)}[v]"])
-    ffmpeg(
-        *inputs, "-filter_complex", graph, "-map", "[v]", "-c:v", "libx264", "-preset", "veryfast", "-g", "25",
-        "-bf", "2", "-x264-params", "threads=1", "-bitexact", str(path),
-    )  # fmt: skip
-    return path

@@ -36,6 +36,8 @@ ON_THE_CPU = {"DETECT_DEVICE": "cpu", "DETECT_DECODER": "cpu", "DETECT_WORKERS":
 """Put over a Batch job's own environment, as there is no GPU here."""
 RUN_S = float(os.environ.get("TALENT_FRAMES_TEST_RUN_S", "90"))
 """A run that has not ended by then is stuck; a busy machine may need more."""
+SOON_S = RUN_S / 4
+"""What follows at once has happened by then."""
 
 
 @dataclass(frozen=True)
@@ -204,11 +206,19 @@ class Cloud:
         self.refusals: dict[str, list[str]] = {}
         """Errors by which the next calls of a stage are refused, by its name."""
         self._images: dict[str, Program] = {}
+        self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
         # Its lines hold signed URLs, and there are thousands.
         logging.getLogger("werkzeug").setLevel(logging.WARNING)
         self._stop_pipes = threading.Event()
         self.stacks: list[Stack] = []
+
+    def client(self, service: str) -> Any:
+        """A client of a service of the account, made once."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = boto3.client(service)
+            return self._clients[service]
 
     # what moto asks of us
 
@@ -371,10 +381,10 @@ class Stack:
 
     def create(self) -> None:
         """What `cdk deploy` does: files into the assets' bucket, then the template as it is."""
-        s3, formation = boto3.client("s3"), boto3.client("cloudformation")
+        s3, formation = self.cloud.client("s3"), self.cloud.client("cloudformation")
         bucket = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
         s3.create_bucket(Bucket=bucket)
-        boto3.client("ssm").put_parameter(
+        self.cloud.client("ssm").put_parameter(
             Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String", Overwrite=True
         )
         for tag, file in self._files.items():
@@ -444,19 +454,20 @@ class Stack:
     # what a user does
 
     def upload(self, video: Path, key: str) -> dict[str, Any]:
-        answer: dict[str, Any] = boto3.client("s3").put_object(
+        answer: dict[str, Any] = self.cloud.client("s3").put_object(
             Bucket=self.outputs["SourceBucketName"], Key=key, Body=video.read_bytes()
         )
         return answer
 
     def executions(self) -> list[dict[str, Any]]:
         """Newest last."""
-        listed = boto3.client("stepfunctions").list_executions(stateMachineArn=self.outputs["PipelineArn"])
-        found: list[dict[str, Any]] = sorted(listed["executions"], key=lambda one: one["startDate"])
+        pages = self.cloud.client("stepfunctions").get_paginator("list_executions")
+        listed = pages.paginate(stateMachineArn=self.outputs["PipelineArn"]).build_full_result()["executions"]
+        found: list[dict[str, Any]] = sorted(listed, key=lambda one: one["startDate"])
         return found
 
     def start(self, request: Any) -> str:
-        answer = boto3.client("stepfunctions").start_execution(
+        answer = self.cloud.client("stepfunctions").start_execution(
             stateMachineArn=self.outputs["PipelineArn"], name=str(uuid.uuid4()), input=json.dumps(request)
         )
         arn: str = answer["executionArn"]
@@ -468,7 +479,7 @@ class Stack:
         arns: list[str] = wait_for(
             lambda: [one["executionArn"] for one in self.executions() if one["executionArn"] not in known],
             lambda found: len(found) >= count,
-            20,
+            SOON_S,
         )
         return arns
 
@@ -477,7 +488,7 @@ class Stack:
 
     def ended(self, arn: str) -> dict[str, Any]:
         """The execution once it has ended."""
-        machines = boto3.client("stepfunctions")
+        machines = self.cloud.client("stepfunctions")
         found: dict[str, Any] = wait_for(
             lambda: machines.describe_execution(executionArn=arn), lambda one: one["status"] != "RUNNING", RUN_S
         )
@@ -485,13 +496,13 @@ class Stack:
 
     def states(self, arn: str) -> list[str]:
         """Names of the states an execution entered, in order."""
-        history = boto3.client("stepfunctions").get_execution_history(executionArn=arn)["events"]
+        history = self.cloud.client("stepfunctions").get_execution_history(executionArn=arn)["events"]
         return [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
 
     def row(self, key: str) -> dict[str, Any]:
         """The ledger's item, as plain values; empty if there is none."""
         item = (
-            boto3.client("dynamodb")
+            self.cloud.client("dynamodb")
             .get_item(TableName=self.outputs["LedgerName"], Key={"run_id": {"S": key}})
             .get("Item", {})
         )
@@ -500,15 +511,31 @@ class Stack:
     def keys(self, bucket: str, prefix: str = "") -> list[str]:
         """Keys in `Source`, `Staging` or `Published`."""
         pages = (
-            boto3.client("s3")
+            self.cloud.client("s3")
             .get_paginator("list_objects_v2")
             .paginate(Bucket=self.outputs[f"{bucket}BucketName"], Prefix=prefix)
         )
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
     def read(self, bucket: str, key: str) -> bytes:
-        data: bytes = boto3.client("s3").get_object(Bucket=self.outputs[f"{bucket}BucketName"], Key=key)["Body"].read()
+        data: bytes = (
+            self.cloud.client("s3").get_object(Bucket=self.outputs[f"{bucket}BucketName"], Key=key)["Body"].read()
+        )
         return data
+
+    def forget(self, key: str) -> None:
+        """Drops what the runs of one video left, ended executions and records of calls, so that thousands are no slower
+        than the first; every run's staging goes with it."""
+        from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+
+        s3 = boto3.resource("s3")
+        for bucket, prefix in (("Source", key), ("Staging", "runs/"), ("Published", f"{key}/")):
+            s3.Bucket(self.outputs[f"{bucket}BucketName"]).object_versions.filter(Prefix=prefix).delete()
+        machine = stepfunctions_parser_backends[ACCOUNT][REGION].describe_state_machine(self.outputs["PipelineArn"])
+        machine.executions[:] = [one for one in machine.executions if one.stop_date is None]
+        self.cloud.receiver.received.clear()
+        self.cloud.functions.asked.clear()
+        self.cloud.faults.requests.clear()
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """The REST API: its validator, its mapping templates and its integration, without its authorization."""
@@ -538,7 +565,7 @@ class Stack:
             )
 
         asked, _ = rendered(integration["RequestTemplates"]["application/json"], body)
-        client = boto3.client({"states": "stepfunctions"}.get(service, service))
+        client = self.cloud.client({"states": "stepfunctions"}.get(service, service))
         answer = getattr(client, re.sub(r"(?<!^)(?=[A-Z])", "_", action).lower())(**asked)
         answer.pop("ResponseMetadata")
         answer = json.loads(json.dumps(answer, default=str))

@@ -153,6 +153,7 @@ def fill(patch: pytest.MonkeyPatch, outside: Outside) -> None:
     _batch_speaks_pascal_case(patch)
     _definite_paths_give_values(patch)
     _retriers_wait_shorter(patch)
+    _clients_are_kept(patch)
     _http_invoke(patch, outside)
     _rules_reach_all_targets(patch, outside)
     _executions_tell_their_status(patch)
@@ -412,6 +413,24 @@ def _retriers_wait_shorter(patch: pytest.MonkeyPatch) -> None:
         "_wait_interval",
         lambda self, env, wait_seconds: env.program_state_event.wait(wait_seconds * LOOKS_SHORTENED),
     )
+
+
+def _clients_are_kept(patch: pytest.MonkeyPatch) -> None:
+    """Every task of a state machine makes a client of its own, which takes longer than its call."""
+    from moto.stepfunctions.parser.asl.utils import boto_client
+
+    known, lock = boto_client.boto_client_for, threading.Lock()
+    kept: dict[tuple[str, str], Any] = {}
+
+    def boto_client_for(region: str, service: str, state_credentials: Any = None) -> Any:
+        with lock:
+            if (region, service) not in kept:
+                kept[region, service] = known(region, service, state_credentials)
+            return kept[region, service]
+
+    for module in [module for name, module in sys.modules.items() if name.startswith("moto.stepfunctions.parser")]:
+        if getattr(module, "boto_client_for", None) is known:
+            patch.setattr(module, "boto_client_for", boto_client_for)
 
 
 def _http_invoke(patch: pytest.MonkeyPatch, outside: Outside) -> None:

@@ -15,10 +15,11 @@ import pytest
 from infra.asl import machine_definition
 from infra.smoke import Clients, Trouble, smoke
 from lambdas.publish.manifest import Manifest
-from tests.aws.conftest import RUN_SETTINGS, make_clip
+from tests.aws.conftest import RUN_SETTINGS
 from tests.aws.emulator import ACCOUNT, ON_THE_CPU, REGION, Cloud, Received, Stack, wait_for
 from tests.clips import ffmpeg
 from tests.infra.reading import tasks
+from tests.known_people import make_clip
 
 WEBHOOK = "/frames"
 CHUNKS, PEOPLE = 3, 2

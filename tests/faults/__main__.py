@@ -1,23 +1,28 @@
-"""Carries out many schedules of faults and counts how they ended.
+"""Carries out many schedules of faults and counts how they ended; stopped, it goes on where it was.
 
-make faults-local N=200      SEED=7 chooses others, ONLY=12 carries out one of them
+make faults-local N=200      SEED=7 chooses others, ARGS="--only 12" carries out one of them
 make faults-cloud N=200
 """
 
 from __future__ import annotations
 
 import argparse
-import collections
 import logging
 import os
 import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.faults import cloud, local
+from tests.faults import ledger
+from tests.faults.processor_time import spent_s
+
+if TYPE_CHECKING:
+    from tests.faults import cloud, local
 
 
 def main() -> None:
@@ -27,43 +32,61 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, action="append", help="the number of a schedule to carry out alone")
     parser.add_argument("--kind", help="a kind of fault to carry out alone")
+    parser.add_argument("--again", action="store_true", help="those that ended wrongly too")
+    parser.add_argument("--minutes", type=float, default=1e9, help="begin no schedule after so many")
+    parser.add_argument("--kept", type=Path, help="file of the results (out/faults-WHERE-SEED.jsonl)")
     asked = parser.parse_args()
-    began = time.monotonic()
-    # moto's interpreter tells every failure at length.
-    logging.disable(logging.CRITICAL)
-    ends: collections.Counter[tuple[str, str]] = collections.Counter()
-    wrong = 0
-    with tempfile.TemporaryDirectory(prefix="talent-frames-faults-") as folder:
-        for schedule, first, found in _carried_out(asked, Path(folder)):
-            ends[schedule.kind, re.sub(r"[\w.-]+\.(mp4|mkv)", "the video", first)] += 1
-            if found:
-                wrong += 1
-                print(f"{schedule}: {first}\n  " + "\n  ".join(found), flush=True)
-    print("\nschedules  fault                       ended")
-    for (kind, first), count in sorted(ends.items()):
-        print(f"{count:9d}  {kind:26s}  {first[:120]}")
-    print(f"{sum(ends.values())} schedules in {time.monotonic() - began:.0f} s, {wrong} ended wrongly")
-    sys.exit(bool(wrong))
+    kept: Path = asked.kept or ledger.ROOT / f"out/faults-{asked.where}-{asked.seed}.jsonl"
+    known = {number: line for number, line in ledger.read(kept).items() if number < asked.count}
+
+    def wanted(schedule: local.Schedule | cloud.Schedule) -> bool:
+        """Whether it is to be carried out now."""
+        if asked.only:
+            return schedule.number in asked.only
+        before = known.get(schedule.number)
+        return asked.kind in (None, schedule.kind) and (before is None or (asked.again and bool(before.wrong)))
+
+    give_up = time.monotonic() + asked.minutes * 60
+    if asked.only or asked.again or len(known) < asked.count:
+        # moto's interpreter tells every failure at length.
+        logging.disable(logging.CRITICAL)
+        commit = ledger.commit()
+        with tempfile.TemporaryDirectory(prefix="talent-frames-faults-") as folder:
+            for schedule, first, wrong, seconds, cpu_s in _carried_out(asked, Path(folder), wanted):
+                line = ledger.Line(
+                    schedule.number, schedule.kind, re.sub(r"[\w.-]+\.(mp4|mkv)", "the video", first), wrong,
+                    round(cpu_s, 2), round(seconds, 1), datetime.now(UTC).isoformat(timespec="seconds"), commit,
+                )  # fmt: skip
+                ledger.add(kept, line)
+                known[line.number] = line
+                if wrong:
+                    print(f"{schedule}: {first}\n  " + "\n  ".join(wrong), flush=True)
+                if time.monotonic() > give_up:
+                    break
+    print("\n".join(["", *ledger.table(known.values())]))
+    sys.exit(any(line.wrong for line in known.values()))
 
 
 def _carried_out(
-    asked: argparse.Namespace, folder: Path
-) -> Iterator[tuple[local.Schedule | cloud.Schedule, str, list[str]]]:
-    """Each schedule that was asked for, how it ended, and what is wrong with that."""
-
-    def wanted(schedule: local.Schedule | cloud.Schedule) -> bool:
-        return (not asked.only or schedule.number in asked.only) and asked.kind in (None, schedule.kind)
-
+    asked: argparse.Namespace, folder: Path, wanted: Callable[[local.Schedule | cloud.Schedule], bool]
+) -> Iterator[tuple[local.Schedule | cloud.Schedule, str, list[str], float, float]]:
+    """Each schedule that is wanted, how it ended, what is wrong with that, and what it took by clock and processor."""
     if asked.where == "local":
+        from tests.faults import local
+
         with local.Bench(folder, pack()) as here:
             for schedule in filter(wanted, local.schedules(asked.seed, asked.count, here.run_s)):
+                begun, cpu_s = time.monotonic(), spent_s()
                 end = here.work_off(schedule)
-                yield schedule, end.first, end.wrong
+                yield schedule, end.first, end.wrong, time.monotonic() - begun, spent_s() - cpu_s
         return
+    from tests.faults import cloud
+
     with cloud.Bench(folder, pack()) as there:
         for ordered in filter(wanted, cloud.schedules(asked.seed, asked.count)):
+            begun, cpu_s = time.monotonic(), spent_s()
             met = there.work_off(ordered)
-            yield ordered, met.first, met.wrong
+            yield ordered, met.first, met.wrong, time.monotonic() - begun, spent_s() - cpu_s
 
 
 def pack() -> Path:

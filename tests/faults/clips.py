@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.aws.conftest import make_clip
 from tests.clips import ffmpeg
+from tests.known_people import make_clip
 
 SETTINGS = {
     "chunk_s": 2,

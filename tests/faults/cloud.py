@@ -21,11 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.aws.conftest import MAIN, deploy, emulated
-from tests.aws.emulator import Cloud, Fault, Stack, wait_for
+from tests.aws.emulator import SOON_S, Cloud, Fault, Stack, wait_for
 from tests.aws.runtime import Worker
 from tests.faults.clips import SETTINGS, make_videos
 from tests.faults.end import End
@@ -177,8 +176,11 @@ class Bench:
         self.calls.ordered.clear()
 
     def work_off(self, schedule: Schedule) -> End[Schedule]:
-        """Carries out a schedule and looks at how it ended."""
-        return _Attempt(self, schedule).carry_out()
+        """Carries out a schedule and looks at how it ended; nothing of it is left in the account then."""
+        attempt = _Attempt(self, schedule)
+        end = attempt.carry_out()
+        self.stack.forget(attempt.key)
+        return end
 
 
 class _OwnCalls:
@@ -298,14 +300,14 @@ class _Attempt:
     def _while_it_runs(self, arn: str, uploaded: dict[str, Any], before: list[str]) -> list[tuple[str, str]]:
         """Does what comes while the execution runs; further executions of it, each with the container it was of."""
         schedule, stack, bench = self.schedule, self.stack, self.bench
-        s3, bucket = boto3.client("s3"), stack.outputs["SourceBucketName"]
+        s3, bucket = bench.cloud.client("s3"), stack.outputs["SourceBucketName"]
         if schedule.kind in ("source deleted", "source overwritten", "stopped", "announced again"):
             time.sleep(schedule.at_s * 2)
         if schedule.kind == "source deleted":
             s3.delete_object(Bucket=bucket, Key=self.key, VersionId=uploaded["VersionId"])
         elif schedule.kind == "stopped":
             with contextlib.suppress(Exception):
-                boto3.client("stepfunctions").stop_execution(executionArn=arn)
+                bench.cloud.client("stepfunctions").stop_execution(executionArn=arn)
         elif schedule.kind == "source overwritten":
             known = stack.arns()
             stack.upload(bench.videos["other"], self.key)
@@ -352,15 +354,15 @@ class _Attempt:
             run = row["run"]
             if (row["status"], stack.row(run)["status"]) != ("DONE", "DONE"):
                 wrong.append(f"the ledger holds {row['status']} and {stack.row(run)['status']}")
-            told = wait_for(lambda: bench.told(run), lambda seen: len(seen) >= 1, 20)
+            told = wait_for(lambda: bench.told(run), lambda seen: len(seen) >= 1, SOON_S)
             # A call whose answer was lost is made again: consumers know a run by its id.
             most = 1 + (self.schedule.times if self.schedule.what == ("PutEvents", "lost") else 0)
             if [one["detail-type"] for one in told].count("Video Processed") > most:
                 wrong.append(f"told {len(told)} times")
             return "published"
         try:
-            row = wait_for(lambda: bench.row(arn), lambda found: found.get("status") == "FAILED", 20)
-            events = wait_for(lambda: bench.told(arn), lambda seen: len(seen) >= 1, 20)
+            row = wait_for(lambda: bench.row(arn), lambda found: found.get("status") == "FAILED", SOON_S)
+            events = wait_for(lambda: bench.told(arn), lambda seen: len(seen) >= 1, SOON_S)
         except TimeoutError as error:
             wrong.append(f"a failure nobody is told of: {ended.get('error')} {ended.get('cause')} {error}")
             return "failed"

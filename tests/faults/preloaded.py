@@ -7,7 +7,9 @@ environment, its limits and the file for its stderr; the answers are lines of JS
 from __future__ import annotations
 
 import atexit
+import contextlib
 import faulthandler
+import gc
 import json
 import os
 import resource
@@ -49,7 +51,11 @@ class Preloaded:
         line = {"arguments": list(arguments), "stderr": str(stderr), "environment": dict(environment or {})}
         with self._lock:
             print(json.dumps({**line, "limits": dict(limits or {})}), file=self._process.stdin, flush=True)
-            self._lock.wait_for(lambda: self._begun, 60)
+            # The first waits for what is loading, a minute and more on a machine that is busy with other work.
+            while not self._begun:
+                if self._process.poll() is not None:
+                    raise RuntimeError(f"the process to fork from ended with {self._process.returncode}")
+                self._lock.wait(1)
             return self._begun.pop()
 
     def wait(self, pid: int, timeout_s: float) -> int | None:
@@ -80,10 +86,18 @@ class Preloaded:
 
 
 def _load() -> None:
-    """Everything a run imports, and nothing that starts threads."""
+    """Every library that a run imports but for the command's own, and nothing that starts threads."""
+    import ai_edge_litert.interpreter  # noqa: F401
     import av  # noqa: F401
     import cv2  # noqa: F401
+    import onnx  # noqa: F401
     import onnxruntime  # noqa: F401
+    import requests  # noqa: F401
+    import skimage.transform  # noqa: F401
+
+    with contextlib.suppress(ImportError):
+        # Asked for files of its packs, where it is installed.
+        import insightface.model_zoo  # noqa: F401
 
     import lambdas.cluster.handler
     import lambdas.detect.handler
@@ -93,6 +107,9 @@ def _load() -> None:
     from lambdas.cluster.identities import scikit_learn
 
     scikit_learn()
+    # What a run collects is its own.
+    gc.collect()
+    gc.freeze()
 
 
 def _run(order: Mapping[str, Any]) -> None:
