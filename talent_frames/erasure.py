@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -12,22 +13,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic_core import from_json
 
-from lambdas.contracts import Gallery, LeaveOut, Plan, plan_key
+from lambdas.contracts import Gallery, Plan, Sighting, plan_key
 from lambdas.errors import BadInput, InvalidGallery
+from lambdas.publish import images
 from lambdas.staging import get_document
 from talent_frames import kept
-from talent_frames.corrections import NoRun, Run, manifest_path, republish, sightings
+from talent_frames.corrections import Leave, NoRun, Run, Who, correct, manifest_path, sightings
 from talent_frames.enroll import face_in
 from talent_frames.machine import cache_folder
 
 if TYPE_CHECKING:
+    from lambdas.detect.packs import Pack
     from lambdas.publish.manifest import Manifest
 
 
 SAME_FRAME_S = 0.002
-"""Times nearer than this are of one frame; the manifest rounds them."""
+"""Frames so little outside a presence belong to it; the manifest rounds times."""
 
 
 class NothingToErase(BadInput):
@@ -97,7 +101,8 @@ def erase_person(picture: Path, folders: Sequence[Path], galleries: Sequence[Pat
     """Takes the person in a picture out of the runs in these folders, and out of these galleries.
 
     Runs are published anew without them. What is kept of those runs goes, since it holds their face as numbers. A run
-    of which nothing is kept can't be searched and is listed as such. Raises NothingToErase where they are nowhere.
+    of which nothing is kept is searched by its published pictures, one of another model pack can't be and is listed as
+    such. Raises NothingToErase where they are nowhere.
     """
     from lambdas.detect.packs import load_pack
 
@@ -112,25 +117,18 @@ def erase_person(picture: Path, folders: Sequence[Path], galleries: Sequence[Pat
         except BadInput as error:
             receipt.add("not searched", out, 0, 0, why=str(error))
             continue
-        if run.plan.pack.sha256 != models.facts.sha256:
-            receipt.add("not searched", out, 0, 0, why=f"run with another model pack, {run.plan.pack.name}")
+        if run.manifest.models.sha256 != models.facts.sha256:
+            receipt.add("not searched", out, 0, 0, why=f"run with another model pack, {run.manifest.models.pack}")
             continue
-        found = _found_in(run, face, limit)
+        found = _found_in(run, face, limit) if run.staged else _found_in_pictures(run, models, face, limit)
         if not found:
             continue
-        made_at = datetime.now(UTC).isoformat(timespec="microseconds")
-        left = republish(
-            run,
-            [
-                *run.corrections,
-                *(LeaveOut(made_at=made_at, do="hide", person=sightings(run.manifest, who)) for who in found),
-            ],
-        )
+        left = correct(run, [Leave(who, "hide") for who in found])
         # Frames of others and of scenes may show them, too: about those somebody has to decide.
-        shown = _showing(left.manifest, {t_s for times in found.values() for t_s in times})
+        shown = _showing(left.manifest, [seen for who in found for seen in sightings(run.manifest, who)])
         files = len(run.manifest.people) - len(left.manifest.people)
         receipt.add("person", out, files, 0, people=len(found), still_shown_in=shown)
-        _erase_kept(run.plan.run_id, receipt)
+        _erase_kept(run.manifest.run_id, receipt)
     for file in galleries:
         _erase_from_gallery(file, face, limit, models.facts.sha256, receipt)
     if not any(one["kind"] != "not searched" for one in receipt.erased):
@@ -141,24 +139,52 @@ def erase_person(picture: Path, folders: Sequence[Path], galleries: Sequence[Pat
     return receipt
 
 
-def _showing(manifest: Manifest, times: set[float]) -> list[str]:
-    """Files of a run whose frame is of one of these times, seconds."""
+def _showing(manifest: Manifest, seen: Sequence[Sighting]) -> list[str]:
+    """Files of a run whose frame is from one of these presences."""
     frames = [(frame.file, frame.t_s) for frame in (*manifest.representative_frames,)]
     frames += [(scene.file, scene.t_s) for scene in manifest.scenes]
     for person in manifest.people:
         frames += [(frame.file, frame.t_s) for frame in (person.best_frame, *person.alternatives)]
-    return sorted(file for file, t_s in frames if any(abs(t_s - seen_s) < SAME_FRAME_S for seen_s in times))
+    return sorted(
+        file
+        for file, t_s in frames
+        if any(one.start_s - SAME_FRAME_S <= t_s <= one.end_s + SAME_FRAME_S for one in seen)
+    )
 
 
-def _found_in(run: Run, face: np.ndarray[Any, np.dtype[np.float32]], limit: float) -> dict[str, list[float]]:
-    """Who of a run, those seen unclearly too, has a face nearer than `limit`, and when they were seen."""
+def _found_in_pictures(run: Run, models: Pack, face: NDArray[np.float32], limit: float) -> list[Who]:
+    """Who of a run has a face nearer than `limit` in most of their published pictures."""
+    pictures = {str(person.id): [person.best_frame, *person.alternatives] for person in run.manifest.people}
+    found = []
+    for who, frames in pictures.items():
+        crops = []
+        for frame in frames:
+            image = images.decode((run.out / frame.file).read_bytes())
+            if image is not None:
+                points, box = np.array(frame.landmarks, np.float32), np.array(frame.box, np.float32)
+                crops.append(models.embedder.align(image, points, box))
+        if crops and float(np.median(1 - models.embedder.embed(crops) @ face)) < limit:
+            found.append(who)
+    for place, seen in enumerate(run.manifest.unclear):
+        if seen.best is None or seen.best.file is None:
+            continue
+        # Faces that the detector finds no more in so small a picture tell nobody who they are, either.
+        with contextlib.suppress(InvalidGallery):
+            crop = face_in(run.out / seen.best.file, models)
+            if float(1 - models.embedder.embed([crop])[0] @ face) < limit:
+                found.append(f"u{place}")
+    return found
+
+
+def _found_in(run: Run, face: NDArray[np.float32], limit: float) -> list[Who]:
+    """Who of a run, those seen unclearly too, has a face nearer than `limit`."""
     from lambdas.cluster.corrections import rows_of
     from lambdas.cluster.footage import read_footage
     from lambdas.cluster.handler import cuts_of, who_is_who_corrected
 
     footage = read_footage(run.plan, run.staging)
     tracks, corrected = who_is_who_corrected(run.plan, footage, cuts_of(run.plan, footage), run.corrections)
-    found: dict[str, list[float]] = {}
+    found = []
     everybody = [str(person.id) for person in run.manifest.people] + [f"u{n}" for n in range(len(run.manifest.unclear))]
     for who in everybody:
         rows = rows_of(footage, tracks, corrected.identities, sightings(run.manifest, who))
@@ -169,12 +195,12 @@ def _found_in(run: Run, face: np.ndarray[Any, np.dtype[np.float32]], limit: floa
             if row in columns.embedded
         ]
         if near and float(np.median(near)) < limit:
-            found[who] = [float(footage.seconds(chunk)[row]) for chunk, row in rows]
+            found.append(who)
     return found
 
 
 def _erase_from_gallery(
-    file: Path, face: np.ndarray[Any, np.dtype[np.float32]], limit: float, pack_sha256: str, receipt: Receipt
+    file: Path, face: NDArray[np.float32], limit: float, pack_sha256: str, receipt: Receipt
 ) -> None:
     try:
         gallery = Gallery.from_bytes(file.read_bytes())

@@ -59,11 +59,16 @@ def kept_run(run_id: str) -> tuple[DirectoryStaging, Kept]:
     try:
         kept = Kept.model_validate_json((folder / "kept.json").read_bytes())
     except (OSError, ValueError):
-        raise RunExpired(
-            f"run {run_id}: what this needs is not kept on this machine any more (run the video again: its "
-            "corrections are applied to the new run)"
-        ) from None
+        raise gone(run_id) from None
     return DirectoryStaging(folder), kept
+
+
+def gone(run_id: str) -> RunExpired:
+    """What is to be said where a run's staging is needed and not kept."""
+    return RunExpired(
+        f"run {run_id}: what this needs is not kept on this machine any more (run the video again: its "
+        "corrections are applied to the new run)"
+    )
 
 
 def drop(run_id: str) -> int:

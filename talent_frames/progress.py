@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 LINE_EVERY_S = 10.0
 """At most one line per stage in so many seconds."""
+LEAST_SHARE = 0.01
+"""Of a stage, from which on the rest is estimated: less says nothing of it, as with a download's first bytes."""
 
 
 @runtime_checkable
@@ -85,7 +87,8 @@ class Lines:
             return
         self.spoke = now
         share = min(1.0, self.done / self.total)
-        left = f", about {clock((now - self.began) * (1 - share) / share)} left" if share > 0 else ""
+        known = share >= LEAST_SHARE
+        left = f", about {clock((now - self.began) * (1 - share) / share)} left" if known else ""
         print(f"{stage:<8} {share:.0%}{left}", file=self.file, flush=True)
 
     def finished(self, stage: str, result: str) -> None:

@@ -92,7 +92,7 @@ def test_a_gallery_that_unpacks_to_gigabytes_is_refused_before_it_does() -> None
 def test_a_gallery_of_millions_of_small_parts_is_refused_before_each_is_an_object(part: str) -> None:
     """A few kilobytes that fit the limit of bytes and would take gigabytes of memory as Python's own objects."""
     whole = gallery()
-    parts = {
+    parts: dict[str, Any] = {
         "version": np.int32(1),
         "names": np.array(whole.names),
         "embeddings": whole.embeddings,

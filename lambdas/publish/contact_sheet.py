@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lambdas.publish.images import Image, resize
+from lambdas.publish import report
+from lambdas.publish.images import Image, decode, resize
+from lambdas.publish.manifest import Manifest
 
 WIDTH = 1920
 EDGE, GAP = 56, 20
@@ -29,6 +31,23 @@ class Cell:
     picture: Image
     title: str
     note: str = ""
+
+
+def sheet_of(manifest: Manifest, faces: Mapping[str, bytes], shown: Mapping[str, report.Shown]) -> Image:
+    """The sheet of a run, by its published pictures of faces and its report's pictures."""
+    people = [
+        Cell(picture, report.label(person), report.span(person.screen_time_s))
+        for person in manifest.people[:MOST_PEOPLE]
+        if (picture := decode(faces[person.thumbnail])) is not None
+    ]
+    frames = [
+        Cell(picture, report.clock(frame.t_s))
+        for frame in manifest.representative_frames
+        if (picture := decode(shown[frame.file].data)) is not None
+    ]
+    return contact_sheet(
+        report.title(manifest), report.facts(manifest), people, frames, len(manifest.people) - len(people)
+    )
 
 
 def contact_sheet(title: str, facts: str, people: Sequence[Cell], frames: Sequence[Cell], more: int = 0) -> Image:

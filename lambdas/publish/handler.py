@@ -39,7 +39,7 @@ from lambdas.door import decode, document, log_for, number, open_bucket, service
 from lambdas.errors import IncompleteRun
 from lambdas.publish import cost, images, names, report, xmp
 from lambdas.publish import manifest as manifests
-from lambdas.publish.contact_sheet import MOST_PEOPLE, Cell, contact_sheet
+from lambdas.publish.contact_sheet import sheet_of
 from lambdas.publish.event import event_detail, latest_document, latest_key, points_to_newer
 from lambdas.publish.keys import Keys, check_distinct, check_prefix, is_inside
 from lambdas.staging import Store, get_document, presign
@@ -140,7 +140,7 @@ def run(
     except KeyError:
         job = JobReport(chunks=0, detect_s=0.0, job_s=0.0)
     manifest = _manifest(plan, selection, keys, files, done, len(jobs), time.perf_counter() - started, job, deployment)
-    sheet = images.encode(_contact_sheet(manifest, done), FACE_QUALITY)
+    sheet = images.encode(sheet_of(manifest, done.faces, done.shown), FACE_QUALITY)
     published.put(request.prefix + keys.contact_sheet, sheet, content_type="image/jpeg")
     page = report.render(manifest, keys, done.shown, request.video_link)
     published.put(request.prefix + keys.report, page.encode(), content_type="text/html; charset=utf-8")
@@ -419,23 +419,6 @@ def _manifest(
         corrections=selection.corrections,
         unmatched_corrections=[manifests.Unmatched(**one.model_dump()) for one in selection.unmatched],
         corrections_file=keys.corrections if keys.corrections in files else None,
-    )
-
-
-def _contact_sheet(manifest: manifests.Manifest, done: _Done) -> images.Image:
-    """Of the pictures that were just published."""
-    people = [
-        Cell(picture, report.label(person), report.span(person.screen_time_s))
-        for person in manifest.people[:MOST_PEOPLE]
-        if (picture := images.decode(done.faces[person.thumbnail])) is not None
-    ]
-    frames = [
-        Cell(picture, report.clock(frame.t_s))
-        for frame in manifest.representative_frames
-        if (picture := images.decode(done.shown[frame.file].data)) is not None
-    ]
-    return contact_sheet(
-        report.title(manifest), report.facts(manifest), people, frames, len(manifest.people) - len(people)
     )
 
 

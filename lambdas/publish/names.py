@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from lambdas.contracts import SelectedPerson
 from lambdas.publish.keys import UNKNOWN
 
 
-def list_names(people: Sequence[tuple[str, SelectedPerson]]) -> str:
+class Named(Protocol):
+    """Somebody who may have a name."""
+
+    @property
+    def name(self) -> str | None: ...
+
+    @property
+    def screen_time_s(self) -> float: ...
+
+
+def list_names(people: Sequence[tuple[str, Named]]) -> str:
     """One line per person, `<file of the best frame>TAB<name>`, `unknown` where there is none; empty without people."""
     return "".join(f"{file}\t{_line(person.name)}\n" for file, person in people)
 
 
-def main_name(people: Sequence[SelectedPerson]) -> str:
+def main_name(people: Sequence[Named]) -> str:
     """One line: the name of the person longest on screen, `unknown` where they have none; empty without people."""
     if not people:
         return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import math
 import posixpath
 import re
@@ -181,6 +182,12 @@ def render(manifest: Manifest, keys: Keys, shown: Mapping[str, Shown], video: st
         manifest_link=link(keys.manifest),
     )
     return _tight(page)
+
+
+def video_of(page: str) -> str:
+    """Where a page that was rendered before finds its video, as `render` was told; empty where it was not."""
+    found = re.search(r'<body [^>]*data-video="([^"]*)"', page)
+    return html.unescape(found[1]) if found else ""
 
 
 def policy(style: str, script: str, uri: str, video: str) -> str:

@@ -102,7 +102,7 @@ def test_damaged_files_are_no_model_and_no_endless_reading(tmp_path: Path) -> No
     whole = HIDDEN["graph in a graph"].SerializeToString()
     dice = random.Random(5)
     path = tmp_path / "a.onnx"
-    ends = set()
+    ends: set[bool | str] = set()
     for _ in range(500):
         data = bytearray(whole[: dice.randrange(1, len(whole) + 1)])
         for _ in range(dice.randrange(4)):

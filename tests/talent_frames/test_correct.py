@@ -17,6 +17,7 @@ from talent_frames import cli, kept
 from talent_frames.commands.correct import WrongCorrection, checked_name, seconds, wishes_of
 from talent_frames.corrections import Best, Leave, Merge, Name, Split, corrections_in, read_manifest
 from talent_frames.run import run_video
+from tests.talent_frames.drawn_run import publish_drawn
 
 
 @pytest.fixture
@@ -79,14 +80,17 @@ def test_a_run_is_corrected_without_its_video_and_undone(
     hidden = demo_clip.with_suffix(".away")
     demo_clip.rename(hidden)
     try:
-        told = command(out, "--merge", "3,4", "--name", "0=Eileen  Collins", "--drop", "6", "--hide", "5")
+        told = command(out, "--merge", "1,2", "--name", "1=Eileen  Collins", "--drop", "3", "--hide", "0")
         after = read_manifest(out)
         assert told.startswith(f"{len(before.people) - 3} people, 4 corrections applied\n")
         assert len(after.people) == len(before.people) - 3
         (named,) = [person for person in after.people if person.name is not None]
-        assert (named.name, named.tracks) == ("Eileen Collins", before.people[0].tracks)
-        together = before.people[3].screen_time_s + before.people[4].screen_time_s
-        assert any(person.screen_time_s == pytest.approx(together, abs=0.01) for person in after.people)
+        both = sorted(
+            [*before.people[1].tracks, *before.people[2].tracks], key=lambda track: (track.start_s, track.best_pts)
+        )
+        assert (named.name, named.tracks) == ("Eileen Collins", both)
+        together = before.people[1].screen_time_s + before.people[2].screen_time_s
+        assert named.screen_time_s == pytest.approx(together, abs=0.01)
         assert after.corrections_file == "corrections.json"
         assert "corrections.json" in after.files
         assert "Eileen Collins" in (out / after.report_file).read_text()
@@ -105,6 +109,21 @@ def test_a_run_is_corrected_without_its_video_and_undone(
         assert "nothing was corrected" in refused(out, "--undo")
     finally:
         hidden.rename(demo_clip)
+
+
+def test_a_split_a_merge_and_a_name_of_one_command_go_together(own_home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    publish_drawn(out, tmp_path / "work", f"run-{tmp_path.name}")
+    before = read_manifest(out).people
+    assert [len(person.tracks) for person in before[:1]] > [1]
+    lesser = before[2].tracks
+    command(out, "--split", "0:0", "--name", "0=Ada", "--merge", "1,2", "--name", "2=Bob")
+    after = {person.name: person for person in read_manifest(out).people}
+    assert set(after) == {"Ada", "Bob", None}
+    assert after["Ada"].tracks == before[0].tracks[1:]
+    assert after[None].tracks == before[0].tracks[:1]
+    assert [track for track in after["Bob"].tracks if track in lesser] == lesser
+    assert len(after["Bob"].tracks) == len(before[1].tracks) + len(lesser)
 
 
 def test_a_moment_that_was_not_kept_is_read_from_the_video_alone(
@@ -133,7 +152,7 @@ def test_people_are_known_again_when_the_video_is_run_again_otherwise(
 ) -> None:
     from talent_frames.packs import resolve_pack
 
-    command(out, "--name", "0=Eileen Collins", "--merge", "1,2")
+    command(out, "--name", "1=Eileen Collins", "--merge", "2,3")
     settings = Settings(chunk_s=9, thorough=True, scenes=False, representative=0, alternatives=1)
     again = run_video(demo_clip, out=out, pack_dir=resolve_pack("open"), settings=settings, workers=2)
     assert (again.corrections, again.unmatched_corrections) == (2, [])
@@ -171,7 +190,7 @@ def test_named_people_are_added_to_a_gallery_that_names_them(out: Path, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--name", "77=x"], "no person 77: people are 0 to 6"),
+        (["--name", "77=x"], "no person 77: people are 0 to 3"),
         (["--split", "0:99"], "has the presences 0 to"),
         ([], "nothing to correct"),
         (["--undo", "--drop", "1"], "--undo goes alone"),

@@ -99,7 +99,13 @@ def test_a_person_is_erased_by_their_picture(demo_run: tuple[Manifest, Path], tm
         # The first and the last scenes are hers: about these frames somebody has to decide.
         assert any(file.startswith("scenes/") for file in receipt["erased"][0]["still_shown_in"])
         assert before.run_id not in kept.kept_run_ids()
-        assert "not searched" in refused("--person", picture, "--in", out, "--yes")
+        assert "nobody here looks like that" in refused("--person", picture, "--in", out, "--yes")
+        # A run of which nothing is kept is searched by its pictures.
+        later = tmp_path / "later"
+        shutil.copytree(folder, later)
+        receipt = erase("--person", picture, "--in", later)
+        assert [(one["kind"], one["people"]) for one in receipt["erased"]] == [("person", 1)]
+        assert read_manifest(later).people == after.people
     finally:
         shutil.copytree(kept_before, staging.root, dirs_exist_ok=True)
 

@@ -53,6 +53,17 @@ def test_a_long_stage_tells_now_and_then_how_long_it_will_take(monkeypatch: pyte
     ]
 
 
+def test_from_next_to_nothing_no_time_is_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("talent_frames.progress.time.monotonic", lambda: now[0])
+    file = io.StringIO()
+    lines = Lines(file)
+    lines.started("a wheel", 10_000_000.0)
+    now[0] += 12
+    lines.advanced("a wheel", 120.0)
+    assert file.getvalue().splitlines() == ["a wheel  0%"]
+
+
 def test_bars_are_drawn_on_a_terminal_and_keep_what_came_of_each_stage() -> None:
     file = io.StringIO()
     with Bars(Console(file=file, force_terminal=True, width=120)) as bars:

@@ -136,7 +136,7 @@ def test_an_early_pool_is_no_larger_than_the_chunks_and_works_as_any_other(
     monkeypatch.setattr(module, "_loading_pool", noted)
     manifest = run_video(demo_clip, out=tmp_path / "run", pack_dir=resolve_pack("open"), workers=3)
     assert made == [2]
-    assert len(manifest.people) == 7
+    assert len(manifest.people) == 4
     assert list((own_home / "staging").iterdir()) == []
 
 
