@@ -3,6 +3,7 @@
 import io
 import tracemalloc
 import zipfile
+from typing import Any
 
 import numpy as np
 import pytest
