@@ -15,7 +15,12 @@ HOUSE = Path(__file__).parent.parent
 ROOMS = ("split", "detect", "cluster", "publish")
 SHARED = {"lambdas.contracts", "lambdas.door", "lambdas.errors", "lambdas.staging"}
 SHOT_ROOMS = ("detect", "cluster")
-"""Only these look for scene changes and score faces: only they import lambdas.shots, its wipes and lambdas.scoring."""
+"""Only these look for scene changes and score faces: only they import shots, scoring and dull_frames of lambdas."""
+SHOT_MODULES = {
+    "lambdas.dull_frames",
+    "lambdas.scoring",
+    *(f"lambdas.shots.{path.stem}" for path in (HOUSE / "lambdas/shots").glob("[a-z]*.py")),
+}
 VIDEO_ROOMS = ("split", "detect")
 """Only these read video, so only these import lambdas.video and lambdas.web."""
 MODULES = sorted(
@@ -54,7 +59,7 @@ def _is_module(dotted: str) -> bool:
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_only_itself_and_the_shared_modules(room: str) -> None:
     allowed = SHARED | ({"lambdas.video", "lambdas.web"} if room in VIDEO_ROOMS else set())
-    allowed |= {"lambdas.shots", "lambdas.scene_detectors", "lambdas.scoring"} if room in SHOT_ROOMS else set()
+    allowed |= SHOT_MODULES if room in SHOT_ROOMS else set()
     for module in MODULES:
         if module.parts[:2] != ("lambdas", room):
             continue
@@ -64,18 +69,20 @@ def test_a_room_imports_only_itself_and_the_shared_modules(room: str) -> None:
             assert not ours or inside or name in allowed, f"{module} imports {name}"
 
 
-def test_shared_modules_import_no_room_and_there_are_no_more_than_ten() -> None:
+def test_shared_modules_import_no_room_and_there_are_no_more_than_eight() -> None:
     shared = [module for module in MODULES if len(module.parts) == 2 and module.parts[0] == "lambdas"]
-    stems = ["__init__", "door", "errors", "scene_detectors", "scoring", "shots", "staging", "video", "web", "wipes"]
+    stems = ["__init__", "door", "dull_frames", "errors", "scoring", "staging", "video", "web"]
     assert [path.stem for path in shared] == stems
     for module in shared:
         ours = {name for name in imports(module) if name.startswith(("lambdas", "talent_frames", "infra"))}
-        allowed = (
-            SHARED
-            | {"lambdas.web"}
-            | ({"lambdas.wipes", "lambdas.scene_detectors"} if module.stem == "shots" else set())
-        )
-        assert ours <= allowed, f"{module} imports {ours - SHARED}"
+        assert ours <= SHARED | {"lambdas.web"}, f"{module} imports {ours - SHARED}"
+
+
+def test_shots_are_told_apart_by_contracts_and_their_own_modules_alone() -> None:
+    for module in MODULES:
+        if module.parts[:2] == ("lambdas", "shots"):
+            ours = {name for name in imports(module) if name.startswith(("lambdas", "talent_frames", "infra"))}
+            assert ours <= SHOT_MODULES | {"lambdas.contracts"}, f"{module} imports {ours}"
 
 
 def test_contracts_import_one_another_and_errors_alone_and_nobody_reaches_into_their_package() -> None:

@@ -26,7 +26,8 @@ from lambdas.contracts import (
 from lambdas.detect.faces.detections import Detector, Embedder, FaceDetections
 from lambdas.detect.handler import process as process_chunk
 from lambdas.detect.packs import Pack
-from lambdas.shots import Change, find_changes
+from lambdas.shots.change import Change
+from lambdas.shots.scene_changes import find_changes
 from lambdas.split import handler as split
 from lambdas.staging import DirectoryStaging, get_document
 

@@ -49,7 +49,8 @@ from lambdas.contracts import (
 )
 from lambdas.door import decode, log_for, open_bucket, services_named
 from lambdas.errors import IncompleteRun, InvalidCorrections, InvalidGallery
-from lambdas.shots import Change, find_changes
+from lambdas.shots.change import Change
+from lambdas.shots.scene_changes import find_changes
 from lambdas.staging import Store, get_document, put_document
 
 log = logging.getLogger(__name__)
