@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.cluster.footage import read_footage
-from lambdas.cluster.handler import select
 from lambdas.cluster.scenes import join_columns
+from lambdas.cluster.selection import select
 from lambdas.contracts import (
     Distances,
     PackFacts,

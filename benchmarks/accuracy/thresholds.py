@@ -86,7 +86,8 @@ OTHERWISE = {
 """On what single ones were, by module and name."""
 
 NO_THRESHOLDS = {
-    "lambdas/cluster/identities.py": {"APART", "LARGEST_TABLE"},
+    "lambdas/cluster/clustering.py": {"APART", "LARGEST_TABLE"},
+    "lambdas/cluster/merges.py": {"MOST_SUGGESTIONS"},
     "lambdas/detect/decode/packet_buffer.py": {"BACK_OFF_S", "BEFORE_START_S", "KEPT_BYTES"},
     "lambdas/detect/faces/attributes.py": {
         "_EYES",

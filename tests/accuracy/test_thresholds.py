@@ -14,7 +14,6 @@ DECIDING = (
     "lambdas/dull_frames.py",
 )
 NOT_DECIDING = {
-    "lambdas/cluster/handler.py",
     "lambdas/detect/detectors.py",
     "lambdas/detect/device.py",
     "lambdas/detect/decode/nonref.py",
