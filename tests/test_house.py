@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,17 @@ READ_THE_ENVIRONMENT = re.compile(
     r"lambdas/\w+/(handler|__main__)\.py|lambdas/__init__\.py|talent_frames/(packs|machine|wheels)\.py"
 )
 HEAVY = ("av", "boto3", "cv2", "insightface", "onnxruntime", "scenedetect", "skimage", "sklearn")
+MOST_LINES = 58
+"""Of a function, its signature and docstring apart: about a screen. What needs more has parts with names."""
+MOST_PARAMETERS = 7
+"""Of a function; `self`, and the scope and id that every construct of the CDK has, are not counted."""
+OPTIONS_OF_A_COMMAND = {
+    "talent_frames/api.py:run",
+    "talent_frames/commands/correct.py:correct",
+    "talent_frames/commands/erase.py:erase",
+    "talent_frames/commands/run.py:run_command",
+}
+"""Each parameter of these is an option of the command line, and typer knows no other way; `api.run` is its twin."""
 MEDIA_AND_WEIGHTS = re.compile(r"\.(mp4|mov|mkv|webm|ts|avi|onnx|dat|npz|npy|pt|pth|zip|tar|gz|whl|wav|mp3)$")
 PICTURES = re.compile(r"\.(jpe?g|png|gif|webp|bmp|tiff?)$")
 
@@ -144,9 +156,44 @@ def test_the_stages_are_called_in_their_order() -> None:
     body = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run_video")
     calls = [ast.unparse(node.func) for node in ast.walk(body) if isinstance(node, ast.Call)]
     lines = {ast.unparse(node.func): node.lineno for node in ast.walk(body) if isinstance(node, ast.Call)}
-    stages = ["split.run", "_detect", "cluster.run", "publish.run"]
-    assert all(calls.count(stage) == 1 for stage in stages)
-    assert sorted(stages, key=lambda stage: lines[stage]) == stages
+    steps = ["_split", "_detect", "_cluster", "_publish"]
+    assert all(calls.count(step) == 1 for step in steps)
+    assert sorted(steps, key=lambda step: lines[step]) == steps
+    for step, stage in zip(steps, ("split.run", "detect_chunks", "cluster.run", "publish.run"), strict=True):
+        called = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == step)
+        assert stage in {ast.unparse(node.func) for node in ast.walk(called) if isinstance(node, ast.Call)}
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Every function of the product, methods and inner ones included, and where it stands."""
+    for folder in ("lambdas", "talent_frames", "infra"):
+        for path in sorted((HOUSE / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    yield f"{path.relative_to(HOUSE).as_posix()}:{node.name}", node
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = {}
+    for where, function in functions():
+        body = function.body[ast.get_docstring(function) is not None :]
+        lines = (function.end_lineno or 0) - body[0].lineno + 1 if body else 0
+        if lines > MOST_LINES:
+            long[where] = lines
+    assert not long, "give its parts names"
+
+
+def test_no_function_has_more_parameters_than_seven_but_for_commands() -> None:
+    many = {}
+    for where, function in functions():
+        given = function.args
+        names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+        names += [one.arg for one in (given.vararg, given.kwarg) if one is not None]
+        skipped = 1 if names[:1] in (["self"], ["cls"]) else 0
+        skipped += 2 if names[skipped : skipped + 2] == ["scope", "id"] else 0
+        if len(names) - skipped > MOST_PARAMETERS:
+            many[where] = len(names) - skipped
+    assert many.keys() == OPTIONS_OF_A_COMMAND, "a type is missing"
 
 
 def test_no_name_says_nothing() -> None:

@@ -98,24 +98,20 @@ def probe_video(
     ):
         stream, chosen = choose_picture(container, name)
         codec = stream.codec_context
+        read = reader_of(location, name)
         _check_pixels(codec.width, codec.height, limits, name)
         frames, packets, begin = _first_frames(container, stream, name)
-        read = reader_of(location, name)
         if not frames:
             raise _without_frames(container, read, size, name, packets)
-        if kind and packets < 2:
-            raise NoVideoStream(f"{name}: a still picture ({kind}), not a video")
-        first = frames[0]
-        _check_pixels(first.width, first.height, limits, name)
+        first = _film(frames, packets, kind, limits, name)
         start_pts = _start_pts(container, stream, frames)
         stereo = stereo_layout(first)
         one_eye = "" if stereo == "mixed" else stereo
         ratio, coded_width, coded_height = _one_eye(pixel_shape(stream.sample_aspect_ratio), first, one_eye)
         mirrored, turned = display_turn(first) or (False, 0)
         width, height = _shown_size(coded_width, coded_height, ratio, turned)
-        raw = container.format.name in RAW_FORMATS
         time_base = stream.time_base or Fraction(1, av.time_base)
-        by_range = not raw and readable_by_range(container.format.name, read, size)
+        by_range = container.format.name not in RAW_FORMATS and readable_by_range(container.format.name, read, size)
         fragmented = by_range and container.format.name.startswith("mov") and is_fragmented(read, size)
         end_pts = _end_pts(container, stream, start_pts, size, fragmented=fragmented)
         rate = stream.average_rate or stream.guessed_rate
@@ -187,7 +183,15 @@ def _looked_at(location: str, name: str, size: int, limits: Limits) -> str:
     return kind
 
 
-def _start_pts(container: InputContainer, stream: VideoStream, frames: Sequence[av.VideoFrame]) -> int:
+def _film(frames: Sequence[VideoFrame], packets: int, kind: str, limits: Limits, name: str) -> VideoFrame:
+    """The first frame. Raises NoVideoStream where it is a still picture of this kind, and TooLarge."""
+    if kind and packets < 2:
+        raise NoVideoStream(f"{name}: a still picture ({kind}), not a video")
+    _check_pixels(frames[0].width, frames[0].height, limits, name)
+    return frames[0]
+
+
+def _start_pts(container: InputContainer, stream: VideoStream, frames: Sequence[VideoFrame]) -> int:
     """PTS of the first picture, by the first `frames`."""
     if holds_pts(container):
         return min(frame.pts if frame.pts is not None else frame.dts or 0 for frame in frames)

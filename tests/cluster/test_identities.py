@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lambdas.cluster import clustering
+from lambdas.cluster import clustering, identities
 from lambdas.cluster.clarity import clarity_of
 from lambdas.cluster.identities import identify
 from lambdas.cluster.tracks import Tracks, gather_tracks, link_across_borders
