@@ -24,10 +24,10 @@ DARK_LUMA = 0.12
 STANDS_OUT = 2.0
 """A cut changes the layout so many times more than all frames around it but one; a thrown camera never does."""
 STANDS_OUT_OF_MEAN = 2.5
+"""The same against the mean of all frames around it."""
 CONTENT_STANDS_OUT = 1.8
 """Where not all is different, content changes so many times more than in the frames around it (their median)."""
-AROUND_FRAMES = 3
-AROUND_S = 0.3
+AROUND_FRAMES, AROUND_S = 3, 0.3
 """Frames on either side that a cut is compared with, and how far away they may be."""
 SURE_TIMES = 10.0
 """Where a cut stands out less than by so many times, a camera that is thrown about is thought of."""

@@ -11,13 +11,12 @@ from lambdas.shots.layouts import BLANK_RELIEF, Pictures
 
 BLACK_LUMA = 0.04
 """Mean brightness (0 to 1) below which a frame is black, as between two scenes (PySceneDetect's ThresholdDetector takes
-12 of 255). What is too dark to be shown is lighter: `DARK_LUMA` of `dull_frames`."""
+12 of 255). What is too dark to be shown is lighter: `TOO_DARK_LUMA` of `dull_frames`."""
 SAME_CHANGE = 0.35
 """Change of layout below which the picture after a blank moment is the one before it."""
 BLACK_RELIEF = 2.5
 """Standard deviation over the cells, in grey levels, below which a black frame shows nothing: more is writing."""
-DIP_SHARE = 0.15
-DIP_S = 0.6
+DIP_SHARE, DIP_S = 0.15, 0.6
 """A frame with less than this share of the relief met within so long before and after it is as good as blank."""
 
 

@@ -12,6 +12,7 @@ from lambdas.shots.windows import around_and_within, windows_around
 from lambdas.shots.wipe_fit import EDGE, FRAMES, slid, wiped
 
 WIPE_WINDOWS_S = (0.45, 0.7, 1.0, 1.4, 2.0)
+"""Lengths tried."""
 WIPE_CHANGE = 0.4
 """Change of layout between a wipe's ends."""
 WIPE_ROUGH = 6.0

@@ -12,7 +12,7 @@ import numpy as np
 from lambdas.detect.context import ChunkContext
 from lambdas.detect.shots.boundaries import Shots, middle_reach_s
 from lambdas.detect.shots.features import FrameFeatures
-from lambdas.dull_frames import DARK_LUMA, UNIFORM_CONTRAST, is_dull
+from lambdas.dull_frames import TOO_DARK_LUMA, UNIFORM_CONTRAST, is_dull
 
 _UNLIKE = 8.0
 """Mean difference of two layouts, grey levels, from which frames are not near-duplicates."""
@@ -46,7 +46,7 @@ class Target:
 
 def fitness(frame: FrameFeatures) -> float:
     """How presentable a frame looks, 0 (black or uniform) to 1."""
-    light = min(1.0, max(0.0, (frame.luma - DARK_LUMA) / 0.15)) * min(1.0, max(0.0, (0.98 - frame.luma) / 0.1))
+    light = min(1.0, max(0.0, (frame.luma - TOO_DARK_LUMA) / 0.15)) * min(1.0, max(0.0, (0.98 - frame.luma) / 0.1))
     content = min(1.0, max(0.0, (frame.contrast - UNIFORM_CONTRAST) / 0.25))
     return light * content * (0.3 + 0.7 * frame.sharpness)
 
