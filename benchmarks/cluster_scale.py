@@ -92,11 +92,12 @@ def identify_crowd(
     count: int, people: int, passers: float, distance: float, dimension: int, chunks: int, direct: bool = False
 ) -> dict[str, Any]:
     """One call of cluster's `identify`; `direct` compares everybody with everybody at once."""
-    from lambdas.cluster import identities
+    from lambdas.cluster import clustering
+    from lambdas.cluster.identities import identify
     from lambdas.cluster.tracks import Tracks
 
     if direct:
-        identities.LARGEST_TABLE = sys.maxsize
+        clustering.LARGEST_TABLE = sys.maxsize
     vectors, who = crowd(count, people, passers, distance, dimension)
     neighbours = np.arange(0, count - 1, 3)
     together = np.stack([neighbours, neighbours + 1], axis=1)[who[neighbours] != who[neighbours + 1]]
@@ -111,7 +112,7 @@ def identify_crowd(
         clear_side=np.zeros(count, np.int64),
         conflicts=together,
     )
-    spent = measured(lambda: identities.identify(tracks, [], MEASURED))
+    spent = measured(lambda: identify(tracks, [], MEASURED))
     labels = spent.pop("result").of_track
     return spent | {"found": int(labels.max()) + 1, "true": len(np.unique(who)), "labels": labels}
 

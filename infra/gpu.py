@@ -35,8 +35,18 @@ class Gpu(Construct):
         self, scope: Construct, id: str, *, settings: DeploymentSettings, storage: Storage, images: Images
     ) -> None:
         super().__init__(scope, id)
+        self.vpc = self._network(settings)
+        self.queue = self._queue(settings, self._compute_environments(settings))
+        self.log = log_group(self, "Log", settings.log_days)
+        self.role = iam.Role(self, "JobRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
+        storage.let_read_source(self.role)
+        storage.let_stage(self.role, "runs/")
+        self.job = self._job(settings, self._container(settings, storage, images))
+        images.wait(self.job, "detect", "batch")
+
+    def _network(self, settings: DeploymentSettings) -> ec2.Vpc:
         # Public subnets and a gateway to S3: a NAT gateway would cost $32 a month while nothing runs.
-        self.vpc = ec2.Vpc(
+        vpc = ec2.Vpc(
             self,
             "Vpc",
             # All there are: GPU machines are short in one zone while another has them.
@@ -47,7 +57,7 @@ class Gpu(Construct):
             ],
             gateway_endpoints={"S3": ec2.GatewayVpcEndpointOptions(service=ec2.GatewayVpcEndpointAwsService.S3)},
         )
-        for subnet in self.vpc.public_subnets:
+        for subnet in vpc.public_subnets:
             element = subnet.node.default_child
             assert isinstance(element, ec2.CfnSubnet)
             # Zones by name, where the region is known: cfn-lint would have them asked for, which gives two of them.
@@ -57,42 +67,20 @@ class Gpu(Construct):
             }
         flow_log = log_group(self, "FlowLog", settings.log_days)
         # What was refused is what there is to see: the rest is S3, and is billed by the gigabyte.
-        self.vpc.add_flow_log(
+        vpc.add_flow_log(
             "Rejected",
             destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow_log),
             traffic_type=ec2.FlowLogTrafficType.REJECT,
         )
+        return vpc
+
+    def _compute_environments(self, settings: DeploymentSettings) -> list[batch.ManagedEc2EcsComputeEnvironment]:
+        """Spot machines first, where they are wanted."""
         group = ec2.SecurityGroup(
             self, "NoIngress", vpc=self.vpc, description="Nothing comes in; S3, ECR and logs are reached over TLS"
         )
-        template = ec2.LaunchTemplate(
-            self,
-            "Machine",
-            require_imdsv2=True,
-            http_put_response_hop_limit=1,
-            block_devices=[
-                ec2.BlockDevice(
-                    device_name="/dev/xvda",
-                    volume=ec2.BlockDeviceVolume.ebs(
-                        DISK_GIB, volume_type=ec2.EbsDeviceVolumeType.GP3, encrypted=True, delete_on_termination=True
-                    ),
-                )
-            ],
-        )
-        host = iam.Role(
-            self,
-            "HostRole",
-            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
-            managed_policies=[
-                iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AmazonEC2ContainerServiceforEC2Role")
-            ],
-        )
-        acknowledge(
-            host,
-            "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/"
-            "service-role/AmazonEC2ContainerServiceforEC2Role]",
-            "The ECS agent's own policy, which AWS keeps in step with the agent.",
-        )
+        template = self._template()
+        host = self._host_role()
 
         def environment(kind: str, spot: bool) -> batch.ManagedEc2EcsComputeEnvironment:
             made = batch.ManagedEc2EcsComputeEnvironment(
@@ -121,7 +109,45 @@ class Gpu(Construct):
 
         kinds = [environment("Spot", True)] if settings.gpu_spot else []
         kinds.append(environment("OnDemand", False))
-        self.queue = batch.JobQueue(
+        return kinds
+
+    def _template(self) -> ec2.LaunchTemplate:
+        return ec2.LaunchTemplate(
+            self,
+            "Machine",
+            require_imdsv2=True,
+            http_put_response_hop_limit=1,
+            block_devices=[
+                ec2.BlockDevice(
+                    device_name="/dev/xvda",
+                    volume=ec2.BlockDeviceVolume.ebs(
+                        DISK_GIB, volume_type=ec2.EbsDeviceVolumeType.GP3, encrypted=True, delete_on_termination=True
+                    ),
+                )
+            ],
+        )
+
+    def _host_role(self) -> iam.Role:
+        host = iam.Role(
+            self,
+            "HostRole",
+            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+            managed_policies=[
+                iam.ManagedPolicy.from_aws_managed_policy_name("service-role/AmazonEC2ContainerServiceforEC2Role")
+            ],
+        )
+        acknowledge(
+            host,
+            "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/"
+            "service-role/AmazonEC2ContainerServiceforEC2Role]",
+            "The ECS agent's own policy, which AWS keeps in step with the agent.",
+        )
+        return host
+
+    def _queue(
+        self, settings: DeploymentSettings, kinds: list[batch.ManagedEc2EcsComputeEnvironment]
+    ) -> batch.JobQueue:
+        return batch.JobQueue(
             self,
             "Queue",
             compute_environments=[
@@ -142,10 +168,10 @@ class Gpu(Construct):
                 )
             ],
         )
-        self.log = log_group(self, "Log", settings.log_days)
-        self.role = iam.Role(self, "JobRole", assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"))
-        storage.let_read_source(self.role)
-        storage.let_stage(self.role, "runs/")
+
+    def _container(
+        self, settings: DeploymentSettings, storage: Storage, images: Images
+    ) -> batch.EcsEc2ContainerDefinition:
         container = batch.EcsEc2ContainerDefinition(
             self,
             "Container",
@@ -169,7 +195,10 @@ class Gpu(Construct):
             },
         )
         acknowledge_wildcard(container.execution_role, "*", "ecr:GetAuthorizationToken knows no resources.")
-        self.job = batch.EcsJobDefinition(
+        return container
+
+    def _job(self, settings: DeploymentSettings, container: batch.EcsEc2ContainerDefinition) -> batch.EcsJobDefinition:
+        return batch.EcsJobDefinition(
             self,
             "Job",
             container=container,
@@ -181,4 +210,3 @@ class Gpu(Construct):
                 batch.RetryStrategy.of(batch.Action.EXIT, batch.Reason.custom(on_reason="*")),
             ],
         )
-        images.wait(self.job, "detect", "batch")

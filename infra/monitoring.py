@@ -13,6 +13,7 @@ from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
@@ -196,84 +197,10 @@ class Monitoring(Construct):
         stages: Mapping[str, Stage],
         queue: sqs.Queue | None,
     ) -> cloudwatch.Dashboard:
-        functions = {name: stage.function for name, stage in stages.items()}
-        price = LAMBDA_USD_PER_GB_SECOND[settings.architecture]
         dashboard = cloudwatch.Dashboard(self, "Dashboard", default_interval=cdk.Duration.days(7))
-        dashboard.add_widgets(
-            cloudwatch.GraphWidget(
-                title="Runs",
-                width=8,
-                left=[
-                    machine.metric_started(statistic="Sum"),
-                    machine.metric_succeeded(statistic="Sum"),
-                    machine.metric_failed(statistic="Sum"),
-                    machine.metric_timed_out(statistic="Sum"),
-                    machine.metric_aborted(statistic="Sum"),
-                ],
-            ),
-            cloudwatch.GraphWidget(
-                title="Time of a run",
-                width=8,
-                left=[machine.metric_time(statistic="p50"), machine.metric_time(statistic="p99")],
-            ),
-            cloudwatch.GraphWidget(
-                title="Detect workers at once",
-                width=8,
-                left=[
-                    functions["detect"].metric(
-                        "ConcurrentExecutions", statistic="Maximum", period=cdk.Duration.minutes(1)
-                    )
-                ],
-                right=[functions["detect"].metric_throttles(statistic="Sum")],
-            ),
-        )
-        dashboard.add_widgets(
-            cloudwatch.GraphWidget(
-                title="Time of a stage (median)",
-                width=12,
-                left=[function.metric_duration(statistic="p50", label=name) for name, function in functions.items()],
-            ),
-            cloudwatch.GraphWidget(
-                title="Errors of a stage",
-                width=12,
-                left=[function.metric_errors(statistic="Sum", label=name) for name, function in functions.items()],
-            ),
-        )
-        logs_of = [stage.log.log_group_name for stage in stages.values()]
-        day = cdk.Duration.days(1)
-        cost, seconds = (
-            cloudwatch.Metric(namespace=settings.stack, metric_name=name, period=day, statistic="Sum")
-            for name in ("Cost", "VideoSeconds")
-        )
-        dashboard.add_widgets(
-            cloudwatch.LogQueryWidget(
-                title="Lambda, by the functions' own reports: cold and warm",
-                width=12,
-                view=cloudwatch.LogQueryVisualizationType.TABLE,
-                log_group_names=logs_of,
-                query_lines=[
-                    'filter @type = "REPORT"',
-                    "fields ispresent(@initDuration) as cold, @log as stage",
-                    "stats count(*) as calls, sum(@billedDuration) / 1000 as seconds, "
-                    "avg(@maxMemoryUsed / 1000000) as mean_mb, "
-                    f"sum(@billedDuration / 1000 * @memorySize / 1000000 / 1024) * {price:.10f} as usd by stage, cold",
-                ],
-            ),
-            cloudwatch.GraphWidget(
-                title="Cost, as the manifests estimate it (USD)",
-                width=12,
-                left=[
-                    cost.with_(statistic="Average", label="a video"),
-                    cloudwatch.MathExpression(
-                        expression="3600 * cost / seconds",
-                        using_metrics={"cost": cost, "seconds": seconds},
-                        period=day,
-                        label="an hour of video",
-                    ),
-                ],
-                right=[cost.with_(statistic="Sum", label="all")],
-            ),
-        )
+        dashboard.add_widgets(*_run_widgets(machine, stages["detect"].function))
+        dashboard.add_widgets(*_stage_widgets(stages))
+        dashboard.add_widgets(*_cost_widgets(settings, stages))
         if queue:
             dashboard.add_widgets(
                 cloudwatch.GraphWidget(
@@ -284,3 +211,85 @@ class Monitoring(Construct):
                 )
             )
         return dashboard
+
+
+def _run_widgets(machine: sfn.StateMachine, detect: lambda_.IFunction) -> list[cloudwatch.IWidget]:
+    return [
+        cloudwatch.GraphWidget(
+            title="Runs",
+            width=8,
+            left=[
+                machine.metric_started(statistic="Sum"),
+                machine.metric_succeeded(statistic="Sum"),
+                machine.metric_failed(statistic="Sum"),
+                machine.metric_timed_out(statistic="Sum"),
+                machine.metric_aborted(statistic="Sum"),
+            ],
+        ),
+        cloudwatch.GraphWidget(
+            title="Time of a run",
+            width=8,
+            left=[machine.metric_time(statistic="p50"), machine.metric_time(statistic="p99")],
+        ),
+        cloudwatch.GraphWidget(
+            title="Detect workers at once",
+            width=8,
+            left=[detect.metric("ConcurrentExecutions", statistic="Maximum", period=cdk.Duration.minutes(1))],
+            right=[detect.metric_throttles(statistic="Sum")],
+        ),
+    ]
+
+
+def _stage_widgets(stages: Mapping[str, Stage]) -> list[cloudwatch.IWidget]:
+    functions = {name: stage.function for name, stage in stages.items()}
+    return [
+        cloudwatch.GraphWidget(
+            title="Time of a stage (median)",
+            width=12,
+            left=[function.metric_duration(statistic="p50", label=name) for name, function in functions.items()],
+        ),
+        cloudwatch.GraphWidget(
+            title="Errors of a stage",
+            width=12,
+            left=[function.metric_errors(statistic="Sum", label=name) for name, function in functions.items()],
+        ),
+    ]
+
+
+def _cost_widgets(settings: DeploymentSettings, stages: Mapping[str, Stage]) -> list[cloudwatch.IWidget]:
+    price = LAMBDA_USD_PER_GB_SECOND[settings.architecture]
+    logs_of = [stage.log.log_group_name for stage in stages.values()]
+    day = cdk.Duration.days(1)
+    cost, seconds = (
+        cloudwatch.Metric(namespace=settings.stack, metric_name=name, period=day, statistic="Sum")
+        for name in ("Cost", "VideoSeconds")
+    )
+    return [
+        cloudwatch.LogQueryWidget(
+            title="Lambda, by the functions' own reports: cold and warm",
+            width=12,
+            view=cloudwatch.LogQueryVisualizationType.TABLE,
+            log_group_names=logs_of,
+            query_lines=[
+                'filter @type = "REPORT"',
+                "fields ispresent(@initDuration) as cold, @log as stage",
+                "stats count(*) as calls, sum(@billedDuration) / 1000 as seconds, "
+                "avg(@maxMemoryUsed / 1000000) as mean_mb, "
+                f"sum(@billedDuration / 1000 * @memorySize / 1000000 / 1024) * {price:.10f} as usd by stage, cold",
+            ],
+        ),
+        cloudwatch.GraphWidget(
+            title="Cost, as the manifests estimate it (USD)",
+            width=12,
+            left=[
+                cost.with_(statistic="Average", label="a video"),
+                cloudwatch.MathExpression(
+                    expression="3600 * cost / seconds",
+                    using_metrics={"cost": cost, "seconds": seconds},
+                    period=day,
+                    label="an hour of video",
+                ),
+            ],
+            right=[cost.with_(statistic="Sum", label="all")],
+        ),
+    ]

@@ -19,12 +19,12 @@ from constructs import Construct
 
 from infra.monitoring import log_group
 from infra.settings import DeploymentSettings
+from infra.states.results import EVENT_SOURCE
 from infra.storage import Storage, acknowledge_wildcard
 from infra.zip_function import zip_function
 
 ROOT = Path(__file__).parent.parent
 
-EVENT_SOURCE = "talent-frames"
 PROCESSED = "Video Processed"
 FAILED = "Video Failed"
 
@@ -252,7 +252,6 @@ class Recorder(Construct):
         turns_key: str,
     ) -> None:
         super().__init__(scope, id)
-        stack = cdk.Stack.of(self)
         self.log = log_group(self, "Log", settings.log_days)
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         self.log.grant_write(self.role)
@@ -281,6 +280,14 @@ class Recorder(Construct):
         storage.let_use_ledger(self.role, "GetItem", "UpdateItem")
         storage.let_read_staging(self.role, "runs/*/failures/*", "runs/*/batch_error.json")
         self.role.add_to_policy(iam.PolicyStatement(actions=["events:PutEvents"], resources=[bus.event_bus_arn]))
+        self._let_read_executions(machine)
+        acknowledge_wildcard(self.role, "*", "X-Ray's PutTraceSegments and PutTelemetryRecords know no resources.")
+        if turns_key:
+            self._sweep()
+        self._on_end(machine)
+
+    def _let_read_executions(self, machine: sfn.StateMachine) -> None:
+        stack = cdk.Stack.of(self)
         self.role.add_to_policy(
             iam.PolicyStatement(
                 actions=["states:DescribeExecution", "states:GetExecutionHistory"],
@@ -317,21 +324,23 @@ class Recorder(Construct):
             )
         executions = "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:<Pipeline.Name>:*"
         acknowledge_wildcard(self.role, executions, "Executions get their names later.")
-        acknowledge_wildcard(self.role, "*", "X-Ray's PutTraceSegments and PutTelemetryRecords know no resources.")
-        if turns_key:
-            events.Rule(
-                self,
-                "Sweep",
-                description="Takes back the turns of runs whose end was not told",
-                schedule=events.Schedule.rate(cdk.Duration.minutes(SWEEP_MINUTES)),
-                targets=[
-                    targets.LambdaFunction(
-                        self.function,
-                        event=events.RuleTargetInput.from_object({"sweep": True}),
-                        dead_letter_queue=self.dead_letters,
-                    )
-                ],
-            )
+
+    def _sweep(self) -> None:
+        events.Rule(
+            self,
+            "Sweep",
+            description="Takes back the turns of runs whose end was not told",
+            schedule=events.Schedule.rate(cdk.Duration.minutes(SWEEP_MINUTES)),
+            targets=[
+                targets.LambdaFunction(
+                    self.function,
+                    event=events.RuleTargetInput.from_object({"sweep": True}),
+                    dead_letter_queue=self.dead_letters,
+                )
+            ],
+        )
+
+    def _on_end(self, machine: sfn.StateMachine) -> None:
         events.Rule(
             self,
             "Rule",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import aws_cdk as cdk
@@ -13,7 +14,7 @@ from infra.gpu import Gpu
 from infra.images import Images
 from infra.monitoring import Monitoring
 from infra.notifications import Database, Notifications, Recorder
-from infra.packs import UnknownModelPack, choose_pack
+from infra.packs import ChosenPack, UnknownModelPack, choose_pack
 from infra.settings import DeploymentSettings, WrongSetting
 from infra.stages import PACK_DIR, STAGES, Stage
 from infra.states.language import TURNS
@@ -53,57 +54,10 @@ class PipelineStack(cdk.Stack):
         database = Database(self, "Database", settings=settings) if settings.database_url else None
         notifications = Notifications(self, "Notifications", settings=settings, database=database)
 
-        staging = {"STAGING_BUCKET": storage.staging.bucket_name}
-        environments = {
-            "split": {
-                **staging,
-                "LEDGER_TABLE": storage.ledger.table_name,
-                "LEASE_S": str(settings.run_timeout_s + LEASE_SPARE_S),
-                "PREFIX_TEMPLATE": settings.prefix_template,
-                "PACK_FACTS": pack.facts.model_dump_json(),
-                "DEFAULT_SETTINGS": settings.run.model_dump_json(exclude_defaults=True),
-                **({"GALLERY_BUCKET": gallery.s3_bucket_name, "GALLERY_KEY": gallery.s3_object_key} if gallery else {}),
-            },
-            "detect": {**staging, "PACK_DIR": PACK_DIR},
-            "cluster": staging,
-            "publish": {
-                **staging,
-                "PUBLISHED_BUCKET": storage.published.bucket_name,
-                "DEPLOYMENT": settings.deployment().model_dump_json(),
-                "EVENT_URI_CAP": str(settings.event_uri_cap),
-                "URL_EXPIRY_S": str(settings.url_expiry_s),
-            },
-        }
         images = Images(self, "Images", settings=settings, pack=pack)
-        stages = {
-            name: Stage(
-                self,
-                name.capitalize(),
-                name=name,
-                settings=settings,
-                images=images,
-                environment=environments[name],
-                reserved_concurrency=settings.reserved_detect_concurrency if name == "detect" else 0,
-            )
-            for name in STAGES
-        }
-        storage.let_read_source(stages["split"].role)
-        storage.let_stage(stages["split"].role, "runs/", "galleries/")
-        storage.let_use_ledger(stages["split"].role, "GetItem", "PutItem", "UpdateItem")
-        if gallery:
-            # Not grant_read: the assets' bucket holds more than this, and one action is enough.
-            stages["split"].role.add_to_policy(
-                iam.PolicyStatement(
-                    actions=["s3:GetObject"], resources=[gallery.bucket.arn_for_objects(gallery.s3_object_key)]
-                )
-            )
-        storage.let_read_source(stages["detect"].role)
-        storage.let_stage(stages["detect"].role, "runs/")
-        storage.let_stage(stages["cluster"].role, "runs/")
-        storage.let_read_staging(stages["cluster"].role, "galleries/*")
-        storage.let_read_staging(stages["publish"].role, "runs/*")
-        storage.let_publish(stages["publish"].role)
-
+        environments = _environments(settings, storage, pack, gallery)
+        stages = self._stages(settings, images, environments)
+        _let_work(stages, storage, gallery)
         gpu = Gpu(self, "Gpu", settings=settings, storage=storage, images=images) if settings.gpu else None
         workflow = Workflow(
             self,
@@ -142,6 +96,22 @@ class PipelineStack(cdk.Stack):
             api=triggers.api,
         )
         self._outputs(storage, notifications, workflow, triggers, monitoring, settings)
+
+    def _stages(
+        self, settings: DeploymentSettings, images: Images, environments: Mapping[str, Mapping[str, str]]
+    ) -> dict[str, Stage]:
+        return {
+            name: Stage(
+                self,
+                name.capitalize(),
+                name=name,
+                settings=settings,
+                images=images,
+                environment=environments[name],
+                reserved_concurrency=settings.reserved_detect_concurrency if name == "detect" else 0,
+            )
+            for name in STAGES
+        }
 
     def _gallery(self, settings: DeploymentSettings) -> s3_assets.Asset | None:
         if not settings.gallery:
@@ -192,3 +162,50 @@ class PipelineStack(cdk.Stack):
             )
         for name, value in outputs.items():
             cdk.CfnOutput(self, name, value=value)
+
+
+def _environments(
+    settings: DeploymentSettings, storage: Storage, pack: ChosenPack, gallery: s3_assets.Asset | None
+) -> dict[str, dict[str, str]]:
+    """What each stage's function is told, beside what all are."""
+    staging = {"STAGING_BUCKET": storage.staging.bucket_name}
+    return {
+        "split": {
+            **staging,
+            "LEDGER_TABLE": storage.ledger.table_name,
+            "LEASE_S": str(settings.run_timeout_s + LEASE_SPARE_S),
+            "PREFIX_TEMPLATE": settings.prefix_template,
+            "PACK_FACTS": pack.facts.model_dump_json(),
+            "DEFAULT_SETTINGS": settings.run.model_dump_json(exclude_defaults=True),
+            **({"GALLERY_BUCKET": gallery.s3_bucket_name, "GALLERY_KEY": gallery.s3_object_key} if gallery else {}),
+        },
+        "detect": {**staging, "PACK_DIR": PACK_DIR},
+        "cluster": staging,
+        "publish": {
+            **staging,
+            "PUBLISHED_BUCKET": storage.published.bucket_name,
+            "DEPLOYMENT": settings.deployment().model_dump_json(),
+            "EVENT_URI_CAP": str(settings.event_uri_cap),
+            "URL_EXPIRY_S": str(settings.url_expiry_s),
+        },
+    }
+
+
+def _let_work(stages: Mapping[str, Stage], storage: Storage, gallery: s3_assets.Asset | None) -> None:
+    """What each stage may read and write."""
+    storage.let_read_source(stages["split"].role)
+    storage.let_stage(stages["split"].role, "runs/", "galleries/")
+    storage.let_use_ledger(stages["split"].role, "GetItem", "PutItem", "UpdateItem")
+    if gallery:
+        # Not grant_read: the assets' bucket holds more than this, and one action is enough.
+        stages["split"].role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["s3:GetObject"], resources=[gallery.bucket.arn_for_objects(gallery.s3_object_key)]
+            )
+        )
+    storage.let_read_source(stages["detect"].role)
+    storage.let_stage(stages["detect"].role, "runs/")
+    storage.let_stage(stages["cluster"].role, "runs/")
+    storage.let_read_staging(stages["cluster"].role, "galleries/*")
+    storage.let_read_staging(stages["publish"].role, "runs/*")
+    storage.let_publish(stages["publish"].role)

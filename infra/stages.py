@@ -29,8 +29,8 @@ SHARED_MODULES = ("__init__", "contracts", "errors", "staging", "door")
 VIDEO_READERS = ("split", "detect")
 """These read the video itself, by lambdas/video.py and lambdas/web.py."""
 SHOT_STAGES = ("detect", "cluster")
-"""These look for scene changes and score faces, by lambdas/shots.py, lambdas/scene_detectors.py, lambdas/wipes.py and
-lambdas/scoring.py."""
+"""These look for scene changes and score faces, and leave dull frames out, by lambdas/shots, lambdas/scoring.py and
+lambdas/dull_frames.py."""
 PACK_MAKERS = ("talent_frames/packs.py", "talent_frames/onnx_files.py", "talent_frames/wheels.py")
 """What the detect image's build puts a pack together with, without the package's own imports; not in the image."""
 
@@ -124,7 +124,7 @@ def image(name: str, target: str, settings: DeploymentSettings, pack: ChosenPack
 def shared_paths(name: str) -> list[Path]:
     """The modules (files) and packages (folders) of lambdas/ that this stage's image holds beside its room."""
     video = ("video", "web") if name in VIDEO_READERS else ()
-    shots = ("shots", "scene_detectors", "wipes", "scoring") if name in SHOT_STAGES else ()
+    shots = ("shots", "scoring", "dull_frames") if name in SHOT_STAGES else ()
     folders = [ROOT / "lambdas" / module for module in (*SHARED_MODULES, *video, *shots)]
     return [folder if folder.is_dir() else folder.with_suffix(".py") for folder in folders]
 

@@ -36,24 +36,7 @@ class Storage(Construct):
                 else None
             )
         else:
-            self.source = self._bucket(
-                "SourceBucket",
-                removal_policy=kept,
-                # A run reads the very version that was announced, also when it is overwritten meanwhile.
-                versioned=True,
-                lifecycle_rules=[
-                    s3.LifecycleRule(
-                        noncurrent_version_expiration=cdk.Duration.days(OLD_VERSIONS_DAYS),
-                        abort_incomplete_multipart_upload_after=cdk.Duration.days(OLD_VERSIONS_DAYS),
-                    )
-                ],
-            )
-            # On the L1: the L2's switch is a custom resource with a Lambda of its own.
-            bucket = self.source.node.default_child
-            assert isinstance(bucket, s3.CfnBucket)
-            bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
-                event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
-            )
+            self.source = self._source_bucket(kept)
         self.staging = self._bucket(
             "StagingBucket",
             removal_policy=cdk.RemovalPolicy.DESTROY,
@@ -83,6 +66,27 @@ class Storage(Construct):
             if settings.ledger_table
             else self._ledger(kept)
         )
+
+    def _source_bucket(self, removal_policy: cdk.RemovalPolicy) -> s3.Bucket:
+        source = self._bucket(
+            "SourceBucket",
+            removal_policy=removal_policy,
+            # A run reads the very version that was announced, also when it is overwritten meanwhile.
+            versioned=True,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    noncurrent_version_expiration=cdk.Duration.days(OLD_VERSIONS_DAYS),
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(OLD_VERSIONS_DAYS),
+                )
+            ],
+        )
+        # On the L1: the L2's switch is a custom resource with a Lambda of its own.
+        bucket = source.node.default_child
+        assert isinstance(bucket, s3.CfnBucket)
+        bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+        )
+        return source
 
     def _ledger(self, removal_policy: cdk.RemovalPolicy) -> dynamodb.Table:
         ledger = dynamodb.Table(

@@ -198,6 +198,15 @@ class Triggers(Construct):
 
     def _on_request(self, settings: DeploymentSettings, storage: Storage) -> apigateway.RestApi:
         keyed = settings.api_auth == "api_key"
+        api = self._api(settings, keyed)
+        methods = self._methods(api, storage)
+        if keyed:
+            _add_key(api, settings)
+        _acknowledge_api(api, methods, keyed)
+        return api
+
+    def _api(self, settings: DeploymentSettings, keyed: bool) -> apigateway.RestApi:
+        """The API without its methods, and its two logs."""
         log = log_group(self, "ApiLog", settings.log_days)
         api = apigateway.RestApi(
             self,
@@ -238,6 +247,10 @@ class Triggers(Construct):
             self, "ApiErrorLog", settings.log_days, name=f"API-Gateway-Execution-Logs_{api.rest_api_id}/{STAGE}"
         )
         api.deployment_stage.node.add_dependency(errors)
+        return api
+
+    def _methods(self, api: apigateway.RestApi, storage: Storage) -> list[apigateway.Method]:
+        """Starts a run; tells how one stands."""
         validator = api.add_request_validator("Validator", validate_request_body=True, validate_request_parameters=True)
         role = self._starter("ApiRole", "apigateway.amazonaws.com")
         storage.let_use_ledger(role, "GetItem")
@@ -271,18 +284,7 @@ class Triggers(Construct):
             request_parameters={"method.request.path.execution": True},
             method_responses=[apigateway.MethodResponse(status_code=code) for code in ("200", "400", "404", "502")],
         )
-        if keyed:
-            plan = api.add_usage_plan(
-                "Plan",
-                throttle=apigateway.ThrottleSettings(
-                    rate_limit=settings.api_rate_per_s, burst_limit=settings.api_burst
-                ),
-                quota=apigateway.QuotaSettings(limit=settings.api_month_quota, period=apigateway.Period.MONTH),
-            )
-            plan.add_api_stage(stage=api.deployment_stage)
-            plan.add_api_key(api.add_api_key("Key"))
-        _acknowledge_api(api, [started, asked], keyed)
-        return api
+        return [started, asked]
 
     def _starter(self, id: str, service: str) -> iam.Role:
         """A role by which a service may start the state machine and nothing else."""
@@ -291,6 +293,17 @@ class Triggers(Construct):
             iam.PolicyStatement(actions=["states:StartExecution"], resources=[self._machine.state_machine_arn])
         )
         return role
+
+
+def _add_key(api: apigateway.RestApi, settings: DeploymentSettings) -> None:
+    """A key, and a plan that limits what it may ask."""
+    plan = api.add_usage_plan(
+        "Plan",
+        throttle=apigateway.ThrottleSettings(rate_limit=settings.api_rate_per_s, burst_limit=settings.api_burst),
+        quota=apigateway.QuotaSettings(limit=settings.api_month_quota, period=apigateway.Period.MONTH),
+    )
+    plan.add_api_stage(stage=api.deployment_stage)
+    plan.add_api_key(api.add_api_key("Key"))
 
 
 def key_patterns(prefix: str, suffixes: list[str]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import errno
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -90,22 +91,33 @@ OURS = (errno.EMFILE, errno.ENFILE, *OUT_OF_SPACE)
 OUT_OF_REACH = (av.error.FileNotFoundError, av.error.PermissionError, av.error.IsADirectoryError)
 
 
+@dataclass(frozen=True)
+class Most:
+    """What is accepted of a video at most; 0 for whatever there is."""
+
+    pixels: int = 0
+    """Of one frame."""
+    streams: int = 0
+
+
+UNBOUNDED = Most()
+
+
 def open_video(
     location: str,
     name: str,
     *,
     request_bytes: int = REQUEST_BYTES,
     hardware: HWAccel | None = None,
-    most_pixels: int = 0,
-    most_streams: int = 0,
+    most: Most = UNBOUNDED,
     by_index: bool = True,
     mark: str = "",
 ) -> InputContainer:
     """An open container to use in a `with`; `name` stands in messages, since a location may be a signed URL.
 
-    With `hardware` its decoders run there; with `most_pixels` they refuse larger frames, and with `most_streams` the
-    demuxer more streams. Without `by_index` the index that fragments may have is not believed: they are read as they
-    come. `mark` is `content_mark`'s answer of before.
+    With `hardware` its decoders run there. They refuse larger frames than `most` allows, and the demuxer more streams.
+    Without `by_index` the index that fragments may have is not believed: they are read as they come. `mark` is
+    `content_mark`'s answer of before.
 
     Raises SourceMissing, EmptySource, UnreadableVideo, NoVideoStream, SourceChanged and SourceUnreachable.
     """
@@ -120,10 +132,10 @@ def open_video(
     options = input_options(location)
     if not by_index:
         del options["use_mfra_for"]
-    if most_pixels:
-        options["max_pixels"] = str(most_pixels)
-    if most_streams:
-        options["max_streams"] = str(most_streams)
+    if most.pixels:
+        options["max_pixels"] = str(most.pixels)
+    if most.streams:
+        options["max_streams"] = str(most.streams)
     with named_errors(location, name):
         if is_url(location):
             remote = RangeFile(location, name, request_bytes=request_bytes, mark=mark)

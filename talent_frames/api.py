@@ -13,7 +13,7 @@ from lambdas.errors import GalleryPackMismatch, InvalidGallery, InvalidSettings,
 from lambdas.publish.keys import source_names
 from talent_frames.kept import KEPT_DAYS
 from talent_frames.progress import Calls, Downloads, Progress, Silent
-from talent_frames.run import run_video
+from talent_frames.run import RunOptions, run_video
 
 if TYPE_CHECKING:
     from lambdas.publish.manifest import Manifest
@@ -72,13 +72,15 @@ def run(
         out=Path(out) if out is not None else Path("out") / source_names(str(video))[0],
         pack_dir=pack_dir,
         settings=settings,
-        gallery=known,
-        workers=workers,
-        force=force,
-        link_video=link_video,
-        progress=progress,
-        corrections=Path(corrections) if corrections is not None else None,
-        keep_days=keep_days,
+        options=RunOptions(
+            gallery=known,
+            workers=workers,
+            force=force,
+            link_video=link_video,
+            progress=progress,
+            corrections=Path(corrections) if corrections is not None else None,
+            keep_days=keep_days,
+        ),
     )
 
 

@@ -376,7 +376,7 @@ def _box_at(
     """Where the person's face is about then, and PTS and seconds of the kept frame of that moment that shows it."""
     from lambdas.cluster.corrections import rows_of
     from lambdas.cluster.footage import read_footage
-    from lambdas.cluster.handler import cuts_of, who_is_who_corrected
+    from lambdas.cluster.who_is_who import cuts_of, who_is_who_corrected
     from talent_frames.moments import ONE_FRAME_S
 
     footage = read_footage(run.plan, run.staging)

@@ -9,8 +9,8 @@ import numpy as np
 from lambdas.cluster.clarity import clarity_of
 from lambdas.cluster.corrections import rows_of
 from lambdas.cluster.footage import read_footage
-from lambdas.cluster.handler import cuts_of, who_is_who_corrected
 from lambdas.cluster.scores import score_people
+from lambdas.cluster.who_is_who import cuts_of, who_is_who_corrected
 from lambdas.contracts import Gallery
 from lambdas.errors import GalleryPackMismatch, InvalidGallery
 from talent_frames.corrections import Run, sightings

@@ -180,7 +180,7 @@ def _found_in(run: Run, face: NDArray[np.float32], limit: float) -> list[Who]:
     """Who of a run, those seen unclearly too, has a face nearer than `limit`."""
     from lambdas.cluster.corrections import rows_of
     from lambdas.cluster.footage import read_footage
-    from lambdas.cluster.handler import cuts_of, who_is_who_corrected
+    from lambdas.cluster.who_is_who import cuts_of, who_is_who_corrected
 
     footage = read_footage(run.plan, run.staging)
     tracks, corrected = who_is_who_corrected(run.plan, footage, cuts_of(run.plan, footage), run.corrections)

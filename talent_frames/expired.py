@@ -16,9 +16,9 @@ from lambdas.cluster.best_frames import APART_AT_LEAST_S
 from lambdas.contracts import ChooseBest, Correction, Corrections, LeaveOut, MergePeople, NamePerson, Sighting
 from lambdas.publish import images, names, report, xmp
 from lambdas.publish.contact_sheet import sheet_of
-from lambdas.publish.handler import FACE_QUALITY
 from lambdas.publish.keys import Keys, check_distinct
 from lambdas.publish.manifest import FaceFrame, Manifest, Merge, Person, Track, Unclear
+from lambdas.publish.publish_frames import FACE_QUALITY
 from talent_frames.corrections import ASIDE, Best, Leave, Meant, Name, Split, Who, Wish, person_of
 from talent_frames.corrections import Merge as MergeWish
 from talent_frames.kept import RunExpired

@@ -9,7 +9,8 @@ from scenedetect import FrameTimecode, SceneDetector
 
 from lambdas.contracts import Settings
 from lambdas.detect.shots.features import FEATURE_WIDTH, ContentScorer, feature_height, layout_of
-from lambdas.shots import SceneColumns, layout_changes
+from lambdas.shots.columns import SceneColumns
+from lambdas.shots.scene_changes import layout_changes
 
 
 class LayoutDetector(SceneDetector):

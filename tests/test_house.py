@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,12 @@ HOUSE = Path(__file__).parent.parent
 ROOMS = ("split", "detect", "cluster", "publish")
 SHARED = {"lambdas.contracts", "lambdas.door", "lambdas.errors", "lambdas.staging"}
 SHOT_ROOMS = ("detect", "cluster")
-"""Only these look for scene changes and score faces: only they import lambdas.shots, its wipes and lambdas.scoring."""
+"""Only these look for scene changes and score faces: only they import shots, scoring and dull_frames of lambdas."""
+SHOT_MODULES = {
+    "lambdas.dull_frames",
+    "lambdas.scoring",
+    *(f"lambdas.shots.{path.stem}" for path in (HOUSE / "lambdas/shots").glob("[a-z]*.py")),
+}
 VIDEO_ROOMS = ("split", "detect")
 """Only these read video, so only these import lambdas.video and lambdas.web."""
 MODULES = sorted(
@@ -25,6 +31,17 @@ READ_THE_ENVIRONMENT = re.compile(
     r"lambdas/\w+/(handler|__main__)\.py|lambdas/__init__\.py|talent_frames/(packs|machine|wheels)\.py"
 )
 HEAVY = ("av", "boto3", "cv2", "insightface", "onnxruntime", "scenedetect", "skimage", "sklearn")
+MOST_LINES = 58
+"""Of a function, its signature and docstring apart: about a screen. What needs more has parts with names."""
+MOST_PARAMETERS = 7
+"""Of a function; `self`, and the scope and id that every construct of the CDK has, are not counted."""
+OPTIONS_OF_A_COMMAND = {
+    "talent_frames/api.py:run",
+    "talent_frames/commands/correct.py:correct",
+    "talent_frames/commands/erase.py:erase",
+    "talent_frames/commands/run.py:run_command",
+}
+"""Each parameter of these is an option of the command line, and typer knows no other way; `api.run` is its twin."""
 MEDIA_AND_WEIGHTS = re.compile(r"\.(mp4|mov|mkv|webm|ts|avi|onnx|dat|npz|npy|pt|pth|zip|tar|gz|whl|wav|mp3)$")
 PICTURES = re.compile(r"\.(jpe?g|png|gif|webp|bmp|tiff?)$")
 
@@ -54,7 +71,7 @@ def _is_module(dotted: str) -> bool:
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_only_itself_and_the_shared_modules(room: str) -> None:
     allowed = SHARED | ({"lambdas.video", "lambdas.web"} if room in VIDEO_ROOMS else set())
-    allowed |= {"lambdas.shots", "lambdas.scene_detectors", "lambdas.scoring"} if room in SHOT_ROOMS else set()
+    allowed |= SHOT_MODULES if room in SHOT_ROOMS else set()
     for module in MODULES:
         if module.parts[:2] != ("lambdas", room):
             continue
@@ -64,18 +81,20 @@ def test_a_room_imports_only_itself_and_the_shared_modules(room: str) -> None:
             assert not ours or inside or name in allowed, f"{module} imports {name}"
 
 
-def test_shared_modules_import_no_room_and_there_are_no_more_than_ten() -> None:
+def test_shared_modules_import_no_room_and_there_are_no_more_than_eight() -> None:
     shared = [module for module in MODULES if len(module.parts) == 2 and module.parts[0] == "lambdas"]
-    stems = ["__init__", "door", "errors", "scene_detectors", "scoring", "shots", "staging", "video", "web", "wipes"]
+    stems = ["__init__", "door", "dull_frames", "errors", "scoring", "staging", "video", "web"]
     assert [path.stem for path in shared] == stems
     for module in shared:
         ours = {name for name in imports(module) if name.startswith(("lambdas", "talent_frames", "infra"))}
-        allowed = (
-            SHARED
-            | {"lambdas.web"}
-            | ({"lambdas.wipes", "lambdas.scene_detectors"} if module.stem == "shots" else set())
-        )
-        assert ours <= allowed, f"{module} imports {ours - SHARED}"
+        assert ours <= SHARED | {"lambdas.web"}, f"{module} imports {ours - SHARED}"
+
+
+def test_shots_are_told_apart_by_contracts_and_their_own_modules_alone() -> None:
+    for module in MODULES:
+        if module.parts[:2] == ("lambdas", "shots"):
+            ours = {name for name in imports(module) if name.startswith(("lambdas", "talent_frames", "infra"))}
+            assert ours <= SHOT_MODULES | {"lambdas.contracts"}, f"{module} imports {ours}"
 
 
 def test_contracts_import_one_another_and_errors_alone_and_nobody_reaches_into_their_package() -> None:
@@ -137,9 +156,44 @@ def test_the_stages_are_called_in_their_order() -> None:
     body = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "run_video")
     calls = [ast.unparse(node.func) for node in ast.walk(body) if isinstance(node, ast.Call)]
     lines = {ast.unparse(node.func): node.lineno for node in ast.walk(body) if isinstance(node, ast.Call)}
-    stages = ["split.run", "_detect", "cluster.run", "publish.run"]
-    assert all(calls.count(stage) == 1 for stage in stages)
-    assert sorted(stages, key=lambda stage: lines[stage]) == stages
+    steps = ["_split", "_detect", "_cluster", "_publish"]
+    assert all(calls.count(step) == 1 for step in steps)
+    assert sorted(steps, key=lambda step: lines[step]) == steps
+    for step, stage in zip(steps, ("split.run", "detect_chunks", "cluster.run", "publish.run"), strict=True):
+        called = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == step)
+        assert stage in {ast.unparse(node.func) for node in ast.walk(called) if isinstance(node, ast.Call)}
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Every function of the product, methods and inner ones included, and where it stands."""
+    for folder in ("lambdas", "talent_frames", "infra"):
+        for path in sorted((HOUSE / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    yield f"{path.relative_to(HOUSE).as_posix()}:{node.name}", node
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = {}
+    for where, function in functions():
+        body = function.body[ast.get_docstring(function) is not None :]
+        lines = (function.end_lineno or 0) - body[0].lineno + 1 if body else 0
+        if lines > MOST_LINES:
+            long[where] = lines
+    assert not long, "give its parts names"
+
+
+def test_no_function_has_more_parameters_than_seven_but_for_commands() -> None:
+    many = {}
+    for where, function in functions():
+        given = function.args
+        names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+        names += [one.arg for one in (given.vararg, given.kwarg) if one is not None]
+        skipped = 1 if names[:1] in (["self"], ["cls"]) else 0
+        skipped += 2 if names[skipped : skipped + 2] == ["scope", "id"] else 0
+        if len(names) - skipped > MOST_PARAMETERS:
+            many[where] = len(names) - skipped
+    assert many.keys() == OPTIONS_OF_A_COMMAND, "a type is missing"
 
 
 def test_no_name_says_nothing() -> None:

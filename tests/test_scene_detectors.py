@@ -14,7 +14,7 @@ from scenedetect import FrameTimecode
 from lambdas.cluster.scenes import border_score
 from lambdas.contracts import Settings
 from lambdas.detect.shots.features import ContentScorer
-from lambdas.scene_detectors import frame_feature, library_cuts
+from lambdas.shots.scene_detectors import frame_feature, library_cuts
 from talent_frames.demo import CUT_FRAMES, FPS
 from talent_frames.layout_detector import LayoutDetector
 

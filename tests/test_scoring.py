@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lambdas.cluster import handler as cluster
 from lambdas.cluster.footage import read_footage
 from lambdas.cluster.scores import score_people
+from lambdas.cluster.who_is_who import who_is_who
 from lambdas.contracts import FACE_FLAGS, QUALITY_PARTS, DetectRequest, Plan, Settings, SplitRequest, plan_key
 from lambdas.detect import handler as detect
 from lambdas.detect.packs import load_pack
@@ -249,7 +249,7 @@ def faces_of_film(video: Path, pack: Path, chunk_s: float, root: Path) -> dict[t
         detect.run(DetectRequest(run_id=planned.run_id, chunk=chunk), staging, pack)
     plan = get_document(staging, plan_key(planned.run_id), Plan)
     footage = read_footage(plan, staging)
-    footage = score_people(footage, *cluster.who_is_who(plan, footage, []))
+    footage = score_people(footage, *who_is_who(plan, footage, []))
     return {
         (int(pts), round(float(box[0] + box[2]) / 8), round(float(box[1] + box[3]) / 8)): one
         for columns, scores in zip(footage.detections, footage.scores, strict=True)

@@ -11,13 +11,10 @@ import pytest
 from numpy.typing import NDArray
 
 from lambdas.contracts import Settings
-from lambdas.shots import (
-    LAYOUT_CELLS,
-    Change,
-    SceneColumns,
-    find_changes,
-    layout_change,
-)
+from lambdas.shots.change import Change
+from lambdas.shots.columns import LAYOUT_CELLS, SceneColumns
+from lambdas.shots.layouts import layout_change
+from lambdas.shots.scene_changes import find_changes
 
 FPS = 25
 Front = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]

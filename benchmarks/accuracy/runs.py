@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from benchmarks.accuracy.clips import Truth, models_folder
 from benchmarks.accuracy.scoring import Score, score
-from lambdas.cluster import handler as cluster
 from lambdas.cluster.footage import Footage, read_footage
 from lambdas.cluster.scenes import find_cuts, join_columns
+from lambdas.cluster.selection import select
+from lambdas.cluster.who_is_who import who_is_who
 from lambdas.contracts import DetectRequest, Plan, Selection, Settings, SplitRequest, plan_key
 from lambdas.detect import handler as detect
 from lambdas.detect.packs import Pack, load_pack
@@ -135,8 +136,8 @@ def source_of(patterns: tuple[str, ...]) -> str:
 def grouped(plan: Plan, footage: Footage) -> Watched:
     """The cluster stage, and which identity each sighting was given."""
     cuts = find_cuts(join_columns(footage.detections, footage.border_scores, plan.source), plan.settings)
-    tracks, identities = cluster.who_is_who(plan, footage, cuts)
-    selection = cluster.select(plan, footage, None)
+    tracks, identities = who_is_who(plan, footage, cuts)
+    selection = select(plan, footage, None)
     chunk, row, found = [], [], []
     identity_of: dict[tuple[int, int], int] = {}
     for track in range(len(tracks)):

@@ -13,8 +13,8 @@ from benchmarks.accuracy.clips import data_folder
 from benchmarks.accuracy.clips_scenes import MAKERS, Change, Clip, make_clip, real_clips
 from benchmarks.accuracy.stages import changes_of, process
 from benchmarks.accuracy.table import Part, Table, Verdict
-from lambdas import shots
 from lambdas.contracts import Plan, Selection, Settings
+from lambdas.shots.change import Change as FoundChange
 
 QUICK_CLIPS = ("variable_rate", "dissolves", "flashes")
 QUICK_PEERS = ("adaptive", "hash")
@@ -84,7 +84,7 @@ def by_pyscenedetect(clip: Clip, peer: str) -> list[float]:
     return [start.seconds for start, _ in manager.get_scene_list()[1:]]
 
 
-def by_us(clip: Clip, folder: Path, chunk_s: float) -> tuple[list[shots.Change], Selection, Plan]:
+def by_us(clip: Clip, folder: Path, chunk_s: float) -> tuple[list[FoundChange], Selection, Plan]:
     """Ours, by split, detect and cluster; `folder` takes the staging."""
     plan, selection, staging = process(clip.path, folder / f"{clip.name}-{chunk_s:g}", Settings(chunk_s=chunk_s))
     return changes_of(plan, staging), selection, plan
@@ -103,7 +103,7 @@ def badly_shown(selection: Selection, clip: Clip) -> list[str]:
     return found
 
 
-def same_changes(one: Sequence[shots.Change], other: Sequence[shots.Change], frame_s: float) -> bool:
+def same_changes(one: Sequence[FoundChange], other: Sequence[FoundChange], frame_s: float) -> bool:
     """Whether cuts are the same to the frame and transitions to two."""
     if len(one) != len(other):
         return False

@@ -114,7 +114,7 @@ def _row(name: str, group: str, ours: tuple[int, int, int], theirs: Sequence[tup
 
 HOW = """
 The clips are made while the benchmark runs (`benchmarks/accuracy/clips_film.py`), of the same footage as those above.
-Thresholds for bars, pale pictures, jerks, wipes and slides (`lambdas/shots.py`, `lambdas/wipes.py`) were chosen on
+Thresholds for bars, pale pictures, jerks, wipes and slides (`lambdas/shots/`) were chosen on
 the clips named tuned on, on black and white, sepia, pale and 4:3 copies of `people17`, and on the clips above;
 `another_throw` and the real videos named not seen were measured once they stood. Numbers in the columns of detectors
 are F1, of PySceneDetect's own manager on every frame. Nobody is looked for here: where faces are, looks at them find

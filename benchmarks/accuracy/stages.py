@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.cluster.footage import read_footage
-from lambdas.cluster.handler import select
 from lambdas.cluster.scenes import join_columns
+from lambdas.cluster.selection import select
 from lambdas.contracts import (
     Distances,
     PackFacts,
@@ -26,7 +26,8 @@ from lambdas.contracts import (
 from lambdas.detect.faces.detections import Detector, Embedder, FaceDetections
 from lambdas.detect.handler import process as process_chunk
 from lambdas.detect.packs import Pack
-from lambdas.shots import Change, find_changes
+from lambdas.shots.change import Change
+from lambdas.shots.scene_changes import find_changes
 from lambdas.split import handler as split
 from lambdas.staging import DirectoryStaging, get_document
 

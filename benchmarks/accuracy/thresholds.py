@@ -59,8 +59,17 @@ MODULES = {
     "lambdas/detect/tracking/embeddings.py": f"{WHO}; pairs of strangers of eight videos, seven of them in *Real film*",
     "lambdas/detect/tracking/scores.py": BEST,
     "lambdas/scoring.py": f"{BEST}; {REAL}",
-    "lambdas/shots.py": f"{SCENES}; {FILM}",
-    "lambdas/wipes.py": FILM,
+    "lambdas/dull_frames.py": f"{TEN}; {BEST}",
+    "lambdas/shots/columns.py": f"{SCENES}; {FILM}",
+    "lambdas/shots/bars.py": f"{SCENES}; {FILM}",
+    "lambdas/shots/layouts.py": f"{SCENES}; {FILM}",
+    "lambdas/shots/change.py": f"{SCENES}; {FILM}",
+    "lambdas/shots/cuts.py": f"{SCENES}; {FILM}",
+    "lambdas/shots/fades.py": f"{SCENES}; {FILM}",
+    "lambdas/shots/windows.py": f"{SCENES}; {FILM}",
+    "lambdas/shots/dissolves.py": f"{SCENES}; {FILM}",
+    "lambdas/shots/wipes.py": f"{SCENES}; {FILM}",
+    "lambdas/shots/wipe_fit.py": FILM,
 }
 """On what the thresholds of each module were chosen."""
 
@@ -77,7 +86,8 @@ OTHERWISE = {
 """On what single ones were, by module and name."""
 
 NO_THRESHOLDS = {
-    "lambdas/cluster/identities.py": {"APART", "LARGEST_TABLE"},
+    "lambdas/cluster/clustering.py": {"APART", "LARGEST_TABLE"},
+    "lambdas/cluster/merges.py": {"MOST_SUGGESTIONS"},
     "lambdas/detect/decode/packet_buffer.py": {"BACK_OFF_S", "BEFORE_START_S", "KEPT_BYTES"},
     "lambdas/detect/faces/attributes.py": {
         "_EYES",
@@ -95,7 +105,8 @@ NO_THRESHOLDS = {
     "lambdas/detect/tracking/detection.py": {"_PATTERN_SIDE"},
     "lambdas/detect/shots/feature_track.py": {"BETWEEN_BYTES", "FEWEST_BETWEEN"},
     "lambdas/detect/shots/features.py": {"THUMBNAIL_HEIGHT", "THUMBNAIL_WIDTH"},
-    "lambdas/shots.py": {"_BLOCK"},
+    "lambdas/shots/bars.py": {"_LEADING", "WHOLE"},
+    "lambdas/shots/layouts.py": {"BLOCK"},
 }
 """Shapes, networks' own numbers and bounds on memory, which decide nothing."""
 

@@ -23,20 +23,6 @@ def job_states(settings: DeploymentSettings, places: Places, *, fallback: str, n
     Watched here rather than by `.sync`: Batch itself cancels a job that waits for a machine only for three of the
     reasons it knows, and a quota of 0 vCPUs is none of them (AWS Batch user guide, "Jobs stuck in a RUNNABLE status").
     """
-
-    def counted(waits: Any) -> State:
-        return {
-            "Type": "Pass",
-            "Parameters": {
-                "id.$": "$.job.id",
-                "looks.$": "States.MathAdd($.job.looks, 1)",
-                **waits,
-            },
-            "ResultPath": "$.job",
-            "Next": "Wait for the job",
-        }
-
-    most = settings.gpu_wait_s + settings.gpu_job_timeout_s + SPARE_S
     return {
         "Route": choice(
             [
@@ -48,78 +34,108 @@ def job_states(settings: DeploymentSettings, places: Places, *, fallback: str, n
             ],
             fallback,
         ),
-        "Detect on a GPU": {
-            "Type": "Task",
-            "Resource": f"arn:{places.partition}:states:::batch:submitJob",
-            "Parameters": {
-                "JobName.$": "States.Format('detect-{}', $.run.run_id)",
-                "JobQueue": places.gpu_queue,
-                "JobDefinition": places.gpu_job,
-                "ContainerOverrides": {"Command.$": "States.Array('--run-id', $.run.run_id)"},
-            },
-            "ResultSelector": {"id.$": "$.JobId", "looks": 0, "waits": 0},
-            "ResultPath": "$.job",
-            "TimeoutSeconds": QUICK_S,
-            "Retry": retry(BATCH_TRANSIENT, attempts=3),
-            # A queue or a definition that takes no job: the map takes it.
-            "Catch": [{"ErrorEquals": ["States.TaskFailed", "States.Timeout"], "ResultPath": None, "Next": fallback}],
-            "Next": "Wait for the job",
-        },
+        "Detect on a GPU": _submitted(places, fallback=fallback, next="Wait for the job"),
         "Wait for the job": {"Type": "Wait", "Seconds": LOOK_EVERY_S, "Next": "Look at the job"},
-        "Look at the job": {
-            "Type": "Task",
-            "Resource": f"arn:{places.partition}:states:::aws-sdk:batch:describeJobs",
-            "Parameters": {"Jobs.$": "States.Array($.job.id)"},
-            "ResultSelector": {"now.$": "$.Jobs[0]"},
-            "ResultPath": "$.seen",
-            "TimeoutSeconds": QUICK_S,
-            "Retry": retry(BATCH_TRANSIENT),
-            "Next": "How is the job?",
-        },
-        "How is the job?": choice(
-            [
-                {"Variable": "$.seen.now.Status", "StringEquals": "SUCCEEDED", "Next": next},
-                {
-                    "And": [
-                        {"Variable": "$.seen.now.Status", "StringEquals": "FAILED"},
-                        {"Variable": "$.seen.now.Container.ExitCode", "IsPresent": True},
-                        {"Variable": "$.seen.now.Container.ExitCode", "NumericEquals": BAD_INPUT_EXIT},
-                    ],
-                    "Next": "BadInput",
-                },
-                {"Variable": "$.seen.now.Status", "StringEquals": "FAILED", "Next": fallback},
-                {
-                    "Or": [
-                        {
-                            "Variable": "$.job.waits",
-                            "NumericGreaterThanEquals": -(-settings.gpu_wait_s // LOOK_EVERY_S),
-                        },
-                        {"Variable": "$.job.looks", "NumericGreaterThanEquals": -(-most // LOOK_EVERY_S)},
-                    ],
-                    "Next": "Give the job up",
-                },
-                {
-                    "Or": [{"Variable": "$.seen.now.Status", "StringEquals": status} for status in WORKS],
-                    "Next": "It works",
-                },
-            ],
-            "It waits",
-        ),
-        "It works": counted({"waits": 0}),
-        "It waits": counted({"waits.$": "States.MathAdd($.job.waits, 1)"}),
-        # Before the map begins, so that nobody does the same chunks beside it.
-        "Give the job up": {
-            "Type": "Task",
-            "Resource": f"arn:{places.partition}:states:::aws-sdk:batch:terminateJob",
-            "Parameters": {"JobId.$": "$.job.id", "Reason": "Waited or worked too long; Lambda does its chunks."},
-            "ResultPath": None,
-            "TimeoutSeconds": QUICK_S,
-            "Retry": retry(BATCH_TRANSIENT),
-            "Next": fallback,
-        },
+        "Look at the job": _looked_at(places, next="How is the job?"),
+        "How is the job?": _how_it_is(settings, fallback=fallback, next=next),
+        "It works": _counted({"waits": 0}),
+        "It waits": _counted({"waits.$": "States.MathAdd($.job.waits, 1)"}),
+        "Give the job up": _given_up(places, fallback=fallback),
         "BadInput": {
             "Type": "Fail",
             "Error": "BadInput",
             "Cause": "The Batch job ended with exit code 2; batch_error.json of the run names the error.",
         },
+    }
+
+
+def _submitted(places: Places, *, fallback: str, next: str) -> State:
+    return {
+        "Type": "Task",
+        "Resource": f"arn:{places.partition}:states:::batch:submitJob",
+        "Parameters": {
+            "JobName.$": "States.Format('detect-{}', $.run.run_id)",
+            "JobQueue": places.gpu_queue,
+            "JobDefinition": places.gpu_job,
+            "ContainerOverrides": {"Command.$": "States.Array('--run-id', $.run.run_id)"},
+        },
+        "ResultSelector": {"id.$": "$.JobId", "looks": 0, "waits": 0},
+        "ResultPath": "$.job",
+        "TimeoutSeconds": QUICK_S,
+        "Retry": retry(BATCH_TRANSIENT, attempts=3),
+        # A queue or a definition that takes no job: the map takes it.
+        "Catch": [{"ErrorEquals": ["States.TaskFailed", "States.Timeout"], "ResultPath": None, "Next": fallback}],
+        "Next": next,
+    }
+
+
+def _looked_at(places: Places, *, next: str) -> State:
+    return {
+        "Type": "Task",
+        "Resource": f"arn:{places.partition}:states:::aws-sdk:batch:describeJobs",
+        "Parameters": {"Jobs.$": "States.Array($.job.id)"},
+        "ResultSelector": {"now.$": "$.Jobs[0]"},
+        "ResultPath": "$.seen",
+        "TimeoutSeconds": QUICK_S,
+        "Retry": retry(BATCH_TRANSIENT),
+        "Next": next,
+    }
+
+
+def _how_it_is(settings: DeploymentSettings, *, fallback: str, next: str) -> State:
+    most = settings.gpu_wait_s + settings.gpu_job_timeout_s + SPARE_S
+    return choice(
+        [
+            {"Variable": "$.seen.now.Status", "StringEquals": "SUCCEEDED", "Next": next},
+            {
+                "And": [
+                    {"Variable": "$.seen.now.Status", "StringEquals": "FAILED"},
+                    {"Variable": "$.seen.now.Container.ExitCode", "IsPresent": True},
+                    {"Variable": "$.seen.now.Container.ExitCode", "NumericEquals": BAD_INPUT_EXIT},
+                ],
+                "Next": "BadInput",
+            },
+            {"Variable": "$.seen.now.Status", "StringEquals": "FAILED", "Next": fallback},
+            {
+                "Or": [
+                    {
+                        "Variable": "$.job.waits",
+                        "NumericGreaterThanEquals": -(-settings.gpu_wait_s // LOOK_EVERY_S),
+                    },
+                    {"Variable": "$.job.looks", "NumericGreaterThanEquals": -(-most // LOOK_EVERY_S)},
+                ],
+                "Next": "Give the job up",
+            },
+            {
+                "Or": [{"Variable": "$.seen.now.Status", "StringEquals": status} for status in WORKS],
+                "Next": "It works",
+            },
+        ],
+        "It waits",
+    )
+
+
+def _counted(waits: Any) -> State:
+    return {
+        "Type": "Pass",
+        "Parameters": {
+            "id.$": "$.job.id",
+            "looks.$": "States.MathAdd($.job.looks, 1)",
+            **waits,
+        },
+        "ResultPath": "$.job",
+        "Next": "Wait for the job",
+    }
+
+
+def _given_up(places: Places, *, fallback: str) -> State:
+    # Before the map begins, so that nobody does the same chunks beside it.
+    return {
+        "Type": "Task",
+        "Resource": f"arn:{places.partition}:states:::aws-sdk:batch:terminateJob",
+        "Parameters": {"JobId.$": "$.job.id", "Reason": "Waited or worked too long; Lambda does its chunks."},
+        "ResultPath": None,
+        "TimeoutSeconds": QUICK_S,
+        "Retry": retry(BATCH_TRANSIENT),
+        "Next": fallback,
     }

@@ -138,10 +138,12 @@ def invoke(
     *,
     keep: tuple[str, ...] = (),
     under: str | None = None,
-    next: str = "",
-    end: bool = False,
+    next: str | None = None,
 ) -> State:
-    """A stage's function; of its answer the fields `keep` are put `under` a path, or nothing is kept."""
+    """A stage's function; of its answer the fields `keep` are put `under` a path, or nothing is kept.
+
+    Without `next` it is the last state, and its answer is all that is left.
+    """
     return {
         "Type": "Task",
         "Resource": f"arn:{places.partition}:states:::lambda:invoke",
@@ -150,7 +152,7 @@ def invoke(
         "Retry": RETRY_STAGE,
         **({"ResultSelector": {f"{field}.$": f"$.Payload.{field}" for field in keep}} if keep else {}),
         # detect's answer is empty: the results of 10,000 chunks would not fit into the map's 256 KB.
-        **({"OutputPath": "$.Payload", "End": True} if end else {"ResultPath": under, "Next": next}),
+        **({"OutputPath": "$.Payload", "End": True} if next is None else {"ResultPath": under, "Next": next}),
     }
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.cluster.footage import Footage
-from lambdas.cluster.identities import Identities, regroup, renumbered
+from lambdas.cluster.groups import renumbered
+from lambdas.cluster.identities import Identities, regroup
 from lambdas.cluster.tracks import Tracks, overlap
 from lambdas.contracts import (
     ChooseBest,

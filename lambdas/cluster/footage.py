@@ -30,7 +30,7 @@ from lambdas.contracts import (
 )
 from lambdas.errors import IncompleteRun
 from lambdas.scoring import Measures, Scores, score
-from lambdas.shots import LAYOUT_CELLS
+from lambdas.shots.columns import LAYOUT_CELLS
 from lambdas.staging import Store, get_document
 
 Box = tuple[float, float, float, float]

@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import StagedFrame
+from lambdas.dull_frames import is_dull
 
-BLACK_LUMA = 0.06
-WHITE_LUMA = 0.97
-UNIFORM_CONTRAST = 0.06
-"""Mean brightness and contrast of pictures with nothing to see."""
 BLURRED_SHARE = 0.3
 """A frame with less than this share of the sharpness that the video's better frames have is blurred."""
 TWIN_DIFFERENCE = 8.0
@@ -68,7 +65,7 @@ def weigh_frames(
     luma = np.array([frame.luma for frame in staged], np.float64)
     contrast = np.array([frame.contrast for frame in staged], np.float64)
     sharpness = np.array([frame.sharpness for frame in staged], np.float64)
-    dull = (luma < BLACK_LUMA) | (luma > WHITE_LUMA) | (contrast < UNIFORM_CONTRAST)
+    dull = is_dull(luma, contrast)
     visible = sharpness[~dull]
     # The upper quartile stands for what this camera can do; a video that is soft throughout is not blurred throughout.
     sharp = float(np.percentile(visible, 75)) if len(visible) else 0.0

@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lambdas.contracts import Detections, Settings, SourceFacts, StagedFrame
-from lambdas.shots import BLACK_LUMA, LAYOUT_CELLS, Change, SceneColumns, find_changes
+from lambdas.shots.change import Change
+from lambdas.shots.columns import LAYOUT_CELLS, SceneColumns
+from lambdas.shots.fades import BLACK_LUMA
+from lambdas.shots.scene_changes import find_changes
 
 DIFFERENT_SIZE_SCORE = 255.0
 """Score across a border where the picture changes its shape: nothing to compare, so the largest there is."""

@@ -25,6 +25,22 @@ TITLE_PX, HEADING_PX, NAME_PX, NOTE_PX = 44, 26, 19, 16
 
 
 @dataclass(frozen=True)
+class Letters:
+    """What a line is written with."""
+
+    size: int
+    """Pixels."""
+    colour: tuple[int, int, int]
+    """BGR."""
+    weight: int = 400
+
+    def width(self, text: str) -> int:
+        """Pixels that a line of them takes."""
+        box = cv2.getTextSize((8 * WIDTH, 8 * self.size), text, (0, 4 * self.size), _font(), self.size, self.weight)
+        return int(box[2])
+
+
+@dataclass(frozen=True)
 class Cell:
     """A picture with a line or two below it."""
 
@@ -77,16 +93,16 @@ def _grid(cells: Sequence[Cell], columns: int, shape: float) -> list[Image]:
         for place, cell in enumerate(cells[at : at + columns]):
             left = EDGE + place * (width + GAP)
             row[:height, left : left + width] = resize(cell.picture, width, height)
-            _write(row, cell.title, left, height + 26, NAME_PX, INK, 600, width)
-            _write(row, cell.note, left, height + 50, NOTE_PX, SOFT, 400, width)
+            _write(row, cell.title, left, height + 26, Letters(NAME_PX, INK, 600), width)
+            _write(row, cell.note, left, height + 50, Letters(NOTE_PX, SOFT), width)
         rows.append(row)
     return rows
 
 
 def _heading(text: str, size: int, facts: str = "") -> Image:
     part = _ground(size * 2 + (NAME_PX * 2 if facts else 0))
-    _write(part, text, EDGE, round(size * 1.3), size, INK, 700, WIDTH - 2 * EDGE)
-    _write(part, facts, EDGE, round(size * 1.3) + NAME_PX * 2 - 4, NAME_PX, SOFT, 400, WIDTH - 2 * EDGE)
+    _write(part, text, EDGE, round(size * 1.3), Letters(size, INK, 700), WIDTH - 2 * EDGE)
+    _write(part, facts, EDGE, round(size * 1.3) + NAME_PX * 2 - 4, Letters(NAME_PX, SOFT), WIDTH - 2 * EDGE)
     return part
 
 
@@ -94,25 +110,18 @@ def _ground(height: int) -> Image:
     return np.full((height, WIDTH, 3), GROUND, np.uint8)
 
 
-def _write(
-    image: Image, text: str, x: int, y: int, size: int, colour: tuple[int, int, int], weight: int, most: int
-) -> None:
+def _write(image: Image, text: str, x: int, y: int, letters: Letters, most: int) -> None:
     """Writes one line into the image, shortened to `most` pixels."""
     # No letter is narrower than this.
     text = " ".join(text.split())[: most // 3]
     if not text:
         return
-    if _width(text, size, weight) > most:
-        while text and _width(text + "…", size, weight) > most:
+    if letters.width(text) > most:
+        while text and letters.width(text + "…") > most:
             text = text[:-1].rstrip()
         text += "…"
     # OpenCV's own fonts know Latin, Greek, Cyrillic, Arabic, Chinese, Japanese and Korean letters.
-    cv2.putText(image, text, (x, y), colour, _font(), size, weight)
-
-
-def _width(text: str, size: int, weight: int) -> int:
-    box = cv2.getTextSize((8 * WIDTH, 8 * size), text, (0, 4 * size), _font(), size, weight)
-    return int(box[2])
+    cv2.putText(image, text, (x, y), letters.colour, _font(), letters.size, letters.weight)
 
 
 @cache

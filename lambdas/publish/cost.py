@@ -124,8 +124,23 @@ def estimate(work: Work, deployment: Deployment = DEPLOYMENT, prices: PriceTable
     Seconds are taken as measured, wherever that was: a Lambda vCPU may be slower or faster. Not in it: the source and
     published buckets, logs, transfer out of AWS, and the minutes in which a GPU machine starts.
     """
-    memory_mib, by_map = deployment.memory_mib, work.chunks - work.job_chunks
-    invocations: dict[Stage, int] = {"split": 1, "detect": by_map, "cluster": 1, "publish": 1}
+    lines = [*_function_lines(work, deployment, prices), *_service_lines(work, deployment, prices)]
+    if work.job_chunks:
+        kind = "spot" if deployment.gpu_spot else "on demand"
+        lines.append(
+            Line(
+                f"gpu {deployment.gpu_machine}, {kind}",
+                work.job_s / 3600,
+                "hour",
+                gpu_hour(deployment.gpu_machine, deployment.gpu_spot, deployment.gpu_disk_gib, prices),
+            )
+        )
+    return sorted(lines, key=lambda line: -line.usd)
+
+
+def _function_lines(work: Work, deployment: Deployment, prices: PriceTable) -> list[Line]:
+    memory_mib = deployment.memory_mib
+    invocations: dict[Stage, int] = {"split": 1, "detect": work.chunks - work.job_chunks, "cluster": 1, "publish": 1}
     lines = [
         Line(
             f"lambda {stage}, {memory_mib[stage]} MiB",
@@ -139,18 +154,24 @@ def estimate(work: Work, deployment: Deployment = DEPLOYMENT, prices: PriceTable
         seconds * max(deployment.tmp_mib[stage] - FREE_EPHEMERAL_MIB, 0) / 1024
         for stage, seconds in work.seconds.items()
     )
+    return [
+        *lines,
+        Line("lambda requests", sum(invocations.values()), "request", prices.lambda_request),
+        Line("lambda ephemeral storage above 512 MiB", disk, "GB-second", prices.ephemeral_gb_second),
+    ]
+
+
+def _service_lines(work: Work, deployment: Deployment, prices: PriceTable) -> list[Line]:
     # split: plan, chunks; each chunk: frames, detections, document; cluster: selection.
     puts = 2 + work.segments + 3 * work.chunks + 1 + work.files_published
     # Each stage reads the plan; cluster two documents of each chunk; publish the selection and single frames.
     gets = SOURCE_READS_PER_CHUNK * (1 + work.chunks) + work.chunks + 2 * work.chunks + 3 + work.frames_read
     staged = work.staged_frame_bytes * STAGED_FRAMES_PER_MINUTE * work.video_s / 60 + work.segment_bytes
-    lines += [
-        Line("lambda requests", sum(invocations.values()), "request", prices.lambda_request),
-        Line("lambda ephemeral storage above 512 MiB", disk, "GB-second", prices.ephemeral_gb_second),
+    return [
         Line(
             "step functions",
             TRANSITIONS_PER_RUN
-            + TRANSITIONS_PER_CHUNK * by_map
+            + TRANSITIONS_PER_CHUNK * (work.chunks - work.job_chunks)
             + TRANSITIONS_PER_JOB_MINUTE * math.ceil(work.job_s / 60),
             "state transition",
             prices.state_transition,
@@ -164,17 +185,6 @@ def estimate(work: Work, deployment: Deployment = DEPLOYMENT, prices: PriceTable
             prices.s3_gb_month,
         ),
     ]
-    if work.job_chunks:
-        kind = "spot" if deployment.gpu_spot else "on demand"
-        lines.append(
-            Line(
-                f"gpu {deployment.gpu_machine}, {kind}",
-                work.job_s / 3600,
-                "hour",
-                gpu_hour(deployment.gpu_machine, deployment.gpu_spot, deployment.gpu_disk_gib, prices),
-            )
-        )
-    return sorted(lines, key=lambda line: -line.usd)
 
 
 def gpu_hour(machine: str, spot: bool, disk_gib: float, prices: PriceTable = PRICES) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import from_json
@@ -14,14 +15,27 @@ SCHEMA_VERSION = "1.0"
 """Of the detail, docs/event-processed.schema.json: a new minor number for a new field, a new major one for a change."""
 DETAIL_BYTES = 180_000
 """Of an event's detail at most: an event with everything around it, and a state of the machine, hold 256 KiB."""
+VIDEO_FACTS = {"duration_s", "frame_count", "width", "height", "fps", "container", "codec"}
+"""What the event says of the video, as the manifest's `source` does."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where a run's results lie."""
+
+    bucket: str
+    prefix: str
+    """Of all their keys; ends with a slash unless it is empty."""
+    manifest_key: str
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}"
 
 
 def event_detail(
     manifest: Manifest,
+    published: Published,
     *,
-    bucket: str,
-    prefix: str,
-    manifest_key: str,
     execution_arn: str,
     most_uris: int,
     sign: Callable[[str], str] | None = None,
@@ -32,38 +46,15 @@ def event_detail(
     At most `most_uris` frames are listed, people first, then representative frames, then scenes; `complete` says
     whether that is all of them. `sign` makes a key's URL, which works for `urls_expire_in_s` at most.
     """
-
-    def place(file: str) -> dict[str, Any]:
-        found = {"uri": f"s3://{bucket}/{prefix}{file}"}
-        return found if sign is None else {**found, "url": sign(prefix + file)}
-
-    listed: list[tuple[str, dict[str, Any], str]] = []
-    for person in manifest.people:
-        best = person.best_frame
-        listed.append(
-            ("talent_frames", {"id": person.id, "name": person.name, "t_s": best.t_s, "score": best.score}, best.file)
-        )
-    for frame in manifest.representative_frames:
-        listed.append(("representative_frames", {"t_s": frame.t_s, "score": frame.score}, frame.file))
-    for scene in manifest.scenes:
-        listed.append(("scene_frames", {"index": scene.index, "t_s": scene.t_s}, scene.file))
-
+    source = manifest.source
     detail: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "run_id": manifest.run_id,
         "execution_arn": execution_arn,
-        "source": manifest.source.uri,
-        "manifest_uri": f"s3://{bucket}/{manifest_key}",
-        "report_uri": f"s3://{bucket}/{prefix}{manifest.report_file}",
-        "video": {
-            "duration_s": manifest.source.duration_s,
-            "frame_count": manifest.source.frame_count,
-            "width": manifest.source.width,
-            "height": manifest.source.height,
-            "fps": manifest.source.fps,
-            "container": manifest.source.container,
-            "codec": manifest.source.codec,
-        },
+        "source": source.uri,
+        "manifest_uri": published.uri(published.manifest_key),
+        "report_uri": published.uri(published.prefix + manifest.report_file),
+        "video": source.model_dump(include=VIDEO_FACTS),
         "metrics": {
             "people": len(manifest.people),
             "representative": len(manifest.representative_frames),
@@ -79,14 +70,28 @@ def event_detail(
     if sign is not None:
         detail["urls_expire_in_s"] = urls_expire_in_s
     size = len(json.dumps(detail))
-    for number, (kind, facts, file) in enumerate(listed):
-        entry = {**facts, **place(file)} if number < most_uris else None
+    for number, (kind, facts, file) in enumerate(_frames(manifest)):
+        key = published.prefix + file
+        entry = {**facts, "uri": published.uri(key)}
+        if sign is not None and number < most_uris:
+            entry["url"] = sign(key)
         size += len(json.dumps(entry)) + 2
-        if entry is None or size > DETAIL_BYTES:
+        if number >= most_uris or size > DETAIL_BYTES:
             detail["complete"] = False
             break
         detail[kind].append(entry)
     return detail
+
+
+def _frames(manifest: Manifest) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Each published frame: the list of the detail it stands in, what is said of it, and its file."""
+    for person in manifest.people:
+        best = person.best_frame
+        yield "talent_frames", {"id": person.id, "name": person.name, "t_s": best.t_s, "score": best.score}, best.file
+    for frame in manifest.representative_frames:
+        yield "representative_frames", {"t_s": frame.t_s, "score": frame.score}, frame.file
+    for scene in manifest.scenes:
+        yield "scene_frames", {"index": scene.index, "t_s": scene.t_s}, scene.file
 
 
 def latest_key(prefix: str, run_id: str) -> str | None:
@@ -97,14 +102,12 @@ def latest_key(prefix: str, run_id: str) -> str | None:
     return f"{folder}/latest.json" if folder else "latest.json"
 
 
-def latest_document(
-    manifest: Manifest, bucket: str, prefix: str, manifest_key: str, uploaded_at: str | None = None
-) -> bytes:
+def latest_document(manifest: Manifest, published: Published, uploaded_at: str | None = None) -> bytes:
     """The pointer: which run, its manifest, and when its video was uploaded."""
     pointer = {
         "run_id": manifest.run_id,
-        "prefix": prefix,
-        "manifest_uri": f"s3://{bucket}/{manifest_key}",
+        "prefix": published.prefix,
+        "manifest_uri": published.uri(published.manifest_key),
         "created_at": manifest.created_at,
         "uploaded_at": uploaded_at,
     }

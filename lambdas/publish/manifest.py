@@ -29,6 +29,12 @@ class Entry(BaseModel):
         extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
     )
 
+    @classmethod
+    def of(cls, document: object, **given: object) -> Self:
+        """The entry with the fields `given`, and the others as the document has them under the same names."""
+        copied = (name for name in cls.model_fields if name not in given and hasattr(document, name))
+        return cls.model_validate({name: getattr(document, name) for name in copied} | given)
+
 
 class Source(Entry):
     """The video."""

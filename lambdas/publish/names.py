@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from lambdas.publish.keys import UNKNOWN
+from lambdas.contracts import SelectedPerson
+from lambdas.publish.keys import UNKNOWN, Keys
 
 
 class Named(Protocol):
@@ -16,6 +17,13 @@ class Named(Protocol):
 
     @property
     def screen_time_s(self) -> float: ...
+
+
+def names_text(people: Sequence[SelectedPerson], keys: Keys) -> str:
+    """What the names file holds: everybody, or where it is named after its video that video's main person."""
+    if keys.names_are_of_the_video:
+        return main_name(people)
+    return list_names([(keys.person(person.id, person.name), person) for person in people])
 
 
 def list_names(people: Sequence[tuple[str, Named]]) -> str:

@@ -25,6 +25,7 @@ from lambdas.split.timeline import NO_TIME, PacketTimes, mend
 from lambdas.video import (
     DAMAGE,
     RAW_FORMATS,
+    Most,
     decoder_threads,
     display_turn,
     holds_pts,
@@ -89,45 +90,31 @@ def probe_video(
     Raises UnreadableVideo, NoVideoStream, EncryptedVideo, NoFrames and TooLarge.
     """
     limits = limits if limits is not None else Limits()
-    if size > limits.max_bytes:
-        raise TooLarge(f"{name}: {size:,} bytes, more than the limit of {limits.max_bytes:,} (limits.max_bytes)")
-    kind = still_picture(read_bytes(location, 0, 16, name))
-    if kind == "WebP":
-        raise NoVideoStream(f"{name}: a still or moving picture (WebP), not a video that can be decoded here")
-    with open_video(
-        location, name, request_bytes=GLANCE_BYTES, most_pixels=limits.max_pixels, most_streams=limits.max_streams,
-        mark=mark,
-    ) as container, named_errors(location, name):  # fmt: skip
+    kind = _looked_at(location, name, size, limits)
+    most = Most(limits.max_pixels, limits.max_streams)
+    with (
+        open_video(location, name, request_bytes=GLANCE_BYTES, most=most, mark=mark) as container,
+        named_errors(location, name),
+    ):
         stream, chosen = choose_picture(container, name)
         codec = stream.codec_context
+        read = reader_of(location, name)
         _check_pixels(codec.width, codec.height, limits, name)
         frames, packets, begin = _first_frames(container, stream, name)
-        read = reader_of(location, name)
         if not frames:
             raise _without_frames(container, read, size, name, packets)
-        if kind and packets < 2:
-            raise NoVideoStream(f"{name}: a still picture ({kind}), not a video")
-        first = frames[0]
-        _check_pixels(first.width, first.height, limits, name)
-        if holds_pts(container):
-            start_pts = min(frame.pts if frame.pts is not None else frame.dts or 0 for frame in frames)
-        else:
-            start_pts = stream.start_time or 0
+        first = _film(frames, packets, kind, limits, name)
+        start_pts = _start_pts(container, stream, frames)
         stereo = stereo_layout(first)
         one_eye = "" if stereo == "mixed" else stereo
         ratio, coded_width, coded_height = _one_eye(pixel_shape(stream.sample_aspect_ratio), first, one_eye)
-        width = max(1, round(coded_width * ratio)) if ratio > 1 else coded_width
-        height = max(1, round(coded_height / ratio)) if ratio < 1 else coded_height
         mirrored, turned = display_turn(first) or (False, 0)
-        if turned in (90, 270):
-            width, height = height, width
-        raw = container.format.name in RAW_FORMATS
+        width, height = _shown_size(coded_width, coded_height, ratio, turned)
         time_base = stream.time_base or Fraction(1, av.time_base)
-        by_range = not raw and readable_by_range(container.format.name, read, size)
+        by_range = container.format.name not in RAW_FORMATS and readable_by_range(container.format.name, read, size)
         fragmented = by_range and container.format.name.startswith("mov") and is_fragmented(read, size)
         end_pts = _end_pts(container, stream, start_pts, size, fragmented=fragmented)
         rate = stream.average_rate or stream.guessed_rate
-        begins_s = float((stream.start_time or 0) * time_base) - (container.start_time or 0) / av.time_base
         facts = SourceFacts(
             uri=uri,
             identity=identity,
@@ -149,7 +136,7 @@ def probe_video(
             promised_s=_promised_s(container, stream),
             indexed=len(stream.index_entries),
             reordered=codec.reorder_depth > 0,
-            begins_s=round(max(0.0, begins_s), 3) if len(container.streams) > 1 and begins_s < 3600 else 0.0,
+            begins_s=_begins_s(container, stream, time_base),
             start_pts=start_pts,
             time_base_num=time_base.numerator,
             time_base_den=time_base.denominator,
@@ -184,6 +171,44 @@ def _colours(facts: SourceFacts) -> str:
         "The video is in Dolby Vision's profile 5, whose colours nothing but Dolby's decoders can show: it is looked "
         "at and published in shades of grey."
     )
+
+
+def _looked_at(location: str, name: str, size: int, limits: Limits) -> str:
+    """The kind of still picture that its first bytes may be, or empty. Raises TooLarge and NoVideoStream."""
+    if size > limits.max_bytes:
+        raise TooLarge(f"{name}: {size:,} bytes, more than the limit of {limits.max_bytes:,} (limits.max_bytes)")
+    kind = still_picture(read_bytes(location, 0, 16, name))
+    if kind == "WebP":
+        raise NoVideoStream(f"{name}: a still or moving picture (WebP), not a video that can be decoded here")
+    return kind
+
+
+def _film(frames: Sequence[VideoFrame], packets: int, kind: str, limits: Limits, name: str) -> VideoFrame:
+    """The first frame. Raises NoVideoStream where it is a still picture of this kind, and TooLarge."""
+    if kind and packets < 2:
+        raise NoVideoStream(f"{name}: a still picture ({kind}), not a video")
+    _check_pixels(frames[0].width, frames[0].height, limits, name)
+    return frames[0]
+
+
+def _start_pts(container: InputContainer, stream: VideoStream, frames: Sequence[VideoFrame]) -> int:
+    """PTS of the first picture, by the first `frames`."""
+    if holds_pts(container):
+        return min(frame.pts if frame.pts is not None else frame.dts or 0 for frame in frames)
+    return stream.start_time or 0
+
+
+def _begins_s(container: InputContainer, stream: VideoStream, time_base: Fraction) -> float:
+    """Seconds after which players show the first picture; an hour is a mistake of the muxer."""
+    begins_s = float((stream.start_time or 0) * time_base) - (container.start_time or 0) / av.time_base
+    return round(max(0.0, begins_s), 3) if len(container.streams) > 1 and begins_s < 3600 else 0.0
+
+
+def _shown_size(width: int, height: int, ratio: Fraction, turned: int) -> tuple[int, int]:
+    """Width and height of a picture of so many coded pixels as players show it."""
+    wide = max(1, round(width * ratio)) if ratio > 1 else width
+    high = max(1, round(height / ratio)) if ratio < 1 else height
+    return (high, wide) if turned in (90, 270) else (wide, high)
 
 
 def survey(location: str, name: str, probe: Probe, limits: Limits | None = None) -> Probe:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from talent_frames.terminal import errors, shown_progress
+
 if TYPE_CHECKING:
     from talent_frames.cloud import Estimate
 
@@ -33,9 +35,8 @@ def submit(
     Says how many there are, and what they take and cost by measured rates. Interrupted, it goes on where it was:
     nothing is submitted twice.
     """
-    from talent_frames import cli
 
-    with cli._errors(uri, debug):
+    with errors(uri, debug):
         from talent_frames import cloud
 
         videos = cloud.videos_under(uri)
@@ -45,7 +46,7 @@ def submit(
         if dry_run or not videos:
             return
         target = cloud.Stack(stack)
-        with cli._progress() as progress:
+        with shown_progress() as progress:
             progress.started("submit", float(len(videos)))
 
             def tell(one: cloud.Submitted) -> None:
@@ -69,9 +70,8 @@ def status(
     debug: Debug = False,
 ) -> None:
     """Say how a run of a deployed stack fares, or what was started last."""
-    from talent_frames import cli
 
-    with cli._errors(run or stack, debug):
+    with errors(run or stack, debug):
         from talent_frames import cloud
 
         target = cloud.Stack(stack)
@@ -102,9 +102,8 @@ def open_run(
     debug: Debug = False,
 ) -> None:
     """Show a run's report: of a folder, or of a deployed stack by a signed URL that is good for an hour."""
-    from talent_frames import cli
 
-    with cli._errors(run, debug):
+    with errors(run, debug):
         if Path(run).is_dir():
             from talent_frames.corrections import read_manifest
 

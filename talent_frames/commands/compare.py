@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from talent_frames.terminal import errors
+
 if TYPE_CHECKING:
     from lambdas.publish.manifest import Manifest
     from talent_frames.comparison import Comparison
@@ -24,13 +26,12 @@ def compare(
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> None:
     """Compare two runs of a video: people gained, lost, merged, split; frames, scenes and settings changed."""
-    from talent_frames import cli
     from talent_frames.comparison import compare as compare_runs
     from talent_frames.comparison import sentences
     from talent_frames.corrections import read_manifest
     from talent_frames.exports.labels import label
 
-    with cli._errors(f"{before} and {after}", debug):
+    with errors(f"{before} and {after}", debug):
         found = compare_runs(read_manifest(before), read_manifest(after))
         for line in sentences(found, label):
             print(line)

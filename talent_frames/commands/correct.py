@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lambdas.errors import BadInput
+from talent_frames.terminal import errors
 
 if TYPE_CHECKING:
     from lambdas.publish.manifest import Manifest
@@ -69,12 +70,11 @@ def correct(
     report shows: p4 is 3. Those seen unclearly go by u and their place in the list, as u0. All of it means the run
     as it is before the command. Each option may be repeated.
     """
-    from talent_frames import cli
     from talent_frames.corrections import Run
     from talent_frames.corrections import correct as add
     from talent_frames.corrections import undo as undo_last
 
-    with cli._errors(str(out), debug):
+    with errors(str(out), debug):
         wishes = wishes_of(merge or [], split or [], name or [], drop or [], hide or [], best or [])
         if undo and wishes:
             raise WrongCorrection("--undo goes alone")

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from talent_frames.terminal import errors
+
 
 def edit(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="A run's folder.", show_default=False)],
@@ -24,9 +26,8 @@ def edit(
     The page is served to this machine alone, at an address nobody can guess. Each change is written to corrections.json
     and published at once. Ctrl-C ends it.
     """
-    from talent_frames import cli
 
-    with cli._errors(str(out), debug):
+    with errors(str(out), debug):
         from talent_frames.edit_server import Editor, EditServer
 
         with EditServer(Editor(out), port, idle * 60) as server:
@@ -44,7 +45,7 @@ def edit(
 
 def _load() -> None:
     from lambdas.cluster import handler as _cluster  # noqa: F401
-    from lambdas.cluster.identities import scikit_learn
+    from lambdas.cluster.clustering import scikit_learn
     from lambdas.publish import handler as _publish  # noqa: F401
 
     scikit_learn()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lambdas.errors import BadInput
+from talent_frames.terminal import errors, shown
 
 
 class WrongErasure(BadInput):
@@ -56,9 +57,8 @@ def erase(
     What is kept of the runs goes as well. The receipt lists frames that still show the person beside others. In the
     cloud: docs/erase.md.
     """
-    from talent_frames import cli
 
-    with cli._errors(str(out or source or person or "erase"), debug):
+    with errors(str(out or source or person or "erase"), debug):
         from talent_frames import erasure
 
         if sum(one is not None for one in (out, source, person)) != 1:
@@ -73,7 +73,7 @@ def erase(
         elif source is not None:
             from lambdas.split.identify import identify
 
-            made = erasure.erase_source(identify(source, cli._shown(source))[0], folders)
+            made = erasure.erase_source(identify(source, shown(source))[0], folders)
         else:
             from talent_frames.packs import resolve_pack
 

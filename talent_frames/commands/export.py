@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from talent_frames.terminal import errors
+
 if TYPE_CHECKING:
     from lambdas.publish.manifest import Manifest
 
@@ -51,10 +53,9 @@ def export(
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> None:
     """Hand a run on: appearances and scenes as tables, captions, timelines; pictures with their origin inside."""
-    from talent_frames import cli
     from talent_frames.corrections import read_manifest
 
-    with cli._errors(str(out), debug):
+    with errors(str(out), debug):
         manifest = read_manifest(out)
         target = output if output is not None else out.with_name(f"{out.resolve().name}.export")
         target.mkdir(parents=True, exist_ok=True)

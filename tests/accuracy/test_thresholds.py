@@ -6,9 +6,14 @@ import pytest
 
 from benchmarks.accuracy.thresholds import MODULES, NO_THRESHOLDS, OTHERWISE, ROOT, all_thresholds, thresholds_of
 
-DECIDING = ("lambdas/cluster/*.py", "lambdas/detect/**/*.py", "lambdas/shots.py", "lambdas/scoring.py")
+DECIDING = (
+    "lambdas/cluster/*.py",
+    "lambdas/detect/**/*.py",
+    "lambdas/shots/*.py",
+    "lambdas/scoring.py",
+    "lambdas/dull_frames.py",
+)
 NOT_DECIDING = {
-    "lambdas/cluster/handler.py",
     "lambdas/detect/detectors.py",
     "lambdas/detect/device.py",
     "lambdas/detect/decode/nonref.py",
@@ -25,6 +30,7 @@ NOT_DECIDING = {
     "lambdas/detect/insightface_models.py",
     "lambdas/detect/selection/encode.py",
     "lambdas/detect/__main__.py",
+    "lambdas/shots/scene_detectors.py",
 }
 """These read models, files and frames; their numbers decide nothing about people, pictures or scenes."""
 

@@ -502,12 +502,12 @@ def test_the_manifest_equals_that_of_a_local_run(
     main: Stack, pack: Path, clip: Path, uploaded: tuple[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     from lambdas.contracts import Settings
-    from talent_frames.run import run_video
+    from talent_frames.run import RunOptions, run_video
 
     run = row_of(main, uploaded[0])["run"]
     cloud_made = manifest_of(main, run, f"show/first take.mp4/{run}/")
     settings = Settings.model_validate_json(json.dumps(RUN_SETTINGS))
-    local = run_video(clip, out=tmp_path / "out", pack_dir=pack, settings=settings, workers=1)
+    local = run_video(clip, out=tmp_path / "out", pack_dir=pack, settings=settings, options=RunOptions(workers=1))
     differing = {"run_id", "timings", "cost", "detect_steps", "created_at"}
     there, here = (found.model_dump(mode="json", exclude=differing) for found in (cloud_made, local))
     assert there["source"].pop("uri") != here["source"].pop("uri")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lambdas.cluster import identities
+from lambdas.cluster import clustering, identities
 from lambdas.cluster.clarity import clarity_of
 from lambdas.cluster.identities import identify
 from lambdas.cluster.tracks import Tracks, gather_tracks, link_across_borders
@@ -199,7 +199,7 @@ def test_more_tracks_than_fit_a_table_are_grouped_alike(monkeypatch: pytest.Monk
     truth = np.random.default_rng(8).integers(12, size=240)
     vectors = np.array([near(faces[p], 0.15, 500 + i) for i, p in enumerate(truth)])
     at_once = identify(tracks_of(vectors), [], DISTANCES).of_track
-    monkeypatch.setattr(identities, "LARGEST_TABLE", 50)
+    monkeypatch.setattr(clustering, "LARGEST_TABLE", 50)
     assert identify(tracks_of(vectors), [], DISTANCES).of_track.tolist() == at_once.tolist()
     assert len(set(zip(at_once.tolist(), truth.tolist(), strict=True))) == 12
 

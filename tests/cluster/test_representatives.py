@@ -10,7 +10,7 @@ import pytest
 from lambdas.cluster.representatives import choose_representatives, weigh_frames
 from lambdas.cluster.scenes import in_transition
 from lambdas.contracts import StagedFrame
-from lambdas.shots import Change
+from lambdas.shots.change import Change
 from tests.cluster.test_scenes import frame
 
 

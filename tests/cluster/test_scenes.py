@@ -8,7 +8,7 @@ from scenedetect import ContentDetector, FrameTimecode
 
 from lambdas.cluster.scenes import Scene, border_score, choose_scenes, in_transition
 from lambdas.contracts import StagedFrame
-from lambdas.shots import Change
+from lambdas.shots.change import Change
 
 
 def scenes_of(

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from lambdas.cluster.footage import Footage, read_footage
-from lambdas.cluster.handler import who_is_who
 from lambdas.cluster.scores import score_people
+from lambdas.cluster.who_is_who import who_is_who
 from lambdas.contracts import QUALITY_PARTS, Detections, Plan, detections_key
 from lambdas.scoring import named_flags
 from lambdas.staging import DirectoryStaging

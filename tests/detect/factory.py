@@ -16,7 +16,7 @@ from lambdas.detect.shots.feature_track import ComparedFrame
 from lambdas.detect.shots.features import FrameFeatures
 from lambdas.detect.tracking.detection import FaceDetection
 from lambdas.detect.tracking.embeddings import Embeddings
-from lambdas.shots import LAYOUT_CELLS
+from lambdas.shots.columns import LAYOUT_CELLS
 
 DISTANCES = Distances(same=0.5, strict=0.35, attach=0.55, suggest=0.65, name=0.6)
 PEOPLE = np.eye(8, dtype=np.float32)

@@ -104,7 +104,7 @@ def _load() -> None:
     import lambdas.publish.handler
     import lambdas.split.handler  # noqa: F401
     import talent_frames.api  # noqa: F401
-    from lambdas.cluster.identities import scikit_learn
+    from lambdas.cluster.clustering import scikit_learn
 
     scikit_learn()
     # What a run collects is its own.

@@ -21,7 +21,7 @@ from lambdas.contracts import Plan, Settings, SplitRequest, plan_key
 from lambdas.detect.decode.chunk_reader import ChunkReader
 from lambdas.detect.decode.memory import give_memory_back
 from lambdas.errors import BadInput, TalentFramesError
-from lambdas.publish.handler import losses
+from lambdas.publish.notes import losses
 from lambdas.split import handler as split
 from lambdas.staging import DirectoryStaging, get_document
 from tests.cluster.factory import pack

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from lambdas.contracts import QUALITY_PARTS
-from lambdas.publish.event import DETAIL_BYTES, event_detail, latest_document, latest_key, points_to_newer
+from lambdas.publish.event import DETAIL_BYTES, Published, event_detail, latest_document, latest_key, points_to_newer
 from lambdas.publish.manifest import Manifest
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "event-processed.schema.json").read_text())
@@ -99,9 +99,7 @@ def listed(detail: dict[str, object]) -> list[str]:
 
 @pytest.mark.parametrize("most, count, complete", [(50, 7, True), (7, 7, True), (6, 6, False), (0, 0, False)])
 def test_frames_are_listed_up_to_the_cap(manifest: Manifest, most: int, count: int, complete: bool) -> None:
-    detail = event_detail(
-        manifest, bucket="b", prefix="a/", manifest_key="a/manifest.json", execution_arn="arn", most_uris=most
-    )
+    detail = event_detail(manifest, Published("b", "a/", "a/manifest.json"), execution_arn="arn", most_uris=most)
     uris = listed(detail)
     assert (len(uris), detail["complete"]) == (count, complete)
     assert uris == [f"s3://b/a/{file}" for file in (
@@ -115,7 +113,7 @@ def test_frames_are_listed_up_to_the_cap(manifest: Manifest, most: int, count: i
 
 def test_signed_urls_stand_beside_the_uris_with_their_lifetime(manifest: Manifest) -> None:
     detail = event_detail(
-        manifest, bucket="b", prefix="a/", manifest_key="m", execution_arn="arn", most_uris=50,
+        manifest, Published("b", "a/", "m"), execution_arn="arn", most_uris=50,
         sign=lambda key: f"https://signed/{key}", urls_expire_in_s=900,
     )  # fmt: skip
     assert detail["talent_frames"][0]["url"] == "https://signed/a/people/0.jpg"
@@ -124,7 +122,7 @@ def test_signed_urls_stand_beside_the_uris_with_their_lifetime(manifest: Manifes
 
 def test_an_event_stays_small_whatever_the_urls(manifest: Manifest) -> None:
     detail = event_detail(
-        manifest, bucket="b", prefix="a/", manifest_key="m", execution_arn="arn", most_uris=50,
+        manifest, Published("b", "a/", "m"), execution_arn="arn", most_uris=50,
         sign=lambda key: "x" * 60_000,
     )  # fmt: skip
     assert len(json.dumps(detail)) <= DETAIL_BYTES
@@ -147,7 +145,7 @@ def test_the_pointer_lies_beside_the_runs(prefix: str, key: str | None) -> None:
 
 
 def test_the_pointer_names_run_and_manifest(manifest: Manifest) -> None:
-    pointer = json.loads(latest_document(manifest, "b", "a/run/", "a/run/manifest.json"))
+    pointer = json.loads(latest_document(manifest, Published("b", "a/run/", "a/run/manifest.json")))
     assert pointer["run_id"] == manifest.run_id
     assert pointer["manifest_uri"] == "s3://b/a/run/manifest.json"
 
@@ -175,9 +173,7 @@ def test_a_pointer_is_newer_by_its_upload_and_then_by_its_plan(standing: Any, ne
 def test_an_event_fits_its_schema(manifest: Manifest, sign: Any, most_uris: int) -> None:
     detail = event_detail(
         manifest,
-        bucket="published",
-        prefix="a.mp4/run/",
-        manifest_key="a.mp4/run/manifest.json",
+        Published("published", "a.mp4/run/", "a.mp4/run/manifest.json"),
         execution_arn="arn",
         most_uris=most_uris,
         sign=sign,

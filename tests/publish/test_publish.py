@@ -33,6 +33,8 @@ from lambdas.contracts import (
 from lambdas.errors import IncompleteRun, InvalidSettings
 from lambdas.publish import cost, handler, names, report
 from lambdas.publish import manifest as manifests
+from lambdas.publish.notes import losses
+from lambdas.publish.source_uri import published_uri
 from lambdas.staging import DirectoryStaging, S3Staging, get_document, put_document
 from tests.publish.drawn_runs import GREEN, RUN, DrawnRun, astronaut, drawn_frame
 
@@ -656,12 +658,12 @@ def test_a_frame_of_another_size_than_selected_is_an_incomplete_run(
     ],
 )
 def test_no_secret_of_a_url_and_no_path_of_this_machine_is_published(uri: str, expected: str) -> None:
-    assert handler.published_uri(uri) == expected
+    assert published_uri(uri) == expected
 
 
 def test_a_path_is_published_where_it_is_asked_for() -> None:
-    assert handler.published_uri("/home/ada/videos/clip.mp4", whole_path=True) == "/home/ada/videos/clip.mp4"
-    secret = handler.published_uri("https://user:secret@host/clip.mp4?X-Amz-Signature=1", whole_path=True)
+    assert published_uri("/home/ada/videos/clip.mp4", whole_path=True) == "/home/ada/videos/clip.mp4"
+    secret = published_uri("https://user:secret@host/clip.mp4?X-Amz-Signature=1", whole_path=True)
     assert secret == "https://host/clip.mp4"
 
 
@@ -815,7 +817,7 @@ def test_a_video_ends_early_where_more_than_a_header_rounds_is_missing(
 ) -> None:
     two_people().write(staging)
     facts = get_document(staging, plan_key(RUN), Plan).source.model_copy(update={"promised_s": float(promised_s)})
-    assert bool(handler.losses(facts, float(met_s), 75)) == said
+    assert bool(losses(facts, float(met_s), 75)) == said
 
 
 def test_what_is_missing_stands_in_manifest_and_report(staging: WatchedDirectory, published: WatchedDirectory) -> None:

@@ -11,12 +11,12 @@ import pytest
 from lambdas.contracts import OPEN_END, Chunk, Limits, Plan, Settings
 from lambdas.detect.decode.chunk_reader import ChunkReader
 from lambdas.errors import NoVideoStream, SourceChanged, TooLarge, UnreadableVideo
-from lambdas.publish.handler import losses
+from lambdas.publish.notes import losses
 from lambdas.split.handler import run
 from lambdas.split.plan import choose_borders, make_chunks
 from lambdas.split.probe import probe_video
 from lambdas.staging import DirectoryStaging
-from lambdas.video import open_video
+from lambdas.video import Most, open_video
 from tests.clips import SOUND, X264, ffmpeg, make_clip, picture
 from tests.split.test_chunks import frames_of, split
 
@@ -161,7 +161,7 @@ def test_of_a_file_of_many_streams_no_more_are_opened_than_the_limit(tmp_path: P
     ffmpeg(*picture(0.2), *("-map", "0") * 12, *X264.split(), "-pix_fmt", "yuv420p", str(clip))
     assert split(str(clip), tmp_path)[0].source.packets == 5
     for most in (4, 8):
-        with open_video(str(clip), clip.name, most_streams=most) as container:
+        with open_video(str(clip), clip.name, most=Most(streams=most)) as container:
             assert len(container.streams) == most
 
 

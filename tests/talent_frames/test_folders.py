@@ -15,7 +15,7 @@ from talent_frames import cli
 from talent_frames.folders import Task, arrivals, files_in, is_done, shared_folder, tasks
 from talent_frames.options import options_of
 from talent_frames.packs import resolve_pack
-from talent_frames.run import run_video
+from talent_frames.run import RunOptions, run_video
 from tests.clips import make_clip
 
 
@@ -71,7 +71,7 @@ def test_a_run_is_done_for_this_video_and_these_settings_alone(own_home: Path, t
     task = Task(str(clip), tmp_path / "out", in_folder=True)
     settings = Settings(representative=2)
     assert not is_done(task, settings, pack)
-    run_video(clip, out=task.out, pack_dir=pack, settings=settings, workers=1, keep_days=0)
+    run_video(clip, out=task.out, pack_dir=pack, settings=settings, options=RunOptions(workers=1, keep_days=0))
     assert is_done(task, settings, pack)
     assert not is_done(task, Settings(representative=3), pack)
     assert not is_done(task, settings, pack, b"a gallery")

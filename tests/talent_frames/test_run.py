@@ -16,17 +16,12 @@ from lambdas.contracts import Plan, Settings
 from lambdas.errors import IncompleteRun, NoFrames, NoSpace, PackMismatch, SourceChanged, SourceUnreachable
 from lambdas.publish.manifest import Manifest
 from lambdas.staging import DirectoryStaging
+from talent_frames.chunk_lengths import even_chunk_s, likely_workers
+from talent_frames.detect_chunks import Lost, WorkerDied
 from talent_frames.packs import resolve_pack
-from talent_frames.run import (
-    WorkerDied,
-    _likely_workers,
-    _loading_pool,
-    _Lost,
-    _pool,
-    _work_folder,
-    even_chunk_s,
-    run_video,
-)
+from talent_frames.run import RunOptions, run_video
+from talent_frames.work_folder import work_folder
+from talent_frames.worker_pool import loading_pool, worker_pool
 from tests.cluster.factory import Video
 
 
@@ -57,21 +52,21 @@ def alive(pid: int) -> bool:
 
 
 def test_a_pool_works_and_leaves_no_process() -> None:
-    with _pool(2) as pool:
+    with worker_pool(2) as pool:
         assert list(pool.map(square, range(5))) == [0, 1, 4, 9, 16]
         pids = list(pool._processes)
     assert not any(alive(pid) for pid in pids)
 
 
 def test_an_error_of_ours_comes_back_from_a_worker_as_it_was() -> None:
-    with pytest.raises(NoFrames, match=r"^clip\.mp4: 0 frames$"), _pool(1) as pool:
+    with pytest.raises(NoFrames, match=r"^clip\.mp4: 0 frames$"), worker_pool(1) as pool:
         pool.submit(refuse, 0).result()
 
 
 def test_workers_in_the_middle_of_something_end_when_the_block_raises() -> None:
     started = time.monotonic()
     pids: list[int] = []
-    with pytest.raises(KeyboardInterrupt), _pool(2) as pool:
+    with pytest.raises(KeyboardInterrupt), worker_pool(2) as pool:
         waiting = [pool.submit(sleep_long, number) for number in range(4)]
         while not all(future.running() for future in waiting[:2]):
             time.sleep(0.05)
@@ -85,10 +80,10 @@ def test_workers_in_the_middle_of_something_end_when_the_block_raises() -> None:
 def test_workers_end_when_their_parent_is_killed() -> None:
     program = (
         "import time\n"
-        "from talent_frames.run import _pool\n"
+        "from talent_frames.worker_pool import worker_pool\n"
         "from tests.talent_frames.test_run import sleep_long\n"
         "if __name__ == '__main__':\n"
-        "    with _pool(1) as pool:\n"
+        "    with worker_pool(1) as pool:\n"
         "        future = pool.submit(sleep_long, 0)\n"
         "        while not future.running(): time.sleep(0.05)\n"
         "        time.sleep(2)\n"
@@ -110,7 +105,7 @@ def test_workers_end_when_their_parent_is_killed() -> None:
 def test_workers_that_are_still_loading_end_when_the_block_raises() -> None:
     started = time.monotonic()
     pids: list[int] = []
-    with pytest.raises(NoFrames), _loading_pool(2, resolve_pack("open")) as pool:
+    with pytest.raises(NoFrames), loading_pool(2, resolve_pack("open")) as pool:
         pids = list(pool._processes)
         raise NoFrames("clip.mp4: 0 frames")
     assert time.monotonic() - started < 5
@@ -119,7 +114,7 @@ def test_workers_that_are_still_loading_end_when_the_block_raises() -> None:
 
 
 def test_a_pack_that_does_not_load_is_told_with_a_chunk_and_not_before(tmp_path: Path) -> None:
-    with _loading_pool(1, tmp_path / "nothing here") as pool:
+    with loading_pool(1, tmp_path / "nothing here") as pool:
         assert pool.submit(square, 3).result() == 9
 
 
@@ -131,10 +126,10 @@ def test_an_early_pool_is_no_larger_than_the_chunks_and_works_as_any_other(
 
     def noted(workers: int, pack_dir: Path) -> object:
         made.append(workers)
-        return _loading_pool(workers, pack_dir)
+        return loading_pool(workers, pack_dir)
 
-    monkeypatch.setattr(module, "_loading_pool", noted)
-    manifest = run_video(demo_clip, out=tmp_path / "run", pack_dir=resolve_pack("open"), workers=3)
+    monkeypatch.setattr(module, "loading_pool", noted)
+    manifest = run_video(demo_clip, out=tmp_path / "run", pack_dir=resolve_pack("open"), options=RunOptions(workers=3))
     assert made == [2]
     assert len(manifest.people) == 4
     assert list((own_home / "staging").iterdir()) == []
@@ -152,25 +147,25 @@ def test_an_early_pool_is_no_larger_than_the_chunks_and_works_as_any_other(
 def test_no_more_workers_are_started_early_than_there_will_be_chunks(
     settings: Settings, duration_s: float, most: int, workers: int
 ) -> None:
-    assert _likely_workers(settings, duration_s, most) == workers
+    assert likely_workers(settings, duration_s, most) == workers
 
 
 def test_staging_goes_when_a_run_is_done_or_its_input_is_bad(own_home: Path) -> None:
-    with _work_folder("done") as work:
+    with work_folder("done") as work:
         (work / "plan.json").write_text("{}")
-    with pytest.raises(NoFrames), _work_folder("bad") as work:
+    with pytest.raises(NoFrames), work_folder("bad") as work:
         (work / "plan.json").write_text("{}")
         raise NoFrames("clip.mp4: 0 frames")
     assert list((own_home / "staging").iterdir()) == []
 
 
 def test_staging_of_an_interrupted_run_waits_for_the_next_with_the_same_key(own_home: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), _work_folder("interrupted") as work:
+    with pytest.raises(KeyboardInterrupt), work_folder("interrupted") as work:
         (work / "chunk.json").write_text("{}")
         raise KeyboardInterrupt
-    with _work_folder("other") as work:
+    with work_folder("other") as work:
         assert list(work.iterdir()) == []
-    with _work_folder("interrupted") as work:
+    with work_folder("interrupted") as work:
         assert (work / "chunk.json").is_file()
     assert list((own_home / "staging").iterdir()) == []
 
@@ -178,18 +173,18 @@ def test_staging_of_an_interrupted_run_waits_for_the_next_with_the_same_key(own_
 def test_staging_of_a_run_that_failed_goes_unless_what_failed_may_be_over(own_home: Path) -> None:
     for error, waits in ((ZeroDivisionError(), False), (IncompleteRun("x"), False), (WorkerDied("x"), True),
                          (OSError(28, "No space left"), True), (SourceUnreachable("x"), True)):  # fmt: skip
-        with pytest.raises(type(error)), _work_folder("failed") as work:
+        with pytest.raises(type(error)), work_folder("failed") as work:
             (work / "chunk.json").write_text("{}")
             raise error
         assert work.is_dir() == waits
-    with _work_folder("failed") as work:
+    with work_folder("failed") as work:
         assert (work / "chunk.json").is_file()
 
 
 def test_two_runs_of_the_same_at_once_keep_out_of_each_others_way(own_home: Path) -> None:
-    with _work_folder("same") as first:
+    with work_folder("same") as first:
         (first / "chunk.json").write_text("{}")
-        with _work_folder("same") as second:
+        with work_folder("same") as second:
             assert first != second
             assert list(second.iterdir()) == []
         assert not second.exists()
@@ -202,12 +197,12 @@ def test_staging_nobody_came_back_for_is_dropped_after_a_week(own_home: Path) ->
     abandoned.mkdir(parents=True)
     (abandoned / "chunk.json").write_text("{}")
     os.utime(abandoned, (0, time.time() - 8 * 86_400))
-    with _work_folder("other"):
+    with work_folder("other"):
         assert not abandoned.exists()
 
 
 def test_a_worker_ignores_the_interrupt_that_its_parent_handles() -> None:
-    with _pool(1) as pool:
+    with worker_pool(1) as pool:
         assert pool.submit(square, 2).result() == 4
         os.kill(next(iter(pool._processes)), signal.SIGINT)
         assert pool.submit(square, 3).result() == 9
@@ -256,7 +251,8 @@ def test_chunks_suit_the_workers_and_a_resumed_run_keeps_them(
 
     def plan(workers: int, settings: Settings | None = None, force: str = "") -> tuple[str, int, float]:
         with pytest.raises(SeenEnough):
-            run_video(demo_clip, out=tmp_path / "run", pack_dir=pack, workers=workers, settings=settings, force=force)
+            options = RunOptions(workers=workers, force=force)
+            run_video(demo_clip, out=tmp_path / "run", pack_dir=pack, settings=settings, options=options)
         return planned[-1].run_id, len(planned[-1].chunks), planned[-1].settings.chunk_s
 
     pack = resolve_pack("open")
@@ -274,7 +270,7 @@ def test_chunks_suit_the_workers_and_a_resumed_run_keeps_them(
 def test_a_run_goes_on_without_as_many_chunks_as_may_be_lost(
     demo_clip: Path, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = sys.modules["talent_frames.run"]
+    module = sys.modules["talent_frames.detect_chunks"]
     work = module._detect_chunk
 
     def fail(root: Path, run_id: str, chunk: int, pack_dir: Path) -> object:
@@ -286,7 +282,10 @@ def test_a_run_goes_on_without_as_many_chunks_as_may_be_lost(
 
     def run(most: int) -> Manifest:
         settings = Settings(chunk_s=12, max_lost_chunks=most)
-        return run_video(demo_clip, out=tmp_path / "run", pack_dir=resolve_pack("open"), workers=1, settings=settings)
+        alone = RunOptions(workers=1)
+        return run_video(
+            demo_clip, out=tmp_path / "run", pack_dir=resolve_pack("open"), settings=settings, options=alone
+        )
 
     with pytest.raises(SourceUnreachable):
         run(0)
@@ -302,8 +301,8 @@ def test_what_is_no_matter_of_one_chunk_is_never_a_lost_chunk(tmp_path: Path) ->
     plan = Video(30, []).write(DirectoryStaging(tmp_path), 10.0, settings={"max_lost_chunks": 3})
     for error in (NoFrames("x"), NoSpace("x"), SourceChanged("x"), PackMismatch("x"), OSError(28, "full")):
         with pytest.raises(type(error)):
-            _Lost(plan, DirectoryStaging(tmp_path)).give_up(0, error)
-    lost = _Lost(plan, DirectoryStaging(tmp_path))
+            Lost(plan, DirectoryStaging(tmp_path)).give_up(0, error)
+    lost = Lost(plan, DirectoryStaging(tmp_path))
     lost.give_up(0, SourceUnreachable("x"))
     lost.give_up(1, ZeroDivisionError())
     # Nothing would be left.

@@ -25,6 +25,7 @@ from lambdas.errors import NoVideoStream
 from lambdas.video import (
     DAMAGE,
     SQUARE_WITHIN,
+    Most,
     decoder_threads,
     holds_pts,
     open_video,
@@ -258,7 +259,7 @@ class PacketBuffer:
             self._location,
             self._name,
             hardware=device.hardware_decoder(),
-            most_pixels=self._most_pixels,
+            most=Most(pixels=self._most_pixels),
             mark=self._mark,
         )
         streams = container.streams

@@ -72,12 +72,11 @@ class FaceAnalyzer:
         with self._watch.step("convert"):
             full = frame.bgr()
         with self._watch.step("measure"):
-            t_s = self._source.seconds(frame.pts)
             boxes, landmarks = boxes[large_enough], (found.landmarks * scale)[large_enough]
             confidences = found.confidence[large_enough]
             order = np.argsort(boxes[:, 0], kind="stable")
             return [
-                self._detection(full, frame.pts, t_s, boxes, landmarks[row], float(confidences[row]), row, dense)
+                self._detection(full, frame.pts, boxes, landmarks[row], float(confidences[row]), row, dense)
                 for row in order
             ]
 
@@ -97,7 +96,6 @@ class FaceAnalyzer:
         self,
         full: NDArray[np.uint8],
         pts: int,
-        t_s: float,
         boxes: NDArray[np.float32],
         landmarks: NDArray[np.float32],
         confidence: float,
@@ -115,7 +113,7 @@ class FaceAnalyzer:
         crop = self._embedder.align(part.image, part.landmarks, boxes[row])
         return FaceDetection(
             pts,
-            t_s,
+            self._source.seconds(pts),
             boxes[row],
             landmarks,
             parts,

@@ -12,10 +12,8 @@ import numpy as np
 from lambdas.detect.context import ChunkContext
 from lambdas.detect.shots.boundaries import Shots, middle_reach_s
 from lambdas.detect.shots.features import FrameFeatures
+from lambdas.dull_frames import TOO_DARK_LUMA, UNIFORM_CONTRAST, is_dull
 
-_BLACK_LUMA = 0.06
-_WHITE_LUMA = 0.97
-_FLAT_CONTRAST = 0.06
 _UNLIKE = 8.0
 """Mean difference of two layouts, grey levels, from which frames are not near-duplicates."""
 _USUAL_CONTRAST = 0.6
@@ -48,8 +46,8 @@ class Target:
 
 def fitness(frame: FrameFeatures) -> float:
     """How presentable a frame looks, 0 (black or uniform) to 1."""
-    light = min(1.0, max(0.0, (frame.luma - _BLACK_LUMA) / 0.15)) * min(1.0, max(0.0, (0.98 - frame.luma) / 0.1))
-    content = min(1.0, max(0.0, (frame.contrast - _FLAT_CONTRAST) / 0.25))
+    light = min(1.0, max(0.0, (frame.luma - TOO_DARK_LUMA) / 0.15)) * min(1.0, max(0.0, (0.98 - frame.luma) / 0.1))
+    content = min(1.0, max(0.0, (frame.contrast - UNIFORM_CONTRAST) / 0.25))
     return light * content * (0.3 + 0.7 * frame.sharpness)
 
 
@@ -141,7 +139,8 @@ def others(
     any other will do.
     """
     by_pts = {one.pts: one for one in features}
-    seen = [by_pts[target.pts].layout.astype(np.float32) for target in kept if _presentable(by_pts[target.pts])]
+    staged = [by_pts[target.pts] for target in kept]
+    seen = [one.layout.astype(np.float32) for one in staged if not is_dull(one.luma, one.contrast)]
     distinct = 0
     for place, layout in enumerate(seen):
         distinct += all(np.abs(layout - before).mean() >= _UNLIKE for before in seen[:place])
@@ -172,7 +171,9 @@ def others(
 def _able(features: Sequence[FrameFeatures], shots: Shots) -> list[FrameFeatures]:
     """Frames that can be shown: something to see, no change near, not on the way from or to black, not in a swing."""
     able = [
-        one for one in features if _presentable(one) and not one.is_assumed and shots.cut_distance_s(one.t_s) > _CLEAR_S
+        one
+        for one in features
+        if not is_dull(one.luma, one.contrast) and not one.is_assumed and shots.cut_distance_s(one.t_s) > _CLEAR_S
     ]
     if not able:
         return []
@@ -182,10 +183,6 @@ def _able(features: Sequence[FrameFeatures], shots: Shots) -> list[FrameFeatures
     shares = np.array([_USUAL_CONTRAST, _USUAL_SHARPNESS])
     good = [bool((look >= shares * usual[int(number)]).all()) for look, number in zip(looks, shot, strict=True)]
     return [one for one, fine in zip(able, good, strict=True) if fine]
-
-
-def _presentable(one: FrameFeatures) -> bool:
-    return _BLACK_LUMA < one.luma < _WHITE_LUMA and one.contrast > _FLAT_CONTRAST
 
 
 def scene_shares(open_before: bool, open_after: bool) -> tuple[float, ...]:

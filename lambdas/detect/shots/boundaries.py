@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from lambdas.contracts import Settings
 from lambdas.detect.shots.dissolves import DissolveMask
 from lambdas.detect.shots.features import FrameFeatures, columns_of
-from lambdas.shots import FAINT_SHARE, Change, changes_of_layout, find_changes, stands_out
+from lambdas.shots.change import Change
+from lambdas.shots.cuts import FAINT_SHARE, stands_out
+from lambdas.shots.layouts import changes_of_layout
+from lambdas.shots.scene_changes import find_changes
 
 _CANDIDATE_SHARE = 0.6
 """Share of the content threshold from which a change may be a cut."""

@@ -23,7 +23,8 @@ from lambdas.detect.shots.features import (
     features_of,
     layout_of,
 )
-from lambdas.shots import CLEAR_CUT_CHANGE, layout_change
+from lambdas.shots.cuts import CLEAR_CUT_CHANGE
+from lambdas.shots.layouts import layout_change
 
 _SPACING_S = 0.07
 """About how far apart frames are compared: as those that others refer to are in most streams."""

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.scene_detectors import frame_feature
-from lambdas.shots import LAYOUT_CELLS, SceneColumns, layout_change
+from lambdas.shots.columns import LAYOUT_CELLS, SceneColumns
+from lambdas.shots.layouts import layout_change
+from lambdas.shots.scene_detectors import frame_feature
 
 FEATURE_WIDTH = 256
 """Width in pixels at which frames are compared; PySceneDetect's own downscaling aims at the same."""

@@ -1,4 +1,4 @@
-"""Wipes and slides: one picture takes another's place piece by piece. A part of `shots`. Pure."""
+"""Whether frames between two pictures fit a wipe or a slide from the first to the last. Pure."""
 
 from __future__ import annotations
 
