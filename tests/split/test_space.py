@@ -11,17 +11,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from lambdas.contracts import Chunk, Settings
+from lambdas.contracts import Chunk, Settings, SplitRequest, segment_key
 from lambdas.errors import BadInput, NoSpace, ProcessDied, UnreadableVideo
 from lambdas.split import segments, space
 from lambdas.split.copying import copied_times, copy_reels
+from lambdas.split.handler import run
 from lambdas.split.probe import probe_video, survey
 from lambdas.split.reels import Reel, Room, plan_reels, room_for
 from lambdas.split.segments import copy_chunk
 from lambdas.split.space import SPARE_BYTES, require_space
-from lambdas.staging import DirectoryStaging
+from lambdas.staging import DirectoryStaging, S3Staging, s3_client
 from tests.clips import KINDS, X264, ffmpeg, make_clip
-from tests.split.test_chunks import frames_of, split
+from tests.split.test_chunks import PACK, frames_of, split
 
 LONG_S = 60
 CHUNK_S = 5.0
@@ -153,6 +154,29 @@ def test_a_long_video_without_an_index_takes_the_room_of_a_few_chunks_and_is_wha
     assert (plan.source.start_pts, plan.source.duration_s) == (ordinary.source.start_pts, ordinary.source.duration_s)
     for chunk, same in zip(plan.chunks, ordinary.chunks, strict=True):
         assert frames_of(plan, chunk, staging, str(clip)) == frames_of(ordinary, same, staging, str(indexed))
+
+
+def test_segments_go_to_a_bucket_as_they_are_cut(aws: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    s3_client().create_bucket(Bucket="staging")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    uploaded: list[list[str]] = []
+
+    class Watched(S3Staging):
+        def put_file(self, key: str, path: Path) -> None:
+            super().put_file(key, path)
+            uploaded.append(sorted(file.name for file in path.parent.glob("0*.mkv")))
+
+    clip = make_clip("mkv_without_cues", tmp_path)
+    request = SplitRequest(uri=str(clip), settings=Settings(chunk_s=2.0), pack=PACK)
+    bucket, folder = Watched("staging"), DirectoryStaging(tmp_path / "folder")
+    planned = run(request, bucket)
+    # None of those before is still there.
+    assert uploaded == [[f"{chunk:05d}.mkv"] for chunk in range(planned.chunk_count)]
+    run(request, folder)
+    for chunk in range(planned.chunk_count):
+        key = segment_key(planned.run_id, chunk)
+        # Matroska gives each file an id of its own.
+        assert len(bucket.get(key)) == len(folder.get(key)) > 1000
 
 
 def test_what_a_copy_takes_is_known_before_it_begins(tmp_path: Path) -> None:
