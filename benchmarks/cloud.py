@@ -92,7 +92,7 @@ GPU_STEPS = ("detect", "embed", "read")
 """detect's steps that are networks."""
 DECODE_STEPS = ("decode",)
 STATES_UP_TO_MANIFEST = TRANSITIONS_PER_RUN - 2
-"""Of an upload's states all but the two that follow publish: the ledger and the end."""
+"""Of an upload's states all but the last two, which come after the manifest."""
 REACH = 1.15
 """Chunks end at keyframes and at the video's end, so there are a few more than length / chunk."""
 MOST_PEOPLE = 40
