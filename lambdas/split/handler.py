@@ -32,7 +32,7 @@ from lambdas.contracts import (
 from lambdas.door import decode, document, log_for, number, open_bucket, services_named, variable
 from lambdas.errors import IncompleteRun, InvalidGallery
 from lambdas.split.claim import Ledger
-from lambdas.split.containers import missing_bytes
+from lambdas.split.containers import is_fragmented, missing_bytes
 from lambdas.split.copying import copied_times, copy_reels, knows_when_shown, probe_of_copy
 from lambdas.split.corrections import read_corrections
 from lambdas.split.identify import PIPELINE_VERSION, identify, identify_object, run_id
@@ -264,16 +264,24 @@ def plan(
         # What AVI calls a keyframe's time is when it is decoded: frames behind it in the file may be shown before it,
         # and refer to the GOP before.
         borders = [border._replace(decode_from_pts=key_before(keyframes, border.decode_from_pts)) for border in borders]
-    if probe.times is not None and len(probe.times):
+    if probe.times is not None and len(probe.times) and not _first_fragment_alone(location, name, probe):
         borders = without_empty(borders, sorted(time for time in probe.times.shown() if time != NO_TIME))
     segments = segment_of or (partial(segment_key, run) if run is not None else None)
     return probe, make_chunks(borders, facts.start_pts, probe.end_pts, settings, segments)
 
 
+def _first_fragment_alone(location: str, name: str, probe: Probe) -> bool:
+    """Whether the times are those of a fragmented MP4's index over the network, which are the first fragment's."""
+    facts = probe.facts
+    if facts.packets or not facts.container.startswith("mov"):
+        return False
+    return is_fragmented(reader_of(location, name), facts.size_bytes)
+
+
 def _plan_segments(
     location: str, name: str, probe: Probe, settings: Settings, this_run: str, staging: Store
 ) -> tuple[Probe, list[Chunk]]:
-    """Plans on an indexed copy, whose times are the segments' too, and stages a segment per chunk.
+    """Plans a copy with an index, whose times are the segments' too, and stages a segment per chunk.
 
     The source is copied in one pass, and what was staged of it is deleted here. A copy whose packets don't tell when
     they are shown would lose that in segments: it is staged whole.
