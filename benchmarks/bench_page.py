@@ -9,7 +9,7 @@ from statistics import median
 
 from benchmarks.bench_clips import CLIPS
 from benchmarks.bench_results import REFERENCED, ROOT, Clip, Results, Way
-from benchmarks.simulate import table, write_docs
+from benchmarks.pages import table, write_docs
 
 NAMES: dict[Way, str] = {"all": "ours, everything", "people": "ours, people only", "seek": "seek", "linear": "linear"}
 OURS: tuple[Way, Way] = ("all", "people")

@@ -48,7 +48,8 @@ ADVICE = {
     "MissingEnvironment": "The text names the variable. Deploy again: the stack sets them all.",
     "GpuMissing": "Look at the machine's driver (`nvidia-smi`), or run on the CPU.",
     "SourceUnreachable": "Try again; what was finished is kept. If it stays so, download the video and give the file.",
-    "NoSpace": "Make room and run it again: it goes on where it was. `TALENT_FRAMES_HOME` moves its cache elsewhere.",
+    "NoSpace": "Make room and run it again: it goes on where it was. `TALENT_FRAMES_HOME` moves its cache elsewhere, "
+    "`TMPDIR` what is copied of a video without an index; in the cloud `split_tmp_mib` is that room.",
     "SourceRefused": "Check credentials, region and clock: `aws sts get-caller-identity`, `date -u`. A signed "
     "URL may have expired.",
     "ServiceUnavailable": "Try again later; the cloud has tried for long already. Look at quotas if it comes back.",

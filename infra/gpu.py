@@ -9,10 +9,11 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra.image_parts import PACK_DIR
 from infra.images import Images
-from infra.monitoring import log_group
+from infra.log_groups import log_group
 from infra.settings import DeploymentSettings
-from infra.stages import PACK_DIR, common_environment
+from infra.stages import common_environment
 from infra.storage import Storage, acknowledge, acknowledge_wildcard
 
 DISK_GIB = 60

@@ -1,9 +1,8 @@
-"""What is seen of the pipeline: logs that end, a dashboard, alarms."""
+"""What is seen of the pipeline: a dashboard and alarms."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import aws_cdk as cdk
 from aws_cdk import aws_apigateway as apigateway
@@ -14,32 +13,20 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from infra.gpu import Gpu
 from infra.settings import DeploymentSettings
-
-if TYPE_CHECKING:
-    from infra.gpu import Gpu
-    from infra.stages import Stage
+from infra.stages import Stage
 
 FIVE_MINUTES = cdk.Duration.minutes(5)
 
 LAMBDA_USD_PER_GB_SECOND = {"x86_64": 0.0000166667, "arm64": 0.0000133334}
-"""us-east-1, 2025-06-01; as in lambdas/publish/cost.py, whose estimate the dashboard's numbers check."""
-
-
-def log_group(scope: Construct, id: str, days: int, name: str | None = None) -> logs.LogGroup:
-    """A log that forgets after so many days and goes with the stack."""
-    group = logs.LogGroup(scope, id, log_group_name=name, removal_policy=cdk.RemovalPolicy.DESTROY)
-    element = group.node.default_child
-    assert isinstance(element, logs.CfnLogGroup)
-    element.retention_in_days = days
-    return group
+"""us-east-1, 2026-05-11; as in lambdas/publish/cost.py, whose estimate the dashboard's numbers check."""
 
 
 class Monitoring(Construct):

@@ -17,7 +17,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.monitoring import log_group
+from infra.log_groups import log_group
 from infra.settings import DeploymentSettings
 from infra.states.results import EVENT_SOURCE
 from infra.storage import Storage, acknowledge_wildcard

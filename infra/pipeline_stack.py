@@ -11,24 +11,21 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from infra.gpu import Gpu
+from infra.image_parts import PACK_DIR, STAGES
 from infra.images import Images
 from infra.monitoring import Monitoring
 from infra.notifications import Database, Notifications, Recorder
 from infra.packs import ChosenPack, UnknownModelPack, choose_pack
 from infra.settings import DeploymentSettings, WrongSetting
-from infra.stages import PACK_DIR, STAGES, Stage
+from infra.stages import Stage
 from infra.states.language import TURNS
 from infra.storage import Storage
 from infra.triggers import Triggers
 from infra.workflow import Workflow
 
-CONSOLES = {
-    "us-gov-": "console.amazonaws-us-gov.com",
-    "cn-": "console.amazonaws.cn",
-    "": "console.aws.amazon.com",
-}
-"""Host of the console by how a region begins; the last where the region is not known at synth, too. A stack's own
-`partition` is a token even where its region is known."""
+CONSOLE = "console.aws.amazon.com"
+CONSOLES = {"China": ("aws-cn", "console.amazonaws.cn"), "GovCloud": ("aws-us-gov", "console.amazonaws-us-gov.com")}
+"""Partitions whose console has another host than CONSOLE, and that host."""
 
 LEASE_SPARE_S = 300
 """A claim outlives the state machine's own time limit by so much."""
@@ -121,6 +118,16 @@ class PipelineStack(cdk.Stack):
             raise WrongSetting(f"gallery {settings.gallery!r}: there is no such file.")
         return s3_assets.Asset(self, "Gallery", path=str(path.resolve()))
 
+    def _console_host(self) -> str:
+        """Chosen where the stack is deployed: neither region nor partition need be known at synth."""
+        host = CONSOLE
+        for name, (partition, other) in CONSOLES.items():
+            there = cdk.CfnCondition(
+                self, f"In{name}", expression=cdk.Fn.condition_equals(cdk.Aws.PARTITION, partition)
+            )
+            host = cdk.Token.as_string(cdk.Fn.condition_if(there.logical_id, other, host))
+        return host
+
     def _outputs(
         self,
         storage: Storage,
@@ -131,8 +138,7 @@ class PipelineStack(cdk.Stack):
         settings: DeploymentSettings,
     ) -> None:
         machine = workflow.machine
-        host = next(host for start, host in CONSOLES.items() if self.region.startswith(start))
-        console = f"https://{self.region}.{host}"
+        console = f"https://{self.region}.{self._console_host()}"
         outputs = {
             "SourceBucketName": storage.source.bucket_name,
             "StagingBucketName": storage.staging.bucket_name,

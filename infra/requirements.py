@@ -17,8 +17,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.image_parts import PACK_MAKERS, shared_paths
 from infra.packs import TABLE
-from infra.stages import PACK_MAKERS, shared_paths
 
 ROOT = Path(__file__).parent.parent
 UV = Path(sys.executable).parent / "uv"

@@ -126,13 +126,14 @@ class DeploymentSettings(BaseModel):
     publish_memory_mib: MemoryMib = 1769
     """One whole vCPU (AWS Lambda developer guide) to encode JPEGs."""
     split_timeout_s: TimeoutS = 900
-    """Containers that can't be read by range are copied whole."""
+    """Containers that can't be read by range are read twice and copied once."""
     detect_timeout_s: TimeoutS = 900
     """A chunk of 60 s takes about its own length; the rest is for 4K at 60 frames a second."""
     cluster_timeout_s: TimeoutS = 600
     publish_timeout_s: TimeoutS = 600
     split_tmp_mib: TmpMib = 10_240
-    """Holds a copy of a video whose container has no index; $0.000003 of a run that needs none."""
+    """Of a video whose container has no index it holds a few chunks at a time, or all of a GOP that is longer;
+    $0.000003 of a run that needs none."""
     detect_tmp_mib: TmpMib = 512
     cluster_tmp_mib: TmpMib = 512
     publish_tmp_mib: TmpMib = 512

@@ -15,7 +15,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from infra.monitoring import log_group
+from infra.log_groups import log_group
 from infra.notifications import dead_letters
 from infra.settings import DeploymentSettings
 from infra.states.requests import CORRECTIONS

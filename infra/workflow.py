@@ -15,7 +15,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from infra.gpu import Gpu
-from infra.monitoring import log_group
+from infra.log_groups import log_group
 from infra.notifications import Database
 from infra.settings import DeploymentSettings
 from infra.stages import Stage

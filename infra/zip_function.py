@@ -10,7 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.stages import ROOT
+from infra.image_parts import ROOT
 
 
 def zip_function(

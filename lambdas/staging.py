@@ -50,6 +50,10 @@ class Store(Protocol):
         """Removes the key; nothing happens where there is nothing."""
         ...
 
+    def free_bytes(self) -> int | None:
+        """How much more it holds; None where nobody counts."""
+        ...
+
     def location(self, key: str) -> str:
         """A path or URL from which a media library can read the key by range."""
         ...
@@ -130,6 +134,10 @@ class DirectoryStaging:
             if folder == root or not folder.is_dir() or any(folder.iterdir()):
                 break
             folder.rmdir()
+
+    def free_bytes(self) -> int | None:
+        there = next(folder for folder in (self.root.absolute(), *self.root.absolute().parents) if folder.exists())
+        return shutil.disk_usage(there).free
 
     def location(self, key: str) -> str:
         return str(self.path(key))
@@ -227,6 +235,9 @@ class S3Staging:
 
     def delete(self, key: str) -> None:
         self.client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
+
+    def free_bytes(self) -> int | None:
+        return None
 
     def location(self, key: str) -> str:
         return presign(self.client, self.bucket, self.prefix + key)

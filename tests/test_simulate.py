@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
-from benchmarks.simulate import (
-    Choice,
-    Cloud,
-    buffalo,
-    gpu_route,
-    gpu_threshold_s,
-    lambda_route,
-    plots,
-    share,
-)
+from benchmarks.cloud import Choice, Cloud, buffalo, gpu_route, gpu_threshold_s, lambda_route, share
+from benchmarks.cost_plots import plots
+from benchmarks.cost_tables import sections
+from benchmarks.pages import ROOT
+from benchmarks.simulate import all_times
 from benchmarks.stage_times import GpuTimes, PackTimes, Times
+from lambdas.publish.cost import PRICES
 
 TIMES = PackTimes(
     made_on="2025-06-01",
@@ -107,3 +104,20 @@ def test_plots_are_small_svg() -> None:
         assert svg.startswith("<svg")
         assert svg.rstrip().endswith("</svg>")
         assert len(svg) < 12_000
+
+
+def test_the_page_shows_what_is_reckoned() -> None:
+    page = (ROOT / "docs" / "cost.md").read_text()
+    for name, body in sections(all_times(), Choice(), Cloud()).items():
+        assert f"<!-- {name} -->\n{body}\n<!-- end of {name} -->" in page, (
+            f"{name}: python -m benchmarks.simulate --docs"
+        )
+
+
+def test_prices_were_read_in_copies_no_older_than_a_year() -> None:
+    searched = date.fromisoformat(PRICES.searched)
+    for reading in PRICES.readings:
+        assert (searched - date.fromisoformat(reading.dated)).days <= 365, reading.prices
+        assert reading.copy in PRICES.source
+    assert PRICES.as_of <= min(reading.dated for reading in PRICES.readings)
+    assert PRICES.older.dated in PRICES.source

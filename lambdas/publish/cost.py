@@ -16,13 +16,26 @@ Architecture = Literal["x86_64", "arm64"]
 
 
 @dataclass(frozen=True)
+class Reading:
+    """Where some of the prices were read."""
+
+    prices: str
+    copy: str
+    dated: str
+    """ISO date that the copy bears, or the first day of the quarter it names."""
+
+
+@dataclass(frozen=True)
 class PriceTable:
     """USD, on demand, first tier, without the free tier."""
 
     region: str
-    as_of: str
-    """ISO date for which the numbers below are given."""
-    source: str
+    readings: tuple[Reading, ...]
+    """The newest copy with numbers that was found for each."""
+    older: Reading
+    """What no copy of the year before `searched` shows numbers for, and may have changed since."""
+    searched: str
+    """ISO date."""
     lambda_gb_second: dict[Architecture, float]
     lambda_request: float
     ephemeral_gb_second: float
@@ -41,16 +54,31 @@ class PriceTable:
     disk_gb_month: float
     """EBS gp3."""
 
+    @property
+    def as_of(self) -> str:
+        """ISO date of the oldest of `readings`."""
+        return min(reading.dated for reading in self.readings)
+
+    @property
+    def source(self) -> str:
+        told = [f"{one.prices}: {one.copy} ({one.dated})" for one in (*self.readings, self.older)]
+        return f"{'; '.join(told)}; searched {self.searched}"
+
 
 PRICES = PriceTable(
     region="us-east-1",
-    as_of="2025-06-01",
-    source=(
-        "AWS price pages (aws.amazon.com: lambda/pricing, step-functions/pricing, s3/pricing), on demand; checked "
-        "against published copies and guides rather than the live price list; EC2 (ec2/pricing/on-demand, ebs/pricing, "
-        "vpc/pricing) likewise, spot an assumption. Lambda on arm64 and its requests once more in a reading of "
-        "eu-central-1's public price list of 2026-09-11; of the others no public copy younger than a year shows numbers"
+    readings=(
+        Reading("Lambda, seconds and requests", "git.mcrn.ar, lambda_local_runner, page on cost", "2026-05-11"),
+        Reading("Step Functions, standard workflows", "wring.co, AWS Step Functions pricing", "2026-03-14"),
+        Reading("EC2, g5.xlarge", "factualminds.com, Amazon EC2 on-demand pricing", "2026-06-17"),
+        Reading("EC2, g4dn.xlarge and g6.xlarge", "GitHub, gpuaudit/cli, prices of us-east-1 in Q1 2026", "2026-01-01"),
     ),
+    older=Reading(
+        "S3, EBS, public addresses, Lambda's disk; the share of spot prices is an assumption",
+        "guides to AWS' price pages",
+        "2025-06-01",
+    ),
+    searched="2026-11-29",
     lambda_gb_second={"x86_64": 0.0000166667, "arm64": 0.0000133334},
     lambda_request=0.20 / 1_000_000,
     ephemeral_gb_second=0.0000000309,

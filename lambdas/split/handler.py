@@ -32,15 +32,17 @@ from lambdas.contracts import (
 from lambdas.door import decode, document, log_for, number, open_bucket, services_named, variable
 from lambdas.errors import IncompleteRun, InvalidGallery
 from lambdas.split.claim import Ledger
-from lambdas.split.containers import missing_bytes
+from lambdas.split.containers import is_fragmented, missing_bytes
+from lambdas.split.copying import copied_times, copy_reels, knows_when_shown, probe_of_copy
 from lambdas.split.corrections import read_corrections
 from lambdas.split.identify import PIPELINE_VERSION, identify, identify_object, run_id
 from lambdas.split.plan import choose_borders, key_before, make_chunks, mid_gop_ticks, whole_ticks, without_empty
 from lambdas.split.probe import Probe, find_keyframes, probe_video, settle_borders, survey
+from lambdas.split.reels import Reel, Room, plan_reels, room_for
 from lambdas.split.requests import DEFAULT_PREFIX, check_room, choose_settings, pin, published_prefix, read_sidecar
-from lambdas.split.segments import copy_chunk, copy_indexed, ffmpeg_program, knows_when_shown
+from lambdas.split.segments import copy_chunk, ffmpeg_program
 from lambdas.split.space import require_space
-from lambdas.split.timeline import NO_TIME
+from lambdas.split.timeline import NO_TIME, PacketTimes
 from lambdas.staging import (
     S3Staging,
     Store,
@@ -262,43 +264,70 @@ def plan(
         # What AVI calls a keyframe's time is when it is decoded: frames behind it in the file may be shown before it,
         # and refer to the GOP before.
         borders = [border._replace(decode_from_pts=key_before(keyframes, border.decode_from_pts)) for border in borders]
-    if probe.times is not None and len(probe.times):
+    if probe.times is not None and len(probe.times) and not _first_fragment_alone(location, name, probe):
         borders = without_empty(borders, sorted(time for time in probe.times.shown() if time != NO_TIME))
     segments = segment_of or (partial(segment_key, run) if run is not None else None)
     return probe, make_chunks(borders, facts.start_pts, probe.end_pts, settings, segments)
 
 
+def _first_fragment_alone(location: str, name: str, probe: Probe) -> bool:
+    """Whether the times are those of a fragmented MP4's index over the network, which are the first fragment's."""
+    facts = probe.facts
+    if facts.packets or not facts.container.startswith("mov"):
+        return False
+    return is_fragmented(reader_of(location, name), facts.size_bytes)
+
+
 def _plan_segments(
     location: str, name: str, probe: Probe, settings: Settings, this_run: str, staging: Store
 ) -> tuple[Probe, list[Chunk]]:
-    """Plans on an indexed copy, whose times are the segments' too, and stages a segment per chunk.
+    """Plans a copy with an index, whose times are the segments' too, and stages a segment per chunk.
 
-    A copy whose packets don't tell when they are shown would lose that in segments: it is staged whole.
+    The source is copied in one pass, and what was staged of it is deleted here. A copy whose packets don't tell when
+    they are shown would lose that in segments: it is staged whole.
     """
+    whole = not knows_when_shown(probe)
+    if not whole:
+        # Asked for before the copy that it will be needed for.
+        ffmpeg_program()
+    times = copied_times(location, name, probe)
     with tempfile.TemporaryDirectory(prefix="talent-frames-split-") as folder:
-        require_space(Path(folder), probe.facts.size_bytes, name)
-        whole = not knows_when_shown(probe)
-        if not whole:
-            # Asked for before the copy that it will be needed for.
-            ffmpeg_program()
-        indexed = Path(folder) / ("indexed.avi" if whole else "indexed.mkv")
-        copy_indexed(location, name, probe, indexed)
-        copied = probe_video(
-            str(indexed), name, probe.facts.uri, probe.facts.identity, indexed.stat().st_size, settings.limits
-        )
-        copied = survey(str(indexed), name, copied, settings.limits)
-        timing = ("duration_s", "start_pts", "time_base_num", "time_base_den", "video_stream")
-        facts = probe.facts.model_copy(update={field: getattr(copied.facts, field) for field in timing})
         if whole:
-            planned, chunks = plan(str(indexed), name, copied, settings, segment_of=lambda _: segment_key(this_run, 0))
-            staging.put_file(segment_key(this_run, 0), indexed)
+            planned, chunks = _stage_whole(location, name, probe, times, settings, this_run, staging, Path(folder))
         else:
-            planned, chunks = plan(str(indexed), name, copied, settings, run=this_run)
-            for chunk in chunks:
-                segment = Path(folder) / f"{chunk.index:05d}.mkv"
-                copy_chunk(indexed, name, chunk, facts.time_base, segment)
-                assert chunk.segment_key is not None
-                staging.put_file(chunk.segment_key, segment)
-                segment.unlink(missing_ok=True)
-        facts = facts.model_copy(update={"duration_s": planned.facts.duration_s})
-        return replace(planned, facts=facts, notes=probe.notes), chunks
+            copied = probe_of_copy(location, name, probe, times, settings.limits)
+            planned, chunks = plan(location, name, copied, settings, run=this_run)
+            reels = plan_reels(chunks, times, copied.facts.time_base)
+            require_space(Path(folder), staging, room_for(reels, times, copied.facts.time_base), name)
+            for reel, path in copy_reels(location, name, probe, times, reels, Path(folder)):
+                for chunk in reel.chunks:
+                    segment = Path(folder) / f"{chunk.index:05d}.mkv"
+                    copy_chunk(path, name, chunk, copied.facts.time_base, segment)
+                    assert chunk.segment_key is not None
+                    staging.put_file(chunk.segment_key, segment)
+                    segment.unlink(missing_ok=True)
+    timing = ("duration_s", "start_pts", "time_base_num", "time_base_den", "video_stream")
+    facts = probe.facts.model_copy(update={field: getattr(planned.facts, field) for field in timing})
+    return replace(planned, facts=facts, notes=probe.notes), chunks
+
+
+def _stage_whole(
+    location: str,
+    name: str,
+    probe: Probe,
+    times: PacketTimes,
+    settings: Settings,
+    this_run: str,
+    staging: Store,
+    folder: Path,
+) -> tuple[Probe, list[Chunk]]:
+    """Plans on a copy with an index, which is staged as the one segment of all chunks."""
+    everything = [Reel(0, len(times), ())]
+    require_space(folder, staging, Room(sum(times.sizes), sum(times.sizes)), name)
+    for _, path in copy_reels(location, name, probe, times, everything, folder):
+        size = path.stat().st_size
+        copied = probe_video(str(path), name, probe.facts.uri, probe.facts.identity, size, settings.limits)
+        copied = survey(str(path), name, copied, settings.limits)
+        planned, chunks = plan(str(path), name, copied, settings, segment_of=lambda _: segment_key(this_run, 0))
+        staging.put_file(segment_key(this_run, 0), path)
+    return planned, chunks

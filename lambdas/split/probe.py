@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Literal, cast
 
 import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -100,11 +101,11 @@ def probe_video(
         codec = stream.codec_context
         read = reader_of(location, name)
         _check_pixels(codec.width, codec.height, limits, name)
-        frames, packets, begin = _first_frames(container, stream, name)
+        frames, packets, begin = _first_frames(packets_of(container, stream, flush=True), codec, name)
         if not frames:
             raise _without_frames(container, read, size, name, packets)
         first = _film(frames, packets, kind, limits, name)
-        start_pts = _start_pts(container, stream, frames)
+        start_pts = _first_shown(frames) if holds_pts(container) else stream.start_time or 0
         stereo = stereo_layout(first)
         one_eye = "" if stereo == "mixed" else stereo
         ratio, coded_width, coded_height = _one_eye(pixel_shape(stream.sample_aspect_ratio), first, one_eye)
@@ -191,13 +192,6 @@ def _film(frames: Sequence[VideoFrame], packets: int, kind: str, limits: Limits,
     return frames[0]
 
 
-def _start_pts(container: InputContainer, stream: VideoStream, frames: Sequence[VideoFrame]) -> int:
-    """PTS of the first picture, by the first `frames`."""
-    if holds_pts(container):
-        return min(frame.pts if frame.pts is not None else frame.dts or 0 for frame in frames)
-    return stream.start_time or 0
-
-
 def _begins_s(container: InputContainer, stream: VideoStream, time_base: Fraction) -> float:
     """Seconds after which players show the first picture; an hour is a mistake of the muxer."""
     begins_s = float((stream.start_time or 0) * time_base) - (container.start_time or 0) / av.time_base
@@ -249,11 +243,8 @@ def _surveyed(probe: Probe, times: PacketTimes, limits: Limits, name: str, *, wh
         end_pts = times.end if facts.container == "avi" or end_pts <= facts.start_pts else min(end_pts, times.end)
         end_pts = times.end if facts.segmented or not by_index else max(end_pts, facts.start_pts + 1)
     duration_s = float(max(0, end_pts - facts.start_pts) * facts.time_base)
-    if not mended.jumps and duration_s > limits.max_duration_s:
-        raise TooLarge(
-            f"{name}: lasts {duration_s / 3600:,.0f} h, more than the limit of {limits.max_duration_s / 3600:,.0f} h "
-            "(limits.max_duration_s)"
-        )
+    if not mended.jumps:
+        check_duration(duration_s, limits, name)
     facts = facts.model_copy(
         update={
             "duration_s": duration_s,
@@ -277,14 +268,14 @@ def _times(location: str, name: str, facts: SourceFacts, *, by_index: bool, whol
             for packet in packets_of(container, stream):
                 # An edit list hides some.
                 if packet is not None and not (packet.is_discard and not facts.segmented):
-                    times.add(packet.pts, packet.dts, packet.duration, bool(packet.is_keyframe))
+                    times.add(packet.pts, packet.dts, packet.duration, bool(packet.is_keyframe), packet.size)
         else:
             if facts.container.startswith("matroska"):
                 # The cues are read at the first seek.
                 container.seek(facts.start_pts, stream=stream)
                 next(packets_of(container, stream), None)
             for entry in stream.index_entries:
-                times.add(None, entry.timestamp, 0, bool(entry.is_keyframe))
+                times.add(None, entry.timestamp, 0, bool(entry.is_keyframe), entry.size)
         return times, int(stream.duration or 0)
 
 
@@ -330,6 +321,15 @@ def only(container: InputContainer, stream: VideoStream) -> None:
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
+
+
+def check_duration(duration_s: float, limits: Limits, name: str) -> None:
+    """Raises TooLarge for a video that lasts too long."""
+    if duration_s > limits.max_duration_s:
+        raise TooLarge(
+            f"{name}: lasts {duration_s / 3600:,.0f} h, more than the limit of {limits.max_duration_s / 3600:,.0f} h "
+            "(limits.max_duration_s)"
+        )
 
 
 def _check_pixels(width: int, height: int, limits: Limits, name: str) -> None:
@@ -422,25 +422,39 @@ def settle_borders(
     return settled
 
 
-def _first_frames(container: InputContainer, stream: VideoStream, name: str) -> tuple[list[VideoFrame], int, bytes]:
+def _first_frames(
+    read: Iterable[Packet[VideoStream] | None], decoder: VideoCodecContext, name: str
+) -> tuple[list[VideoFrame], int, bytes]:
     """The first frames, how many packets it took to see that there are none, and the first packet's beginning."""
     frames: list[VideoFrame] = []
     packets = 0
     begin = b""
-    stream.codec_context.thread_count = decoder_threads(stream.codec_context.name)
-    for packet in packets_of(container, stream, flush=True):
+    decoder.thread_count = decoder_threads(decoder.name)
+    for packet in read:
         if packet is not None:
             packets += 1
             begin = begin or bytes(memoryview(packet)[:ENCODER_NOTE_BYTES])
             if packet.has_sidedata("encryption_info"):
                 raise EncryptedVideo(f"{name}: the video is encrypted (DRM)")
         try:
-            frames += stream.codec_context.decode(packet)
+            frames += decoder.decode(packet)
         except DAMAGE:
             continue
         if len(frames) >= FRAMES_LOOKED_AT or (packets >= PACKETS_TRIED and not frames):
             break
     return frames, packets, begin
+
+
+def first_shown(read: Iterable[Packet[VideoStream]], decoder: VideoCodecContext, name: str) -> int:
+    """When the first picture of these packets is shown. Raises UnreadableVideo where none can be decoded."""
+    frames, packets, _ = _first_frames(chain(read, [None]), decoder, name)
+    if not frames:
+        raise UnreadableVideo(f"{name}: not one of its first {packets} video packets can be decoded")
+    return _first_shown(frames)
+
+
+def _first_shown(frames: Sequence[VideoFrame]) -> int:
+    return min(frame.pts if frame.pts is not None else frame.dts or 0 for frame in frames)
 
 
 def _cut_keyframes_within(first_packet: bytes) -> int:

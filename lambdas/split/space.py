@@ -6,17 +6,26 @@ import shutil
 from pathlib import Path
 
 from lambdas.errors import NoSpace
+from lambdas.split.reels import Room
+from lambdas.staging import Store
 
-SPARE_BYTES = 256 * 2**20
-"""Beside the copy: one chunk at a time, 60 s at 30 Mb/s; the copy itself leaves sound out and is smaller than this
-asks for."""
+SPARE_BYTES = 64 * 2**20
+"""Beside the packets: what the container adds, and what else comes to stand there meanwhile."""
 
 
-def require_space(folder: Path, video_bytes: int, name: str) -> None:
-    """Nothing, if a video of that size can be copied into the folder. Raises NoSpace before any time is spent."""
+def require_space(folder: Path, staging: Store, room: Room, name: str) -> None:
+    """Nothing, if `folder` holds what is copied at once and `staging` what is kept. Raises NoSpace before it begins.
+
+    A bucket holds everything. Staging in a folder is taken to be on the disk that is copied to.
+    """
+    trouble = f"{name}: must be copied to be read in parts"
     free = shutil.disk_usage(folder).free
-    if free < video_bytes + SPARE_BYTES:
-        raise NoSpace(
-            f"{name}: has no index, so its {video_bytes / 2**30:.1f} GiB must be copied, and "
-            f"{free / 2**30:.1f} GiB are free for it"
-        )
+    if free < room.at_once + SPARE_BYTES:
+        raise NoSpace(f"{trouble}, {_gib(room.at_once)} at once, and {_gib(free)} are free for it")
+    left = staging.free_bytes()
+    if left is not None and left < room.staged + room.at_once + SPARE_BYTES:
+        raise NoSpace(f"{trouble}, {_gib(room.staged)} in all, and {_gib(left)} are free for it")
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB"

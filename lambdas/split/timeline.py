@@ -42,12 +42,15 @@ class PacketTimes:
     """0 where unknown."""
     keys: array[int] = field(default_factory=lambda: array("b"))
     """Whether it is a keyframe."""
+    sizes: array[int] = field(default_factory=lambda: array("q"))
+    """Bytes; 0 where unknown."""
 
-    def add(self, pts: int | None, dts: int | None, duration: int | None, key: bool) -> None:
+    def add(self, pts: int | None, dts: int | None, duration: int | None, key: bool, size: int = 0) -> None:
         self.pts.append(_bounded(pts))
         self.dts.append(_bounded(dts))
         self.durations.append(min(max(duration or 0, 0), 2**53))
         self.keys.append(key)
+        self.sizes.append(size)
 
     def __len__(self) -> int:
         return len(self.pts)

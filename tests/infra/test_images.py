@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-import infra.stages
+import infra.image_parts
+from infra.image_parts import STAGES, image, shared_paths
 from infra.packs import choose_pack
 from infra.requirements import IMAGES
 from infra.settings import from_context
-from infra.stages import STAGES, image, shared_paths
 from lambdas.detect.catalogue import INSIGHTFACE_KINDS, PACKS
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def before(copy: Path) -> dict[str, str]:
         ("lambdas/contracts/plan.py", set(STAGES)),
         ("talent_frames/packs.py", {"detect"}),
         ("talent_frames/cli.py", set()),
-        ("infra/stages.py", set()),
+        ("infra/image_parts.py", set()),
         ("tests/conftest.py", set()),
     ],
 )
@@ -125,7 +125,7 @@ def test_what_a_room_imports_is_what_its_image_installs(stage: str) -> None:
 def test_insightface_is_in_the_image_of_a_pack_of_its_format_and_in_no_other() -> None:
     holding = [one.requirements for one in IMAGES if "insightface" in packages(ROOT / one.requirements)]
     assert holding == ["lambdas/detect/requirements-insightface.txt"]
-    assert frozenset(infra.stages.INSIGHTFACE_KINDS) == INSIGHTFACE_KINDS
+    assert frozenset(infra.image_parts.INSIGHTFACE_KINDS) == INSIGHTFACE_KINDS
     for name, known in PACKS.items():
         build_args = image("detect", "lambda", from_context({}), choose_pack(name))["build_args"]
         assert isinstance(build_args, dict)
@@ -209,7 +209,7 @@ def packages(path: Path) -> dict[str, str]:
 
 def test_infra_knows_rooms_by_their_names_alone() -> None:
     """But for the rule of file names, which publish owns and synth must apply too (docs/decisions)."""
-    for path in Path(infra.stages.__file__).parent.glob("*.py"):
+    for path in Path(infra.image_parts.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             module = node.module if isinstance(node, ast.ImportFrom) else None
             if module and module.startswith("lambdas.") and path.name != "pack_facts.py":

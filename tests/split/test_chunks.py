@@ -52,8 +52,11 @@ AVI_WITH_B_FRAMES = {"avi_with_b_frames", "avi_with_open_gops"}
 """Their chunks decode from a GOP earlier: packets tell when they are decoded, and some are shown before a keyframe."""
 
 
-def split(uri: str, folder: Path, **settings: object) -> tuple[Plan, DirectoryStaging]:
-    staging = DirectoryStaging(folder / "staging")
+def split(
+    uri: str, folder: Path, staging: DirectoryStaging | None = None, **settings: object
+) -> tuple[Plan, DirectoryStaging]:
+    """The plan of a video, and where it is staged: in `folder` unless said otherwise."""
+    staging = staging or DirectoryStaging(folder / "staging")
     chosen = Settings.model_validate({"chunk_s": 2.0, **settings})
     response = run(SplitRequest(uri=uri, settings=chosen, pack=PACK), staging)
     return get_document(staging, plan_key(response.run_id), Plan), staging
