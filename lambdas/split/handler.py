@@ -294,9 +294,10 @@ def _plan_segments(
             staging.put_file(segment_key(this_run, 0), indexed)
         else:
             planned, chunks = plan(str(indexed), name, copied, settings, run=this_run)
+            shown = copied.times.shown() if copied.times is not None else ()
             for chunk in chunks:
                 segment = Path(folder) / f"{chunk.index:05d}.mkv"
-                copy_chunk(indexed, name, chunk, facts.time_base, segment)
+                copy_chunk(indexed, name, chunk, facts.time_base, segment, times=shown)
                 assert chunk.segment_key is not None
                 staging.put_file(chunk.segment_key, segment)
                 segment.unlink(missing_ok=True)

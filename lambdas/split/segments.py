@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 import av
@@ -26,11 +27,13 @@ from av.video.stream import VideoStream
 from lambdas.contracts import OPEN_END, Chunk
 from lambdas.errors import OUT_OF_SPACE, FfmpegMissing, NoSpace, ProcessDied, UnreadableVideo
 from lambdas.split.probe import BROADCAST, Probe, stream_of
-from lambdas.split.timeline import NO_TIME, PacketTimes, mend
+from lambdas.split.timeline import MOST_REORDERED, NO_TIME, PacketTimes, mend
 from lambdas.video import DAMAGE, RAW_FORMATS, named_errors, open_video, packets_of
 
 NO_SPACE = (b"No space left", b"Disk quota", b"File too large")
 """In what ffmpeg says of a full disk."""
+MOST_WITH_FRAMES = 0.75
+"""Share of the packets of a stream without a container that give a frame each where pictures are coded whole."""
 MARGIN_S = 2
 """Copied beyond a chunk's end: frames of it may stand behind the next keyframe in the file."""
 
@@ -86,6 +89,9 @@ def copy_indexed(location: str, name: str, probe: Probe, target: Path) -> None:
         if raw:
             pts: Sequence[int] = _places(location, name, probe)
             length, durations = 1 / rate, [1] * len(pts)
+            # Where many packets give no frame of their own, fields are coded one by one: lengths are those of fields.
+            if len(set(pts)) > MOST_WITH_FRAMES * len(pts) and (shown_for := _lengths(times, len(pts))):
+                pts, length, durations = _one_after_another(pts, shown_for), facts.time_base, shown_for
         else:
             length = facts.time_base
             mended = mend(times, float(length), promised_s=facts.promised_s, broadcast=facts.container in BROADCAST)
@@ -113,6 +119,27 @@ def copy_indexed(location: str, name: str, probe: Probe, target: Path) -> None:
                 raise UnreadableVideo(f"{name}: could not be copied, not one of its {refused} packets")
 
 
+def _lengths(times: PacketTimes, count: int) -> list[int]:
+    """For how many ticks the coded stream says that each of its first `count` packets is shown; empty where it does not
+    say, or nothing that can be believed. Film in interlaced video is shown for three fields and for two by turns."""
+    lengths = list(times.durations[:count])
+    if len(lengths) < count or not lengths:
+        return []
+    usual = median_low(lengths)
+    return lengths if usual > 0 and usual <= 3 * min(lengths) and max(lengths) <= 3 * usual else []
+
+
+def _one_after_another(places: Sequence[int], lengths: Sequence[int]) -> list[int]:
+    """When each packet is shown, by its place in the order of showing; those of one place at once."""
+    begins: dict[int, int] = {}
+    now = 0
+    for number in sorted(range(len(places)), key=places.__getitem__):
+        if places[number] not in begins:
+            begins[places[number]] = now
+            now += lengths[number]
+    return [begins[place] for place in places]
+
+
 def _places(location: str, name: str, probe: Probe) -> list[int]:
     """The place of each packet of a stream without times in the order in which they are shown, by decoding them all."""
     order: list[int] = []
@@ -135,13 +162,19 @@ def _places(location: str, name: str, probe: Probe) -> list[int]:
     return places
 
 
-def copy_chunk(indexed: Path, name: str, chunk: Chunk, time_base: Fraction, target: Path) -> None:
-    """Copies what decoding `chunk` takes out of `indexed`, which has a `time_base` of whole milliseconds."""
+def copy_chunk(
+    indexed: Path, name: str, chunk: Chunk, time_base: Fraction, target: Path, *, times: Sequence[int] = ()
+) -> None:
+    """Copies what decoding `chunk` takes out of `indexed`, which has a `time_base` of whole milliseconds.
+
+    `times` are when its packets are shown, in file order, as far as that is known.
+    """
     bounds: dict[str, str] = {}
     if chunk.decode_from_pts > -OPEN_END:
         # By the clock of the copy: ffmpeg would count from its first frame.
         bounds |= {"ss": f"{float(chunk.decode_from_pts * time_base):.3f}", "seek_timestamp": "1"}
-    if chunk.end_pts < OPEN_END:
+    # ffmpeg ends at the first packet beyond the bound, and one astray may stand in the middle of the file.
+    if chunk.end_pts < OPEN_END and not _is_astray_within(times, chunk, round(MARGIN_S / time_base)):
         bounds["to"] = f"{float(chunk.end_pts * time_base) + MARGIN_S:.3f}"
     source = ffmpeg.input(f"file:{indexed}", format_whitelist="matroska", protocol_whitelist="file", **bounds)
     _run(
@@ -151,6 +184,14 @@ def copy_chunk(indexed: Path, name: str, chunk: Chunk, time_base: Fraction, targ
         avoid_negative_ts="disabled",
         copyinkf=None,
     )
+
+
+def _is_astray_within(times: Sequence[int], chunk: Chunk, margin: int) -> bool:
+    """Whether a packet shown later than `margin` after the chunk stands among its packets, or soon behind them."""
+    inside = [number for number, time in enumerate(times) if chunk.decode_from_pts <= time < chunk.end_pts]
+    if not inside:
+        return False
+    return max(times[inside[0] : inside[-1] + MOST_REORDERED]) >= chunk.end_pts + margin
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from benchmarks.accuracy.thresholds import MODULES, NO_THRESHOLDS, OTHERWISE, RO
 DECIDING = ("lambdas/cluster/*.py", "lambdas/detect/**/*.py", "lambdas/shots.py", "lambdas/scoring.py")
 NOT_DECIDING = {
     "lambdas/cluster/handler.py",
+    "lambdas/cluster/suspicions.py",
     "lambdas/detect/detectors.py",
     "lambdas/detect/device.py",
     "lambdas/detect/decode/nonref.py",
@@ -18,6 +19,7 @@ NOT_DECIDING = {
     "lambdas/detect/decode/memory.py",
     "lambdas/detect/decode/tone_mapping.py",
     "lambdas/detect/faces/alignment.py",
+    "lambdas/detect/faces/turned.py",
     "lambdas/detect/first_pass.py",
     "lambdas/detect/handler.py",
     "lambdas/detect/shots/damage.py",
@@ -26,7 +28,8 @@ NOT_DECIDING = {
     "lambdas/detect/selection/encode.py",
     "lambdas/detect/__main__.py",
 }
-"""These read models, files and frames; their numbers decide nothing about people, pictures or scenes."""
+"""These read models, files and frames, or add a sentence; their numbers decide nothing about people, pictures or
+scenes."""
 
 SOURCE = '''
 LOW, HIGH = 0.2, 0.8
