@@ -75,7 +75,7 @@ def test_a_video_that_needs_no_copy_needs_no_ffmpeg(monkeypatch: pytest.MonkeyPa
 
 def test_a_packet_astray_does_not_end_a_segment(tmp_path: Path) -> None:
     clip, strayed = tmp_path / "clip.mkv", tmp_path / "strayed.mkv"
-    ffmpeg(*picture(), *"-c:v mpeg2video -g 25 -bf 2 -pix_fmt yuv420p".split(), str(clip))
+    ffmpeg(*picture(), *["-c:v", "mpeg2video", "-g", "25", "-bf", "2", "-pix_fmt", "yuv420p"], str(clip))
     with av.open(str(clip)) as source, av.open(str(strayed), "w") as copy:
         stream = source.streams.video[0]
         out = copy.add_stream_from_template(stream)
