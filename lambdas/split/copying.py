@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from statistics import median_low
 
 import av
 import av.error
@@ -27,6 +28,8 @@ from lambdas.video import DAMAGE, RAW_FORMATS, named_errors, open_video, packets
 
 MATROSKA_TICK = Fraction(1, 1000)
 """Seconds; what Matroska counts time in unless told otherwise (RFC 9559, 5.1.2.9)."""
+MOST_WITH_FRAMES = 0.75
+"""Share of the packets of a stream without a container that give a frame each where pictures are coded whole."""
 
 
 def knows_when_shown(probe: Probe) -> bool:
@@ -45,6 +48,9 @@ def copied_times(location: str, name: str, probe: Probe) -> PacketTimes:
     if facts.container in RAW_FORMATS:
         pts: Sequence[int] = _places(location, name, probe)[: len(source)]
         tick, durations = 1 / _frame_rate(location, name, probe), [1] * len(pts)
+        # Where many packets give no frame of their own, fields are coded one by one: lengths are those of fields.
+        if len(set(pts)) > MOST_WITH_FRAMES * len(pts) and (shown_for := _lengths(source, len(pts))):
+            pts, tick, durations = _one_after_another(pts, shown_for), facts.time_base, shown_for
     else:
         tick = facts.time_base
         mended = mend(source, float(tick), promised_s=facts.promised_s, broadcast=facts.container in BROADCAST)
@@ -198,6 +204,27 @@ def _timed(
         packet.time_base = tick
         packet.pts, packet.dts, packet.duration = times.pts[number], times.dts[number], times.durations[number]
         yield packet
+
+
+def _lengths(times: PacketTimes, count: int) -> list[int]:
+    """For how many ticks the coded stream says that each of its first `count` packets is shown; empty where it does not
+    say, or nothing that can be believed. Film in interlaced video is shown for three fields and for two by turns."""
+    lengths = list(times.durations[:count])
+    if len(lengths) < count or not lengths:
+        return []
+    usual = median_low(lengths)
+    return lengths if usual > 0 and usual <= 3 * min(lengths) and max(lengths) <= 3 * usual else []
+
+
+def _one_after_another(places: Sequence[int], lengths: Sequence[int]) -> list[int]:
+    """When each packet is shown, by its place in the order of showing; those of one place at once."""
+    begins: dict[int, int] = {}
+    now = 0
+    for number in sorted(range(len(places)), key=places.__getitem__):
+        if places[number] not in begins:
+            begins[places[number]] = now
+            now += lengths[number]
+    return [begins[place] for place in places]
 
 
 def _places(location: str, name: str, probe: Probe) -> list[int]:

@@ -299,10 +299,11 @@ def _plan_segments(
             planned, chunks = plan(location, name, copied, settings, run=this_run)
             reels = plan_reels(chunks, times, copied.facts.time_base)
             require_space(Path(folder), staging, room_for(reels, times, copied.facts.time_base), name)
+            shown = times.shown()
             for reel, path in copy_reels(location, name, probe, times, reels, Path(folder)):
                 for chunk in reel.chunks:
                     segment = Path(folder) / f"{chunk.index:05d}.mkv"
-                    copy_chunk(path, name, chunk, copied.facts.time_base, segment)
+                    copy_chunk(path, name, chunk, copied.facts.time_base, segment, times=shown[reel.first : reel.stop])
                     assert chunk.segment_key is not None
                     staging.put_file(chunk.segment_key, segment)
                     segment.unlink(missing_ok=True)

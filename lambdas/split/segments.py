@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import ffmpeg
 
 from lambdas.contracts import OPEN_END, Chunk
 from lambdas.errors import FfmpegMissing, NoSpace, ProcessDied, UnreadableVideo
+from lambdas.split.timeline import MOST_REORDERED
 
 NO_SPACE = (b"No space left", b"Disk quota", b"File too large")
 """In what ffmpeg says of a full disk."""
@@ -50,13 +52,19 @@ def ffmpeg_program() -> str:
     )
 
 
-def copy_chunk(reel: Path, name: str, chunk: Chunk, time_base: Fraction, target: Path) -> None:
-    """Copies what decoding `chunk` takes out of `reel`, which has a `time_base` of whole milliseconds."""
+def copy_chunk(
+    reel: Path, name: str, chunk: Chunk, time_base: Fraction, target: Path, *, times: Sequence[int] = ()
+) -> None:
+    """Copies what decoding `chunk` takes out of `reel`, which has a `time_base` of whole milliseconds.
+
+    `times` are when its packets are shown, in file order, as far as that is known.
+    """
     bounds: dict[str, str] = {}
     if chunk.decode_from_pts > -OPEN_END:
         # By the clock of the copy: ffmpeg would count from its first frame.
         bounds |= {"ss": f"{float(chunk.decode_from_pts * time_base):.3f}", "seek_timestamp": "1"}
-    if chunk.end_pts < OPEN_END:
+    # ffmpeg ends at the first packet beyond the bound, and one astray may stand in the middle of the file.
+    if chunk.end_pts < OPEN_END and not _is_astray_within(times, chunk, round(MARGIN_S / time_base)):
         bounds["to"] = f"{float(chunk.end_pts * time_base) + MARGIN_S:.3f}"
     source = ffmpeg.input(f"file:{reel}", format_whitelist="matroska", protocol_whitelist="file", **bounds)
     _run(
@@ -66,6 +74,14 @@ def copy_chunk(reel: Path, name: str, chunk: Chunk, time_base: Fraction, target:
         avoid_negative_ts="disabled",
         copyinkf=None,
     )
+
+
+def _is_astray_within(times: Sequence[int], chunk: Chunk, margin: int) -> bool:
+    """Whether a packet shown later than `margin` after the chunk stands among its packets, or soon behind them."""
+    inside = [number for number, time in enumerate(times) if chunk.decode_from_pts <= time < chunk.end_pts]
+    if not inside:
+        return False
+    return max(times[inside[0] : inside[-1] + MOST_REORDERED]) >= chunk.end_pts + margin
 
 
 def _run(source: Any, target: Path, trouble: str, **options: str | None) -> None:

@@ -14,6 +14,7 @@ DECIDING = (
     "lambdas/dull_frames.py",
 )
 NOT_DECIDING = {
+    "lambdas/cluster/suspicions.py",
     "lambdas/detect/detectors.py",
     "lambdas/detect/device.py",
     "lambdas/detect/decode/nonref.py",
@@ -23,6 +24,7 @@ NOT_DECIDING = {
     "lambdas/detect/decode/memory.py",
     "lambdas/detect/decode/tone_mapping.py",
     "lambdas/detect/faces/alignment.py",
+    "lambdas/detect/faces/turned.py",
     "lambdas/detect/first_pass.py",
     "lambdas/detect/handler.py",
     "lambdas/detect/shots/damage.py",
@@ -32,7 +34,8 @@ NOT_DECIDING = {
     "lambdas/detect/__main__.py",
     "lambdas/shots/scene_detectors.py",
 }
-"""These read models, files and frames; their numbers decide nothing about people, pictures or scenes."""
+"""These read models, files and frames, or add a sentence; their numbers decide nothing about people, pictures or
+scenes."""
 
 SOURCE = '''
 LOW, HIGH = 0.2, 0.8

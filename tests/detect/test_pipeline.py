@@ -21,6 +21,7 @@ from lambdas.detect.tracking.detection import Track
 from lambdas.split import handler as split
 from lambdas.staging import DirectoryStaging, get_document
 from talent_frames.packs import resolve_pack
+from tests.clips import ffmpeg
 from tests.detect.factory import face_at
 
 Image = NDArray[np.uint8]
@@ -101,3 +102,31 @@ def test_a_face_that_refinement_alone_met_counts_from_three_detections_on_or_two
     # One that was sampled counts always.
     assert _counts(Track((face_at(0, sharpness=0.1),)))
     assert _counts(Track((face_at(0, sharpness=0.1), flawed[1])))
+
+
+@pytest.mark.parametrize(("quarters", "at"), [(0, None), (3, 0), (2, 1), (1, 2)])
+def test_a_picture_that_lies_is_looked_at_turned_and_an_upright_one_is_not(
+    six_people: Image, quarters: int, at: int | None, tmp_path: Path
+) -> None:
+    """`quarters` counter-clockwise; `at` is the turn, from 90 degrees on, that sets it upright."""
+    clip = tmp_path / "lying.mp4"
+    picture = np.ascontiguousarray(np.rot90(two_people(six_people), quarters))
+    write(clip, (picture for _ in range(100)), 25, gop=50)
+    _, result = processed(clip, tmp_path)
+    document, columns = result.document, result.detections
+    down = columns.landmarks[:, 3:].mean(axis=1) - columns.landmarks[:, :2].mean(axis=1)
+    lying = len(down) > 0 and bool((np.abs(down[:, 0]) > down[:, 1]).mean() > 0.5)
+    if at is None:
+        assert (document.turned_looks, document.turned_faces, lying) == (0, (0, 0, 0), False)
+    else:
+        # Either they are found lying, or in turned pictures alone.
+        assert lying or document.turned_faces[at] == max(document.turned_faces) >= 2
+
+
+def test_a_cut_in_av1_is_placed_to_the_frame(tmp_path: Path) -> None:
+    clip = tmp_path / "cut.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=320x192:rate=25:duration=1.48", "-f", "lavfi", "-i",
+           "smptebars=size=320x192:rate=25:duration=2", "-filter_complex", "[0][1]concat,format=yuv420p", "-c:v",
+           "libsvtav1", "-preset", "12", "-g", "250", "-svtav1-params", "lp=1", str(clip))  # fmt: skip
+    plan, result = processed(clip, tmp_path)
+    assert cut_numbers(plan, result) == [pytest.approx(37)]

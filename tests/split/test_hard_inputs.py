@@ -129,6 +129,24 @@ def test_of_two_videos_the_one_looked_at_is_told(tmp_path: Path) -> None:
     assert f"({plan.source.width}x{plan.source.height})" in note
 
 
+@pytest.mark.parametrize("suffix", ["mov", "mkv"])
+def test_streams_that_are_no_video_do_not_matter(suffix: str, tmp_path: Path) -> None:
+    clip, words = tmp_path / f"more.{suffix}", tmp_path / "words.srt"
+    words.write_text("1\n00:00:00,000 --> 00:00:01,000\nN 52.5 E 13.4\n")
+    more = {
+        "mov": ["-c:s", "mov_text", "-timecode", "01:00:00:00"],
+        "mkv": ["-c:s", "srt", "-attach", str(words), "-metadata:s:t", "mimetype=text/plain"],
+    }[suffix]
+    ffmpeg(*picture(2), "-f", "lavfi", "-i", "sine=duration=2", "-i", str(words), "-map", "2", "-map", "1", "-map", "0",
+           *X264.split(), "-pix_fmt", "yuv420p", *more, str(clip))  # fmt: skip
+    with open_video(str(clip), clip.name) as container:
+        assert {stream.type for stream in container.streams} >= {"audio", "subtitle", "video"}
+        assert len(container.streams) == 4
+    plan, staging = split(str(clip), tmp_path)
+    assert len(all_of(plan, staging, clip)) == 50
+    assert plan.notes == []
+
+
 def test_a_picture_that_begins_after_its_sound_is_told(tmp_path: Path) -> None:
     clip = tmp_path / "late.mp4"
     ffmpeg("-itsoffset", "2", *picture(2), *SOUND.replace("duration=6", "duration=4").split(), *X264.split(),

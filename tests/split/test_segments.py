@@ -6,15 +6,17 @@ import shutil
 import sys
 from pathlib import Path
 
+import av
 import pytest
 
+from lambdas.contracts import OPEN_END, Chunk
 from lambdas.errors import FfmpegMissing, ProcessDied
 from lambdas.split import handler
-from lambdas.split.segments import ffmpeg_program
+from lambdas.split.segments import copy_chunk, ffmpeg_program
 from talent_frames import packs
 from talent_frames.packs import resolve_pack
 from talent_frames.run import RunOptions, run_video
-from tests.clips import make_clip
+from tests.clips import ffmpeg, make_clip, picture
 
 
 def test_the_packages_program_comes_first_then_the_systems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -74,3 +76,31 @@ def test_a_video_that_needs_no_copy_needs_no_ffmpeg(monkeypatch: pytest.MonkeyPa
         ).source.frame_count
         > 0
     )
+
+
+def test_a_packet_astray_does_not_end_a_segment(tmp_path: Path) -> None:
+    clip, strayed = tmp_path / "clip.mkv", tmp_path / "strayed.mkv"
+    ffmpeg(*picture(), *["-c:v", "mpeg2video", "-g", "25", "-bf", "2", "-pix_fmt", "yuv420p"], str(clip))
+    with av.open(str(clip)) as source, av.open(str(strayed), "w") as copy:
+        stream = source.streams.video[0]
+        out = copy.add_stream_from_template(stream)
+        for number, packet in enumerate(source.demux(stream)):
+            if packet.pts is None:
+                continue
+            if number == 1:
+                # In the file where it was, in time at the end.
+                packet.pts = 5990
+            packet.stream = out
+            copy.mux_one(packet)
+    with av.open(str(strayed)) as source:
+        times = [packet.pts for packet in source.demux(video=0) if packet.pts is not None]
+        time_base = source.streams.video[0].time_base
+    assert time_base is not None and max(times) >= 5950
+    chunk = Chunk(index=0, start_pts=-OPEN_END, end_pts=2000, decode_from_pts=-OPEN_END)
+    copied = []
+    for known in ((), times):
+        segment = tmp_path / "segment.mkv"
+        copy_chunk(strayed, "strayed.mkv", chunk, time_base, segment, times=known)
+        with av.open(str(segment)) as container:
+            copied.append(sum(packet.pts is not None and packet.pts < 2000 for packet in container.demux(video=0)))
+    assert copied[1] == sum(time < 2000 for time in times) > copied[0]

@@ -9,7 +9,11 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 
 COMBED_RATIO = 1.0
-"""A frame flagged interlaced is taken apart where neighbouring lines differ more than this times lines of one field."""
+"""A frame is taken apart where neighbouring lines differ more than this times lines of one field. Keyframes of thirteen
+real films that are not interlaced, at their size and at 480 and 576 lines, came to 0.58 at most."""
+
+TELEVISION_LINES = (480, 486, 576)
+"""Heights of pictures that are looked at though they are not flagged."""
 
 
 class FieldFilter:
@@ -20,7 +24,7 @@ class FieldFilter:
 
     def one_moment(self, picture: VideoFrame) -> VideoFrame:
         """The picture as it is, or half its lines where the other half shows another moment."""
-        if not picture.interlaced_frame or not combed(picture):
+        if not _may_be_combed(picture) or not combed(picture):
             return picture
         shape = (picture.width, picture.height, picture.format.name)
         if self._graph is None or self._graph[0] != shape:
@@ -33,6 +37,14 @@ class FieldFilter:
         graph = self._graph[1]
         graph.vpush(picture)
         return graph.vpull()
+
+
+def _may_be_combed(picture: VideoFrame) -> bool:
+    """Whether it is flagged interlaced, or of a size of television: film woven into fields is often coded as if it were
+    not, and two of five frames of it are combed."""
+    if picture.interlaced_frame:
+        return True
+    return picture.height in TELEVISION_LINES and not picture.format.is_rgb and picture.format.components[0].bits == 8
 
 
 def combed(picture: VideoFrame) -> bool:
