@@ -40,7 +40,8 @@ class Image:
     """Path of the pins; the names asked for lie beside them, with `.in`."""
     architectures: tuple[str, ...] = ("x86_64", "arm64")
     never: tuple[str, ...] = ("opencv-python",)
-    """Packages that others ask for and that must not come in: headless OpenCV is the one owner of cv2/."""
+    """Packages that others ask for and that must not come in: headless OpenCV is the one owner of cv2/, and what stands
+    in for later Pythons' own modules is refused by pip."""
     imports: str = ""
     """Module whose import proves the pins complete."""
 
@@ -55,13 +56,18 @@ class Image:
 
 IMAGES = (
     Image("split", "lambdas/split/requirements.txt", imports="lambdas.split.handler"),
-    Image("detect", "lambdas/detect/requirements.txt", imports="lambdas.detect.handler"),
+    Image(
+        "detect",
+        "lambdas/detect/requirements.txt",
+        never=("opencv-python", "backports-strenum"),
+        imports="lambdas.detect.handler",
+    ),
     # GPU machines are x86; the CPU's onnxruntime owns the same files and must not be beside the GPU's.
     Image(
         "detect on a GPU",
         "lambdas/detect/requirements-batch.txt",
         ("x86_64",),
-        ("opencv-python", "onnxruntime"),
+        ("opencv-python", "onnxruntime", "backports-strenum"),
         imports="lambdas.detect.handler",
     ),
     # In either of them where the pack is in InsightFace's format.

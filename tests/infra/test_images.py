@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import json
 import re
 import shutil
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 import infra.image_parts
 from infra.image_parts import STAGES, image, shared_paths
@@ -27,6 +29,7 @@ PACKAGE_OF = {
     "cv2": "opencv-python-headless",
     "ffmpeg": "ffmpeg-python",
     "imageio_ffmpeg": "imageio-ffmpeg",
+    "pydantic_core": "pydantic-core",
     "scenedetect": "scenedetect-headless",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
@@ -183,6 +186,22 @@ def test_an_image_runs_as_nobody_special_and_what_it_runs_was_tried_as_that_user
         assert after[0][0] == "RUN", name
         assert f"lambdas.{stage}." in after[0][1], name
         assert "COPY" not in [step for step, _ in after], name
+
+
+@pytest.mark.parametrize(
+    ("pins", "python"), [("requirements.lock", "3.11"), *((image.requirements, "3.12") for image in IMAGES)]
+)
+def test_pip_lets_every_pin_onto_its_python(pins: str, python: str) -> None:
+    """uv overlooks that a package refuses later Pythons; pip, which builds the images, does not."""
+    asked = 0
+    for name in packages(ROOT / pins):
+        try:
+            about = importlib.metadata.metadata(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        asked += 1
+        assert SpecifierSet(str(about.json.get("requires_python", ""))).contains(f"{python}.0"), name
+    assert asked >= 10
 
 
 def third_party(stage: str) -> set[str]:

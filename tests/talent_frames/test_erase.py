@@ -20,6 +20,7 @@ from talent_frames import cli, kept
 from talent_frames.corrections import read_manifest
 from talent_frames.packs import resolve_pack
 from tests.talent_frames.drawn_run import publish_drawn
+from tests.test_web import serving
 
 
 def erase(*arguments: str | Path) -> dict[str, Any]:
@@ -64,6 +65,12 @@ def test_a_video_is_erased_from_every_folder_and_others_stay(own_home: Path, tmp
     assert [one["kind"] for one in receipt["erased"]] == ["kept staging", "run", "run"]
     assert f"run1-{tmp_path.name}" in kept.kept_run_ids()
     assert "there is no run of it here" in refused("--source", film, "--in", tmp_path / "runs", "--yes")
+    publish_drawn(tmp_path / "runs" / "3", tmp_path / "work3", f"run3-{tmp_path.name}", identity=identity)
+    with serving() as server:
+        server.data = film.read_bytes()
+        receipt = erase("--source", server.url("film.mp4", user="ada:pa55word@"), "--in", tmp_path / "runs")
+    assert not (tmp_path / "runs" / "3").exists()
+    assert "pa55word" not in json.dumps(receipt)
 
 
 def test_a_person_is_erased_by_their_picture(demo_run: tuple[Manifest, Path], tmp_path: Path) -> None:
