@@ -138,7 +138,7 @@ Alternatives = Annotated[
 ]
 Size = Annotated[
     Literal["1080p", "source"] | None,
-    _option(WANTED, "1920x1080 or 1080x1920 by orientation, or frames as they are.", DEFAULTS.size),
+    _option(WANTED, "Frames as they are, or 1920x1080 or 1080x1920 by orientation.", DEFAULTS.size),
 ]
 Fit = Annotated[
     Literal["pad", "crop"] | None,
