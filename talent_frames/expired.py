@@ -87,7 +87,7 @@ class Board:
             rest = sorted([*target.frames, *other.frames], key=lambda frame: -frame.score)
             target.frames = rest
             target.screen_time_s = _together_s(target, other)
-            target.tracks = sorted([*target.tracks, *other.tracks], key=lambda track: (track.start_s, track.end_s))
+            target.tracks = _joined([*target.tracks, *other.tracks])
             target.of += other.of
             self.standing |= dict.fromkeys(other.of, target)
         if not target.frames:
@@ -214,6 +214,20 @@ def _renumbered(board: Board, keys: Keys) -> tuple[list[Person], dict[str, str]]
         }
         people.append(one.entry.model_copy(update=changed))
     return [person for person in people if isinstance(person, Person)], before
+
+
+def _joined(tracks: Sequence[Track]) -> list[Track]:
+    """The presences of one person by start; those that overlap are one, seen best where the longer of them is."""
+    joined: list[Track] = []
+    for track in sorted(tracks, key=lambda track: (track.start_s, track.end_s)):
+        if joined and track.start_s < joined[-1].end_s:
+            last = joined[-1]
+            longer = max(last, track, key=lambda one: one.end_s - one.start_s)
+            end_s = max(last.end_s, track.end_s)
+            joined[-1] = longer.model_copy(update={"start_s": last.start_s, "end_s": end_s})
+        else:
+            joined.append(track)
+    return joined
 
 
 def _together_s(one: Standing, other: Standing) -> float:

@@ -68,8 +68,8 @@ class Settings(Contract):
     """Whether scenes are published. Without them and without representative frames less of the video is decoded."""
     min_scenes: Annotated[int, Field(ge=0, le=1000)] = 3
     """With fewer scenes than this, evenly spaced frames are published instead."""
-    size: Literal["1080p", "source"] = "1080p"
-    """1920x1080 or 1080x1920 by orientation, or the frame as it is."""
+    size: Literal["1080p", "source"] = "source"
+    """The frame as it is, or 1920x1080 or 1080x1920 by orientation."""
     fit: Literal["pad", "crop"] = "pad"
     """How a frame of another shape is brought to 1080p; crop keeps faces inside."""
     jpeg_quality: Annotated[int, Field(ge=50, le=100)] = 92

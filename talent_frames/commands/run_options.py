@@ -79,7 +79,7 @@ Alternatives = Annotated[
 ]
 Size = Annotated[
     Literal["1080p", "source"] | None,
-    option(WANTED, "1920x1080 or 1080x1920 by orientation, or frames as they are.", DEFAULTS.size),
+    option(WANTED, "Frames as they are, or 1920x1080 or 1080x1920 by orientation.", DEFAULTS.size),
 ]
 Fit = Annotated[
     Literal["pad", "crop"] | None,

@@ -85,7 +85,7 @@ def test_options_win_over_the_settings_file_and_that_over_the_defaults(tmp_path:
     file.write_text('{"representative": 4, "min_scenes": 7, "keys": {"person": "{stem}/{id}.jpg"}}')
     settings = settings_of(file, False, representative=6, size=None)
     assert settings == Settings.model_validate_json(file.read_bytes()).model_copy(update={"representative": 6})
-    assert (settings.representative, settings.min_scenes, settings.size) == (6, 7, "1080p")
+    assert (settings.representative, settings.min_scenes, settings.size) == (6, 7, "source")
     # The chunks' length is chosen by the number of workers only where nobody gave one.
     assert "chunk_s" not in settings.model_fields_set
     assert "chunk_s" in settings_of(file, False, chunk_s=60.0).model_fields_set
