@@ -19,6 +19,8 @@ NOT_DECIDING = {
     "lambdas/detect/device.py",
     "lambdas/detect/decode/nonref.py",
     "lambdas/detect/embedders.py",
+    "lambdas/detect/external_data.py",
+    "lambdas/detect/packs.py",
     "lambdas/detect/decode/frame.py",
     "lambdas/detect/decode/interlacing.py",
     "lambdas/detect/decode/memory.py",
