@@ -10,6 +10,7 @@ import argparse
 import logging
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -46,6 +47,8 @@ def main() -> None:
         before = known.get(schedule.number)
         return asked.kind in (None, schedule.kind) and (before is None or (asked.again and bool(before.wrong)))
 
+    # Processes of ours go with this one.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     give_up = time.monotonic() + asked.minutes * 60
     if asked.only or asked.again or len(known) < asked.count:
         # moto's interpreter tells every failure at length.
