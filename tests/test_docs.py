@@ -22,6 +22,9 @@ ROOT = Path(__file__).parents[1]
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 ACCOUNT = re.compile(r"^\*Needs an account: .+\*$")
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+TEST = re.compile(r"^def (test_\w+)", re.MULTILINE)
+NAMED_TEST = re.compile(r"\btest(?:_[a-z0-9]+){3,}\b(?!\.py)")
+"""As a test's whole sentence; `test_pack` is a folder."""
 CLOUD = {"aws", "deploy", "deploy-check", "smoke", "teardown", "secrets", "source-events"}
 """Programs and targets that ask an account."""
 
@@ -124,6 +127,13 @@ def test_the_example_of_the_python_page_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert re.search(r"\d+ scenes, 5 frames for the whole", done.stdout)
     assert (tmp_path / "out" / "interview" / "contact_sheet.jpg").exists()
+
+
+def test_tests_named_in_the_documentation_exist() -> None:
+    written = {name for path in (ROOT / "tests").rglob("test_*.py") for name in TEST.findall(path.read_text())}
+    named = {(page.name, name) for page in DOCS for name in NAMED_TEST.findall(page.read_text())}
+    assert {page for page, _ in named} >= {"reliability.md", "security.md"}
+    assert [one for one in sorted(named) if one[1] not in written] == []
 
 
 @pytest.mark.parametrize("page", DOCS, ids=lambda page: page.name)
