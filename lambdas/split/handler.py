@@ -42,7 +42,7 @@ from lambdas.split.reels import Reel, Room, plan_reels, room_for
 from lambdas.split.requests import DEFAULT_PREFIX, check_room, choose_settings, pin, published_prefix, read_sidecar
 from lambdas.split.segments import copy_chunk, ffmpeg_program
 from lambdas.split.space import require_space
-from lambdas.split.timeline import NO_TIME, PacketTimes
+from lambdas.split.timeline import NO_TIME
 from lambdas.staging import (
     S3Staging,
     Store,
@@ -290,11 +290,11 @@ def _plan_segments(
     if not whole:
         # Asked for before the copy that it will be needed for.
         ffmpeg_program()
-    times = copied_times(location, name, probe)
     with tempfile.TemporaryDirectory(prefix="talent-frames-split-") as folder:
         if whole:
-            planned, chunks = _stage_whole(location, name, probe, times, settings, this_run, staging, Path(folder))
+            planned, chunks = _stage_whole(location, name, probe, settings, this_run, staging, Path(folder))
         else:
+            times = copied_times(location, name, probe)
             copied = probe_of_copy(location, name, probe, times, settings.limits)
             planned, chunks = plan(location, name, copied, settings, run=this_run)
             reels = plan_reels(chunks, times, copied.facts.time_base)
@@ -316,13 +316,13 @@ def _stage_whole(
     location: str,
     name: str,
     probe: Probe,
-    times: PacketTimes,
     settings: Settings,
     this_run: str,
     staging: Store,
     folder: Path,
 ) -> tuple[Probe, list[Chunk]]:
     """Plans on a copy with an index, which is staged as the one segment of all chunks."""
+    times = copied_times(location, name, probe)
     everything = [Reel(0, len(times), ())]
     require_space(folder, staging, Room(sum(times.sizes), sum(times.sizes)), name)
     for _, path in copy_reels(location, name, probe, times, everything, folder):
