@@ -6,7 +6,7 @@ import hashlib
 import logging
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -42,7 +42,7 @@ from lambdas.split.reels import Reel, Room, plan_reels, room_for
 from lambdas.split.requests import DEFAULT_PREFIX, check_room, choose_settings, pin, published_prefix, read_sidecar
 from lambdas.split.segments import copy_chunk, ffmpeg_program
 from lambdas.split.space import require_space
-from lambdas.split.timeline import NO_TIME, PacketTimes
+from lambdas.split.timeline import NO_TIME
 from lambdas.staging import (
     S3Staging,
     Store,
@@ -293,7 +293,10 @@ def _plan_segments(
     times = copied_times(location, name, probe)
     with tempfile.TemporaryDirectory(prefix="talent-frames-split-") as folder:
         if whole:
-            planned, chunks = _stage_whole(location, name, probe, times, settings, this_run, staging, Path(folder))
+            require_space(Path(folder), staging, Room(sum(times.sizes), sum(times.sizes)), name)
+            everything = [Reel(0, len(times), ())]
+            copies = copy_reels(location, name, probe, times, everything, Path(folder))
+            planned, chunks = _stage_whole(name, probe, copies, settings, this_run, staging)
         else:
             copied = probe_of_copy(location, name, probe, times, settings.limits)
             planned, chunks = plan(location, name, copied, settings, run=this_run)
@@ -313,19 +316,10 @@ def _plan_segments(
 
 
 def _stage_whole(
-    location: str,
-    name: str,
-    probe: Probe,
-    times: PacketTimes,
-    settings: Settings,
-    this_run: str,
-    staging: Store,
-    folder: Path,
+    name: str, probe: Probe, copies: Iterable[tuple[Reel, Path]], settings: Settings, this_run: str, staging: Store
 ) -> tuple[Probe, list[Chunk]]:
-    """Plans on a copy with an index, which is staged as the one segment of all chunks."""
-    everything = [Reel(0, len(times), ())]
-    require_space(folder, staging, Room(sum(times.sizes), sum(times.sizes)), name)
-    for _, path in copy_reels(location, name, probe, times, everything, folder):
+    """Plans on the one copy with an index, which is staged as the one segment of all chunks."""
+    for _, path in copies:
         size = path.stat().st_size
         copied = probe_video(str(path), name, probe.facts.uri, probe.facts.identity, size, settings.limits)
         copied = survey(str(path), name, copied, settings.limits)
