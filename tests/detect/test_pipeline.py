@@ -21,7 +21,6 @@ from lambdas.detect.tracking.detection import Track
 from lambdas.split import handler as split
 from lambdas.staging import DirectoryStaging, get_document
 from talent_frames.packs import resolve_pack
-from tests.clips import ffmpeg
 from tests.detect.factory import face_at
 
 Image = NDArray[np.uint8]
@@ -121,12 +120,3 @@ def test_a_picture_that_lies_is_looked_at_turned_and_an_upright_one_is_not(
     else:
         # Either they are found lying, or in turned pictures alone.
         assert lying or document.turned_faces[at] == max(document.turned_faces) >= 2
-
-
-def test_a_cut_in_av1_is_placed_to_the_frame(tmp_path: Path) -> None:
-    clip = tmp_path / "cut.mp4"
-    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=320x192:rate=25:duration=1.48", "-f", "lavfi", "-i",
-           "smptebars=size=320x192:rate=25:duration=2", "-filter_complex", "[0][1]concat,format=yuv420p", "-c:v",
-           "libsvtav1", "-preset", "12", "-g", "250", "-svtav1-params", "lp=1", str(clip))  # fmt: skip
-    plan, result = processed(clip, tmp_path)
-    assert cut_numbers(plan, result) == [pytest.approx(37)]
