@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BROKEN := $(VENV)/.incomplete
 
-.PHONY: help setup run test browser fuzz faults-local faults-cloud load audit accuracy bench lint format lock clean synth deploy-check combinations deploy smoke teardown source-events secrets requirements images-check wheel-check pack-facts
+.PHONY: help setup run test browser fuzz faults-local faults-cloud load mutants audit accuracy bench lint format lock clean synth deploy-check combinations deploy smoke teardown source-events secrets requirements images-check wheel-check pack-facts
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | column -t -s "$$(printf '\t')" 2>/dev/null \
@@ -67,6 +67,9 @@ faults-cloud: setup ## the same through the pipeline in an emulated account
 
 load: setup ## 50 videos at once through an emulated account, 300 chunks in one warm worker; VIDEOS=, CHUNKS=, ARGS="chunks" for one of them
 	@$(BIN)/python -m tests.load $(if $(VIDEOS),--videos $(VIDEOS)) $(if $(CHUNKS),--chunks $(CHUNKS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+mutants: setup ## switch each feature of detect, cluster and shots off and see a test go red (an hour); ARGS="--only static_gops" for some
+	@$(BIN)/python -m tests.switched_off $(ARGS)
 
 audit: setup ## known vulnerabilities and licences of the pinned packages, and their bill of materials into out/sbom.json
 	@$(BIN)/python -m benchmarks.audit $(ARGS)

@@ -135,3 +135,16 @@ def test_the_greatest_gains_are_paired_first_and_each_row_and_column_once() -> N
     assert best_pairs(gain, 0.0) == [(1, 0), (0, 1)]
     assert best_pairs(gain, 0.85) == [(1, 0)]
     assert best_pairs(np.zeros((0, 2), np.float32), 0.0) == []
+
+
+def test_a_stranger_in_one_frame_at_the_same_place_is_not_taken_into_the_track() -> None:
+    # Fainter than the others, so that dividing tracks by their best faces would not find it.
+    frames = [face(second, 100, score=0.8) for second in range(10)]
+    frames[5] = face(5, 100, person=1, score=0.3)
+    assert sorted(people_of(tracks_of(*frames))) == [[0] * 9, [1]]
+
+
+def test_a_stranger_beside_others_is_not_taken_into_a_track_nearby() -> None:
+    frames = [[face(second, 100, score=0.8), face(second, 160, person=1, score=0.8)] for second in range(10)]
+    frames[5][1] = face(5, 160, person=2, score=0.3)
+    assert sorted(people_of(tracks_of(*frames))) == [[0] * 10, [1] * 9, [2]]

@@ -69,3 +69,11 @@ def test_blur_lowers_sharpness_whatever_the_contrast() -> None:
     pale = (gray // 3 + 90).astype(np.uint8)
     assert sharpness(blurred) < sharpness(gray) - 0.15
     assert sharpness(pale) == pytest.approx(sharpness(gray), abs=0.1)
+
+
+def test_frames_at_a_cut_are_marked() -> None:
+    shots = Shots([features_at(number, content=80.0 * (number == 50), shot=number // 50) for number in range(100)],
+                  Settings())  # fmt: skip
+    assert shots.cut_times.tolist() == [2.0]
+    _, staged = pack_pictures([picture(pts, pts / 25, noise(36, 64), Settings()) for pts in (40, 49, 51, 60)], shots)
+    assert [one.in_transition for one in staged] == [False, True, True, False]

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 
+from lambdas.detect.decode.frame import Frame
 from tests.clips import X264, ffmpeg, picture
 from tests.detect.test_chunk_reader import whole
 
@@ -98,3 +100,37 @@ def test_a_portrait_phone_clip_comes_upright() -> None:
         expected = np.rot90(frame._decoded.to_ndarray(format="bgr24"), -1)
         assert frame.bgr().shape == (1280, 720, 3)
         assert np.abs(frame.bgr().astype(int) - expected).mean() < 3
+
+
+def test_mirrored_pictures_are_mirrored_back(tmp_path: Path) -> None:
+    clip = tmp_path / "detailed.mp4"
+    ffmpeg(*picture(0.4), *X264.split(), "-pix_fmt", "yuv420p", str(clip))
+    with (
+        whole(clip, width=96, height=160, rotation=90) as plain,
+        whole(clip, width=96, height=160, rotation=90, mirrored=True) as mirrored,
+    ):
+        one, other = (next(reader.frames(every=True)).bgr() for reader in (plain, mirrored))
+    # A picture mirrored left to right before it is turned by 90 degrees is mirrored top to bottom after that.
+    assert not np.array_equal(one, one[::-1])
+    assert np.array_equal(other, one[::-1])
+
+
+def test_a_picture_of_another_shape_keeps_it_between_black(tmp_path: Path) -> None:
+    with whole(halves(tmp_path)) as reader:
+        upright = VideoFrame.from_ndarray(np.full((160, 96, 3), 200, np.uint8), format="bgr24")
+        shown = Frame(upright, 0, reader.pictures).bgr()
+    assert shown.shape == (96, 160, 3)
+    bright = shown[48].min(axis=1) > 150
+    assert 54 <= bright.sum() <= 60
+    assert not bright[:40].any() and not bright[-40:].any()
+
+
+def test_a_still_picture_flagged_interlaced_keeps_all_its_lines(tmp_path: Path) -> None:
+    clip = tmp_path / "still.mp4"
+    # Both fields show one moment; of one field alone every other line would be made up.
+    ffmpeg(*picture(0.4), *X264.split(), "-pix_fmt", "yuv420p", "-flags", "+ildct+ilme", "-crf", "5", str(clip))
+    with whole(clip) as reader:
+        frame = next(reader.frames(every=True))
+        assert frame._decoded.interlaced_frame
+        expected = frame._decoded.to_ndarray(format="bgr24").astype(int)
+        assert np.abs(frame.bgr().astype(int) - expected).mean() < 1.5

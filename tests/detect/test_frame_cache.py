@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
+from weakref import WeakSet
 
 import numpy as np
 import pytest
 
 from lambdas.contracts import Settings
 from lambdas.detect.context import ChunkContext, Stopwatch
+from lambdas.detect.decode.frame import Frame
 from lambdas.detect.selection.frame_cache import FrameCache
 from lambdas.detect.shots.boundaries import middle_reach_s
 from tests.detect.factory import compared
@@ -27,6 +30,12 @@ def cache_of(*, most: int = 52, index: int = 0, is_last: bool = True, **settings
         watch=Stopwatch(),
     )
     return FrameCache(cast(ChunkContext, context))
+
+
+class Held(SimpleNamespace):
+    """A decoded frame whose end can be seen."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 def play(into: FrameCache, first: int, last: int, *, samples: int) -> None:
@@ -95,3 +104,16 @@ def test_what_there_is_no_room_for_is_encoded_and_nothing_is_lost() -> None:
         cache.add(compared(number), sampled=True)
     assert len(cache.frames) == 24
     assert sorted([*cache.frames, *cache.pictures]) == list(range(40))
+
+
+def test_a_long_shot_s_frames_do_not_fill_the_memory_while_it_runs() -> None:
+    cache, held = cache_of(most=52), WeakSet[Held]()
+    for number in range(5000):
+        one = compared(number)
+        frame = Held(**vars(one.frame))
+        held.add(frame)
+        cache.add(replace(one, frame=cast(Frame, frame)), sampled=False)
+        del one, frame
+        assert len(held) <= 14
+    cache.cut(5000 / FPS)
+    assert any(abs(pts / FPS - 100.0) <= middle_reach_s(200.0) for pts in cache.frames)

@@ -200,3 +200,13 @@ def test_once_the_quota_is_used_a_moment_must_beat_the_weakest_refined_one() -> 
     assert len(moments_of(equal.dense)) == 1
     assert len(moments_of(better.dense)) > 1
     assert max(better.dense) > 400
+
+
+def test_where_only_people_are_wanted_one_perfect_sample_is_enough_unless_it_is_all_there_is() -> None:
+    def once(number: int) -> list[FaceDetection]:
+        return [face_at(number, score=0.98)] if 115 < number < 135 else []
+
+    _, often = refined(lambda number: [face_at(number, score=0.98)], range(0, 250, 25), scenes=False)
+    _, seldom = refined(once, range(0, 250, 25), scenes=False)
+    assert often.dense == []
+    assert seldom.dense != []

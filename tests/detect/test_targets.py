@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from lambdas.contracts import Chunk, Settings
-from lambdas.detect.selection.targets import Target, nearest_good, targets
+from lambdas.detect.selection.targets import Target, nearest_good, targets, thin
 from lambdas.detect.shots.boundaries import Shots, boundary_candidates
 from lambdas.detect.shots.features import FrameFeatures
 from tests.detect.factory import chunk_of, context_of, features_at, source_of
@@ -90,3 +90,38 @@ def test_a_cut_may_lie_where_the_picture_changes_suddenly() -> None:
     assert boundary_candidates(features(50, cuts=(20,)), 27.0) == [(19, 20)]
     assert boundary_candidates(features(50), 27.0) == []
     assert boundary_candidates([], 27.0) == []
+
+
+def test_even_moments_are_wanted_only_where_scenes_are_too_few() -> None:
+    chunk = chunk_of(fallback_pts=[20, 270])
+    at = [one.pts for one in found(features(300), chunk, min_scenes=3, representative=0) if one.kind == "whole"]
+    assert len(at) == 2 and abs(at[0] - 20) <= 5 and abs(at[1] - 270) <= 5
+    assert [one.kind for one in found(features(300, cuts=(100,)), chunk, min_scenes=2, representative=0)] == [
+        "scene"
+    ] * 2
+
+
+def test_one_frame_serves_a_scene_and_the_whole_where_it_is_near_enough() -> None:
+    near, far = Target(150, 15.0, 15.0, 1.0, "scene"), Target(40, 4.0, 4.0, 1.0, "whole")
+    again = Target(152, 15.2, 15.2, 1.0, "whole")
+    assert thin([again, near, far]) == [near, far]
+    chunk = chunk_of(representative_windows=[(0, 300)])
+    assert [one.kind for one in found(features(300), chunk, min_scenes=1)] == ["scene"]
+
+
+def unlike(number: int, **looks: float) -> FrameFeatures:
+    """A frame that shows another place than the others do."""
+    return dataclasses.replace(features_at(number, 10, shot=9), **looks)  # type: ignore[arg-type]
+
+
+def test_of_a_still_video_the_one_lively_moment_is_wanted_too_unless_it_is_blurred() -> None:
+    chunk = chunk_of(representative_windows=[(0, 100), (100, 200), (200, 300)])
+    lively, blurred = features(300), features(300)
+    for number in range(60, 65):
+        lively[number] = unlike(number, contrast=0.4)
+        blurred[number] = unlike(number, contrast=0.4, sharpness=0.2)
+    flat = Settings(scene_threshold=200)
+    context = context_of(source_of(10), chunk, settings={"scene_threshold": 200, "min_scenes": 1})
+    assert not Shots(lively, flat).changes
+    assert any(60 <= one.pts < 65 for one in targets(lively, Shots(lively, flat), context))
+    assert not any(60 <= one.pts < 65 for one in targets(blurred, Shots(blurred, flat), context))
