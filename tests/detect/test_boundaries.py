@@ -9,7 +9,7 @@ import pytest
 
 from lambdas.detect.shots.boundaries import MOTION_COST, Steadiness, boundary_candidates
 from lambdas.detect.shots.features import FrameFeatures
-from lambdas.shots import changes_of_layout
+from lambdas.shots.layouts import changes_of_layout
 from tests.detect.factory import features_at, place
 
 THRESHOLD = 27.0
