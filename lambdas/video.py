@@ -215,6 +215,24 @@ def display_turn(frame: VideoFrame) -> tuple[bool, Literal[0, 90, 180, 270]] | N
     return TURNS[signs]
 
 
+class DisplayTurns:
+    """`display_turn` of one frame of a stream after the other.
+
+    Whoever looks at a frame's side data ties the frame into a cycle of references (PyAV), and it is held until Python
+    collects those, which for decoded frames is far too late. So it is looked at once for each rotation.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[bool, Literal[0, 90, 180, 270]] | None] = {}
+
+    def of(self, frame: VideoFrame) -> tuple[bool, Literal[0, 90, 180, 270]] | None:
+        """What the frame says of its mirroring and turn; None where it says nothing."""
+        rotation = int(frame.rotation)
+        if rotation not in self._known:
+            self._known[rotation] = display_turn(frame)
+        return self._known[rotation]
+
+
 def stereo_layout(frame: VideoFrame) -> Literal["", "side_by_side", "top_bottom", "mixed"]:
     """How a coded frame holds the pictures of two eyes; "mixed" by lines, columns, checks or turns, empty for one."""
     side_data = cast(Iterable[SideData], frame.side_data)

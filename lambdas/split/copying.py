@@ -5,6 +5,7 @@ Nothing is encoded again. PyAV copies, since times are mended on the way.
 
 from __future__ import annotations
 
+import io
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -113,6 +114,9 @@ def copy_reels(
     running: list[_Writer] = []
     with ExitStack() as stack:
         stream, packets = stack.enter_context(_reading(location, name, probe))
+        # As the stream is before it is read: where damage changes it on the way, FFmpeg dies of writing what it became.
+        pattern = stack.enter_context(av.open(io.BytesIO(), "w", format="matroska"))
+        begun_as = pattern.add_stream_from_template(stream, opaque=True)
         # Packets without a time are those behind the last that was read before.
         numbered = iter(enumerate(_timed(packets, times, tick)))
         while True:
@@ -124,7 +128,7 @@ def copy_reels(
                 break
             while waiting and number >= waiting[0][1].first:
                 index, reel = waiting.popleft()
-                writer = _Writer(reel, folder / f"reel-{index}{'.mkv' if with_times else '.avi'}", stream, name)
+                writer = _Writer(reel, folder / f"reel-{index}{'.mkv' if with_times else '.avi'}", begun_as, name)
                 stack.callback(writer.abandon)
                 running.append(writer)
             for writer in running:

@@ -51,7 +51,7 @@ def test_where_no_scenes_are_wanted_nothing_is_decoded_again(clip: Path) -> None
 
 
 def test_frames_wanted_are_encoded_from_what_is_at_hand_or_decoded_again(clip: Path) -> None:
-    given = context(clip, scenes=False)
+    given = context(clip, scenes=False, size="1080p")
     with ChunkReader(str(clip), clip.name, given.source, chunk_of()) as reader:
         seen = first_pass(reader, given, cast(FaceAnalyzer, Known(lambda number: [], 25)), embeddings())
         every = {frame.pts: frame.bgr() for frame in reader.frames(every=True)}

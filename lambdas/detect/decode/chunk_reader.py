@@ -22,7 +22,7 @@ from lambdas.detect.decode.frame import Frame, Lies, PictureMaker
 from lambdas.detect.decode.large_packets import is_large
 from lambdas.detect.decode.memory import give_large_pictures_their_own_pages
 from lambdas.detect.decode.packet_buffer import Lookahead, PacketBuffer
-from lambdas.video import DAMAGE, display_turn, packet_time
+from lambdas.video import DAMAGE, DisplayTurns, packet_time
 
 if TYPE_CHECKING:
     from lambdas.detect.decode.packet_buffer import VideoPacket
@@ -146,7 +146,7 @@ class Gop:
             decoded = self._run.packets.keyframe(pts)
             if decoded is not None:
                 ratio = self._run.packets.changed_ratio(peeked=True)
-                self._next = Frame(decoded, pts, self._run.pictures, Lies(ratio, display_turn(decoded)))
+                self._next = Frame(decoded, pts, self._run.pictures, Lies(ratio, self._run.turns.of(decoded)))
         return self._next
 
     @property
@@ -194,6 +194,7 @@ class _Pass:
         self._past = False
         self._skip_until: int | None = None
         """PTS from which on the next keyframe is looked for, while packets are skipped."""
+        self.turns = DisplayTurns()
         self._turn: tuple[bool, Literal[0, 90, 180, 270]] | None = None
         """By the latest frame that says it."""
         self._ratio = self._ratio_before = 0.0
@@ -327,7 +328,7 @@ class _Pass:
                 heapq.heappop(self._waiting)
         for picture in pictures:
             pts = self._pts_of(picture)
-            turn = display_turn(picture)
+            turn = self.turns.of(picture)
             if turn is not None or picture.key_frame:
                 # Coded streams say it with a keyframe, for all up to the next; containers with every frame.
                 self._turn = turn
