@@ -118,7 +118,7 @@ def copy_reels(
         pattern = stack.enter_context(av.open(io.BytesIO(), "w", format="matroska"))
         begun_as = pattern.add_stream_from_template(stream, opaque=True)
         # Packets without a time are those behind the last that was read before.
-        numbered = iter(enumerate(_timed(packets, times, tick)))
+        numbered = zip(range(len(times)), packets, strict=False)
         while True:
             with named_errors(location, name):
                 number, packet = next(numbered, (len(times), None))
@@ -157,9 +157,8 @@ class _Writer:
             self._out = self._copy.add_stream_from_template(stream, opaque=True)
 
     def write(self, packet: Packet[VideoStream], times: PacketTimes, number: int, tick: Fraction) -> None:
-        # Another reel may have taken it, and counted its time in ticks of its own.
-        packet.time_base = tick
-        packet.pts, packet.dts, packet.duration = times.pts[number], times.dts[number], times.durations[number]
+        # Anew for each reel: one that took it before counted its time in ticks of its own.
+        _set_times(packet, times, number, tick)
         packet.stream = self._out
         try:
             with _named_writing(self._name):
@@ -205,9 +204,13 @@ def _timed(
     """The packets with their times in the copy."""
     for number, packet in zip(range(len(times)), packets, strict=False):
         assert packet is not None
-        packet.time_base = tick
-        packet.pts, packet.dts, packet.duration = times.pts[number], times.dts[number], times.durations[number]
+        _set_times(packet, times, number, tick)
         yield packet
+
+
+def _set_times(packet: Packet[VideoStream], times: PacketTimes, number: int, tick: Fraction) -> None:
+    packet.time_base = tick
+    packet.pts, packet.dts, packet.duration = times.pts[number], times.dts[number], times.durations[number]
 
 
 def _lengths(times: PacketTimes, count: int) -> list[int]:

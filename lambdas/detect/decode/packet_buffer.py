@@ -81,6 +81,9 @@ class PacketBuffer:
         self._location = location
         self._name = name
         self._source = source
+        # One eye's picture has pixels of its own.
+        coded = source.coded_aspect_ratio if not source.stereo else 0.0
+        self._first_shape = pixel_shape(Fraction(coded).limit_denominator(999)) if coded else None
         own = chunk.segment_key is not None
         self._stream_index = 0 if own else source.video_stream
         self._mark = "" if own else source.mark
@@ -289,10 +292,10 @@ class PacketBuffer:
         else 0; with `peeked` of the latest one by `keyframe`."""
         decoder = self._peeking if peeked else self.decoder
         ratio = decoder.sample_aspect_ratio if decoder is not None else None
-        if not ratio or not self._source.coded_aspect_ratio or self._source.stereo:
+        if not ratio or self._first_shape is None:
             return 0.0
-        now, before = pixel_shape(ratio), pixel_shape(Fraction(self._source.coded_aspect_ratio).limit_denominator(999))
-        return 0.0 if abs(now / before - 1) <= SQUARE_WITHIN else float(now)
+        now = pixel_shape(ratio)
+        return 0.0 if abs(now / self._first_shape - 1) <= SQUARE_WITHIN else float(now)
 
     def may_drop(self, packet: VideoPacket) -> bool:
         """Whether the packet holds a frame that no other refers to and that the decoder would decode all the same."""
