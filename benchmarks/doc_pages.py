@@ -95,7 +95,7 @@ def settings_page() -> str:
     lines = [
         "# Settings",
         "",
-        "Written by `python -m benchmarks.doc_pages` from the models in `lambdas/contracts.py`.",
+        "Written by `python -m benchmarks.doc_pages` from the models in `lambdas/contracts/settings.py`.",
         "",
         "All of these change a run's results. The manifest lists them under `settings` as the run used them. "
         "Give them in a",

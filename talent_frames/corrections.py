@@ -267,6 +267,7 @@ class Meant:
     """
 
     def __init__(self, manifest: Manifest, wishes: Sequence[Wish]) -> None:
+        """Raises NoSuchPerson."""
         self._manifest = manifest
         self._left: dict[int, set[int]] = {}
         """Presences that are split off, by the identity of the manifest's entry."""
@@ -277,6 +278,8 @@ class Meant:
                 self._left.setdefault(id(person_of(manifest, wish.person)), set()).update(wish.tracks)
         for wish in wishes:
             if isinstance(wish, Merge):
+                if len({id(person_of(manifest, who)) for who in wish.people}) < 2:
+                    raise NoSuchPerson(f"merge {','.join(wish.people)}: takes two people or more")
                 groups = [self._one.get(id(person_of(manifest, who)), [who]) for who in wish.people]
                 whole = list(dict.fromkeys(who for group in groups for who in group))
                 self._one |= {id(person_of(manifest, who)): whole for who in whole}
@@ -296,8 +299,6 @@ def _correction(run: Run, wish: Wish, meant: Meant, made_at: str, pack_dir: Path
     if isinstance(wish, Name):
         return NamePerson(made_at=made_at, person=meant.whole(wish.person), name=wish.name)
     if isinstance(wish, Merge):
-        if len(set(wish.people)) < 2:
-            raise NoSuchPerson(f"merge {','.join(wish.people)}: takes two people or more")
         return MergePeople(made_at=made_at, people=[meant.alone(who) for who in wish.people])
     if isinstance(wish, Split):
         return _split(run.manifest, wish, made_at)

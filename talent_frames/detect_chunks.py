@@ -14,7 +14,7 @@ from lambdas.errors import OUT_OF_SPACE, BadInput, NoSpace, PackMismatch, Proces
 from lambdas.publish.keys import source_names
 from lambdas.staging import DirectoryStaging, put_document
 from talent_frames.moving import Moving
-from talent_frames.worker_pool import ending, interrupts_held, use_fetched, worker_pool
+from talent_frames.worker_pool import ending, interrupts_held, worker_pool
 
 
 class WorkerDied(ProcessDied):
@@ -124,8 +124,9 @@ def _worker_died(plan: Plan, left: int, workers: int) -> WorkerDied:
 def _detect_chunk(staging_root: Path, run_id: str, chunk: int, pack_dir: Path) -> DetectResponse:
     """What a worker does."""
     from lambdas.detect import handler as detect
+    from talent_frames.fetched import ready_to_detect
 
-    use_fetched()
+    ready_to_detect()
     return detect.run(DetectRequest(run_id=run_id, chunk=chunk), DirectoryStaging(staging_root), pack_dir)
 
 

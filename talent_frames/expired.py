@@ -166,10 +166,6 @@ def publish(out: Path, board: Board, corrections: Sequence[Correction], added: i
             pictures[frame.file] = _told(pictures[frame.file], left, person, frame)
         pictures[person.thumbnail] = _told(pictures[person.thumbnail], left, person, person.best_frame)
     shown = _shown(left, pictures)
-    if keys.names_are_of_the_video:
-        text = names.main_name(people)
-    else:
-        text = names.list_names([(person.best_frame.file, person) for person in people])
     document = Corrections(
         run_id=manifest.run_id, source_identity=manifest.source.identity, corrections=list(corrections)
     )
@@ -177,7 +173,7 @@ def publish(out: Path, board: Board, corrections: Sequence[Correction], added: i
     with replacing(out) as written:
         for file, data in {
             **pictures,
-            keys.names: text.encode(),
+            keys.names: names.names_text(people, keys).encode(),
             keys.corrections: document.model_dump_json(indent=1).encode(),
             keys.contact_sheet: sheet,
             keys.report: report.render(left, keys, shown, video).encode(),

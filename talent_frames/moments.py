@@ -125,7 +125,9 @@ def _look(
     """The face about where `box` is in the frame nearest to `t_s`, and the frame's JPEG; None without one."""
     from lambdas.cluster.footage import read_footage
     from lambdas.detect import handler as detect
+    from talent_frames.fetched import ready_to_detect
 
+    ready_to_detect()
     source = plan.source
     chunk = next(one for one in plan.chunks if one.start_pts <= source.pts(t_s) < one.end_pts)
     start, end = source.pts(t_s - around_s), source.pts(t_s + around_s) + 1

@@ -40,23 +40,13 @@ def loading_pool(workers: int, pack_dir: Path) -> Iterator[ProcessPoolExecutor]:
 def _load(pack_dir: Path) -> None:
     """What a worker does while it has no chunk. What goes wrong here goes wrong again, and is told, with a chunk."""
     from lambdas.detect import handler as detect
+    from talent_frames.fetched import ready_to_detect
 
     with contextlib.suppress(Exception):
-        use_fetched()
+        ready_to_detect()
         pack = detect._loaded(pack_dir)
         # Read for being loaded by that.
         _ = pack.detector, pack.embedder
-
-
-def use_fetched() -> None:
-    """Lets this worker find what was fetched beside the pack: insightface, the networks that read expressions."""
-    from lambdas.detect.faces.attributes import use_networks_in
-    from talent_frames.packs import expression_folder, use_fetched
-
-    use_fetched()
-    folder = expression_folder()
-    if folder is not None:
-        use_networks_in(folder)
 
 
 @contextlib.contextmanager

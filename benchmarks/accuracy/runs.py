@@ -114,7 +114,7 @@ def detected(
     return plan.model_copy(update={"pack": pack_at(pack_dir).facts}), staging
 
 
-DETECTING = ("*.py", "contracts/*.py", "split/*.py", "detect/**/*.py")
+DETECTING = ("*.py", "contracts/*.py", "shots/*.py", "split/*.py", "detect/**/*.py")
 """Source of split, detect and what they share with the others."""
 LOOKING = (
     *("detect/detectors.py", "detect/embedders.py", "detect/insightface_models.py"),

@@ -34,7 +34,7 @@ def suspicions(footage: Footage) -> list[str]:
 
 def _stereo(footage: Footage) -> str:
     for axis, halves in ((0, "left and the right"), (1, "upper and the lower")):
-        if _like_halves(footage, axis) and _met_twice(footage, axis):
+        if _met_twice(footage, axis) and _like_halves(footage, axis):
             return (
                 f"The {halves} half of the picture show almost the same, and everybody is in both: this may be stereo "
                 "film, in which everybody is met twice. Its container does not say so; a copy that holds one half, or "

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from lambdas.contracts import SelectedPerson
 from lambdas.publish.keys import UNKNOWN, Keys
 
 
 class Named(Protocol):
     """Somebody who may have a name."""
+
+    @property
+    def id(self) -> int: ...
 
     @property
     def name(self) -> str | None: ...
@@ -19,7 +21,7 @@ class Named(Protocol):
     def screen_time_s(self) -> float: ...
 
 
-def names_text(people: Sequence[SelectedPerson], keys: Keys) -> str:
+def names_text(people: Sequence[Named], keys: Keys) -> str:
     """What the names file holds: everybody, or where it is named after its video that video's main person."""
     if keys.names_are_of_the_video:
         return main_name(people)

@@ -34,6 +34,7 @@ def layout_changes(columns: SceneColumns, settings: Settings) -> list[Change]:
       `min_scene_s`. Layouts are compared by correlation, so light going on and off changes nothing.
     - Fades: the picture goes blank (black, white, any colour) and another one, or the same, comes from there.
     - Dissolves, and fades that are never quite blank: frames in between are mixtures of those before and after.
+    - Wipes and slides: the next picture comes in from one side, over the last one or pushing it out.
     """
     pictures = Pictures(columns.layout.reshape(len(columns.t_s), -1, 3))
     fades, faded = find_fades(columns, pictures, settings.min_scene_s)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lambdas.contracts import LONGEST_NAME
 from lambdas.errors import BadInput
 from talent_frames.terminal import errors
 
@@ -145,8 +146,8 @@ def wishes_of(
 def checked_name(text: str) -> str | None:
     """A name as it may be written down; None for an empty one. Raises WrongCorrection."""
     name = " ".join(text.split())
-    if len(name) > 200 or not name.isprintable():
-        raise WrongCorrection(f"a name of {len(name)} letters: at most 200, and such as can be printed")
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise WrongCorrection(f"a name of {len(name)} letters: at most {LONGEST_NAME}, and such as can be printed")
     return name or None
 
 

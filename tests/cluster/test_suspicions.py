@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from lambdas.cluster.footage import Footage, read_footage
+from lambdas.cluster.selection import select
 from lambdas.cluster.suspicions import suspicions
-from lambdas.contracts import Plan, Selection, chunk_document_key
+from lambdas.contracts import Plan, chunk_document_key
 from lambdas.contracts.detections import ChunkDocument
 from lambdas.staging import DirectoryStaging, get_document, put_document
 from tests.cluster.factory import RUN, Appearance, Video, faces_of
-
-Select = Callable[..., Selection]
 
 
 def film(staging: DirectoryStaging, *, twin: float | None = 740.0) -> tuple[Plan, Footage]:
@@ -87,5 +85,11 @@ def test_faces_that_lie_are_said(turn: int, said: int, staging: DirectoryStaging
     assert all(f"by {said} degrees counter-clockwise" in note for note in notes)
 
 
-def test_what_is_suspected_is_handed_on(select: Select) -> None:
-    assert select(Video(20, [], cuts=[10.0])).notes == []
+def test_what_is_suspected_is_handed_on(staging: DirectoryStaging) -> None:
+    plan = Video(20, [], cuts=[10.0]).write(staging)
+    assert select(plan, read_footage(plan, staging), None).notes == []
+    document = get_document(staging, chunk_document_key(RUN, 0), ChunkDocument)
+    put_document(staging, chunk_document_key(RUN, 0), document.model_copy(
+        update={"turned_looks": 4, "turned_faces": (6, 0, 0)}))  # fmt: skip
+    footage = read_footage(plan, staging)
+    assert select(plan, footage, None).notes == suspicions(footage) != []

@@ -30,7 +30,6 @@ from tests.faults.clips import SETTINGS, make_videos
 from tests.faults.end import End
 from tests.faults.likeness import differences
 
-STAGES = ("Split", "Detect", "Cluster", "Publish")
 STACK: dict[str, Any] = {**MAIN, "stack": "Faults", "run": SETTINGS}
 MIB = 2**20
 STEP_S = 1.2

@@ -86,7 +86,7 @@ class Preloaded:
 
 
 def _load() -> None:
-    """Every library that a run imports but for the command's own, and nothing that starts threads."""
+    """Every library that a run imports but for the command line itself, and nothing that starts threads."""
     import ai_edge_litert.interpreter  # noqa: F401
     import av  # noqa: F401
     import cv2  # noqa: F401

@@ -38,7 +38,7 @@ def test_a_run_that_is_told_to_end_does_so_by_that_signals_code_and_leaves_nothi
     bench: Bench, sent: signal.Signals
 ) -> None:
     chosen = next(one for one in schedules(SEED, 1000, bench.run_s) if one.kind == "signal" and one.workers == 1)
-    early = dataclasses.replace(chosen, number=2000 + sent, signal=sent, at_s=0.1 * bench.run_s)
+    early = dataclasses.replace(chosen, number=2000 + sent, signal=sent, at_s=0.3 * bench.run_s)
     end = bench.work_off(early)
     assert end.wrong == []
     assert end.first == f"ended by {sent.name}"

@@ -169,14 +169,19 @@ def _test(tree: Path, tests: Sequence[str], output: int) -> None:
 def _ended(child: int) -> int | None:
     """The child's exit code; None where it had to be ended."""
     latest = time.monotonic() + TIMEOUT_S
-    while time.monotonic() < latest:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.05)
-    os.killpg(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return None
+    pid = 0
+    try:
+        while time.monotonic() < latest:
+            pid, status = os.waitpid(child, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.05)
+        return None
+    finally:
+        # Ctrl-C does not reach it, in a group of its own.
+        if not pid:
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 if __name__ == "__main__":

@@ -21,61 +21,57 @@ class Feature:
     """Test modules, or single tests of them, that have to notice."""
 
 
-def _module(file: str, *tests: str) -> dict[str, tuple[str, tuple[str, ...]]]:
-    return {file: (f"lambdas/{file}", tuple(f"tests/{test}.py" for test in tests))}
-
-
-_FILES = (
-    _module("detect/decode/chunk_reader.py", "detect/test_gops", "detect/test_chunk_reader")
-    | _module("detect/decode/frame.py", "detect/test_frame")
-    | _module("detect/decode/gop_activity.py", "detect/test_static_gops")
-    | _module("detect/decode/interlacing.py", "detect/test_frame")
-    | _module("detect/decode/packet_buffer.py", "detect/test_gops", "detect/test_reread", "detect/test_chunk_reader")
-    | _module("detect/faces/analyzer.py", "detect/test_analyzer")
-    | _module("detect/faces/detections.py", "detect/test_detectors")
-    | _module("detect/faces/quality.py", "detect/test_quality")
-    | _module("detect/faces/sampling.py", "detect/test_sampling")
-    | _module("detect/first_pass.py", "detect/test_first_pass")
-    | _module("detect/pipeline.py", "detect/test_pipeline")
-    | _module("detect/refinement.py", "detect/test_refinement")
-    | _module("detect/reread.py", "detect/test_reread")
-    | _module("detect/selection/encode.py", "detect/test_encode")
-    | _module("detect/selection/frame_cache.py", "detect/test_frame_cache")
-    | _module("detect/selection/staging.py", "detect/test_staging")
-    | _module("detect/selection/targets.py", "detect/test_targets")
-    | _module("detect/shots/boundaries.py", "detect/test_boundaries", "detect/test_targets")
-    | _module("detect/shots/damage.py", "detect/test_damage")
-    | _module("detect/shots/feature_track.py", "detect/test_feature_track", "detect/test_damage")
-    | _module("detect/shots/features.py", "detect/test_features")
-    | _module("detect/shots/static_gops.py", "detect/test_static_gops")
-    | _module("detect/tracking/association.py", "detect/test_association")
-    | _module("detect/tracking/embeddings.py", "detect/test_embeddings")
-    | _module("detect/tracking/people.py", "detect/test_people")
-    | _module("detect/tracking/scores.py", "detect/test_scores")
-    | _module("cluster/best_frames.py", "cluster/test_best_frames", "cluster/test_handler")
-    | _module("cluster/clarity.py", "cluster/test_identities", "cluster/test_unclear")
-    | _module("cluster/identities.py", "cluster/test_identities")
-    | _module("cluster/scenes.py", "cluster/test_scenes")
-    | _module("cluster/scores.py", "cluster/test_scores")
-    | _module("cluster/tracks.py", "cluster/test_identities")
-    | _module("scoring.py", "test_scoring")
-    | _module("cluster/clustering.py", "cluster/test_identities")
-    | _module("cluster/merges.py", "cluster/test_identities")
-    | _module("cluster/people.py", "cluster/test_unclear")
-    | _module("cluster/units.py", "cluster/test_identities")
-    | _module("shots/change.py", "test_shots")
-    | _module("shots/cuts.py", "test_shots")
-    | _module("shots/dissolves.py", "test_shots")
-    | _module("shots/fades.py", "test_shots")
-    | _module("shots/scene_changes.py", "test_shots")
-    | _module("shots/wipes.py", "test_shots")
-)
+_TESTS: dict[str, tuple[str, ...]] = {
+    "detect/decode/chunk_reader.py": ("detect/test_gops", "detect/test_chunk_reader"),
+    "detect/decode/frame.py": ("detect/test_frame",),
+    "detect/decode/gop_activity.py": ("detect/test_static_gops",),
+    "detect/decode/interlacing.py": ("detect/test_frame",),
+    "detect/decode/packet_buffer.py": ("detect/test_gops", "detect/test_reread", "detect/test_chunk_reader"),
+    "detect/faces/analyzer.py": ("detect/test_analyzer",),
+    "detect/faces/detections.py": ("detect/test_detectors",),
+    "detect/faces/quality.py": ("detect/test_quality",),
+    "detect/faces/sampling.py": ("detect/test_sampling",),
+    "detect/first_pass.py": ("detect/test_first_pass",),
+    "detect/pipeline.py": ("detect/test_pipeline",),
+    "detect/refinement.py": ("detect/test_refinement",),
+    "detect/reread.py": ("detect/test_reread",),
+    "detect/selection/encode.py": ("detect/test_encode",),
+    "detect/selection/frame_cache.py": ("detect/test_frame_cache",),
+    "detect/selection/staging.py": ("detect/test_staging",),
+    "detect/selection/targets.py": ("detect/test_targets",),
+    "detect/shots/boundaries.py": ("detect/test_boundaries", "detect/test_targets"),
+    "detect/shots/feature_track.py": ("detect/test_feature_track", "detect/test_damage"),
+    "detect/shots/features.py": ("detect/test_features",),
+    "detect/shots/static_gops.py": ("detect/test_static_gops",),
+    "detect/tracking/association.py": ("detect/test_association",),
+    "detect/tracking/embeddings.py": ("detect/test_embeddings",),
+    "detect/tracking/people.py": ("detect/test_people",),
+    "detect/tracking/scores.py": ("detect/test_scores",),
+    "cluster/best_frames.py": ("cluster/test_best_frames", "cluster/test_handler"),
+    "cluster/clarity.py": ("cluster/test_identities", "cluster/test_unclear"),
+    "cluster/identities.py": ("cluster/test_identities",),
+    "cluster/scenes.py": ("cluster/test_scenes",),
+    "cluster/scores.py": ("cluster/test_scores",),
+    "cluster/tracks.py": ("cluster/test_identities",),
+    "scoring.py": ("test_scoring",),
+    "cluster/clustering.py": ("cluster/test_identities",),
+    "cluster/merges.py": ("cluster/test_identities",),
+    "cluster/people.py": ("cluster/test_unclear",),
+    "cluster/units.py": ("cluster/test_identities",),
+    "shots/change.py": ("test_shots",),
+    "shots/cuts.py": ("test_shots",),
+    "shots/dissolves.py": ("test_shots",),
+    "shots/fades.py": ("test_shots",),
+    "shots/scene_changes.py": ("test_shots",),
+    "shots/wipes.py": ("test_shots",),
+}
+"""Test modules nearest to a file of lambdas/, where a feature names no others."""
 
 
 def _off(file: str, name: str, old: str, new: str, *tests: str) -> Feature:
     """A feature of `lambdas/` + file; `tests` replace the modules that are named for it above."""
-    path, usual = _FILES[file]
-    return Feature(name, path, old, new, tests or usual)
+    usual = tuple(f"tests/{test}.py" for test in _TESTS.get(file, ()))
+    return Feature(name, f"lambdas/{file}", old, new, tests or usual)
 
 
 FEATURES = (
@@ -314,7 +310,7 @@ FEATURES = (
     _off("cluster/scores.py", "faces are scored once more when it is known who is who",
          "    if not any(map(len, measures)):\n", "    if True:\n"),
     # who is who
-    _off("cluster/tracks.py", "two faces of one frame are two people",
+    _off("cluster/tracks.py", "two faces of one frame are two people of the whole video",
          "conflicts.append(_seen_together(chunk, local) + first)", "conflicts.append(np.zeros((0, 2), np.int64))"),
     _off("cluster/tracks.py", "one face found twice is one", "<= FOUND_TWICE_OVERLAP:", "<= 1.0:"),
     _off("cluster/tracks.py", "a cut at a chunk's border ends tracks", "        if is_cut:\n", "        if False:\n"),
@@ -404,5 +400,7 @@ FEATURES = (
     _off("shots/dissolves.py", "a dissolve changes more than what is around it",
          "if not _steady_around(t_s, pictures, int(low[at]), int(high[at]), barriers):", "if False:"),
     _off("shots/dissolves.py", "a title is no dissolve", " & (cells > DISSOLVE_CELLS)\n", "\n"),
+    _off("cluster/selection.py", "what is suspected is handed on", "suspicions(footage)", "[]",
+         "tests/cluster/test_suspicions.py"),
 )  # fmt: skip
 """Each by itself; what they do is told in the module that its file names."""

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lambdas.contracts import Gallery, Settings
+from lambdas.errors import MissingPack
 from lambdas.publish.manifest import Manifest
 from talent_frames import cli, kept
 from talent_frames.commands.correct import WrongCorrection, checked_name, seconds, wishes_of
@@ -126,6 +127,31 @@ def test_a_split_a_merge_and_a_name_of_one_command_go_together(own_home: Path, t
     assert len(after["Bob"].tracks) == len(before[1].tracks) + len(lesser)
 
 
+def test_a_new_moment_is_read_by_networks_that_were_fetched(
+    demo_run: tuple[Manifest, Path], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lambdas.detect.faces import attributes
+    from talent_frames import fetched
+
+    networks = attributes._installed()
+
+    def nowhere() -> Path:
+        raise MissingPack("not installed")
+
+    monkeypatch.setattr(attributes, "_installed", nowhere)
+    monkeypatch.setattr(attributes, "_told", {})
+    monkeypatch.setattr(fetched, "expression_folder", lambda: networks)
+    attributes.expression_reader.cache_clear()
+    try:
+        person = demo_run[0].people[0]
+        staged = {frame.t_s for frame in (person.best_frame, *person.alternatives)}
+        times = (person.tracks[0].start_s + 0.04 * n for n in range(12, 40))
+        command(out, "--best", f"0={next(t for t in times if all(abs(t - s) > 0.1 for s in staged)):.2f}")
+    finally:
+        attributes.expression_reader.cache_clear()
+    assert read_manifest(out).people[0].best_frame.t_s not in staged
+
+
 def test_a_moment_that_was_not_kept_is_read_from_the_video_alone(
     demo_run: tuple[Manifest, Path], demo_clip: Path, out: Path
 ) -> None:
@@ -194,6 +220,7 @@ def test_named_people_are_added_to_a_gallery_that_names_them(out: Path, tmp_path
     [
         (["--name", "77=x"], "no person 77: people are 0 to 3"),
         (["--split", "0:99"], "has the presences 0 to"),
+        (["--merge", "2,2"], "takes two people or more"),
         ([], "nothing to correct"),
         (["--undo", "--drop", "1"], "--undo goes alone"),
     ],

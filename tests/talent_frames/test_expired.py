@@ -151,3 +151,10 @@ def test_the_page_finds_its_video_after_a_correction_as_before(twins: tuple[Path
         assert video_of((folder / "report.html").read_text()) == "../my%20film.mp4?a&b"
         # Whoever may read the pictures of a run may read them afterwards.
         assert (folder / "manifest.json").stat().st_mode & 0o044
+
+
+def test_nobody_is_merged_with_themselves(twins: tuple[Path, Path]) -> None:
+    out, _ = twins
+    expire(out)
+    done = CliRunner().invoke(cli.app, ["correct", str(out), "--merge", "1,1"])
+    assert (done.exit_code, "takes two people or more" in done.stderr) == (2, True)
