@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.settings import DeploymentSettings, WrongSetting, from_context
+from infra.settings import STAGES, DeploymentSettings, WrongSetting, from_context
 
 ROOT = Path(__file__).parent.parent
 
@@ -77,7 +77,7 @@ def _functions(settings: DeploymentSettings, functions: Any) -> Iterator[Finding
     reserved = settings.reserved_detect_concurrency
     if reserved and free - reserved < UNRESERVED:
         yield Finding(False, f"{text}: reserving {reserved} leaves fewer than {UNRESERVED}, which Lambda refuses")
-    largest = max(settings.memory_mib(stage) for stage in ("split", "detect", "cluster", "publish"))
+    largest = max(settings.memory_mib(stage) for stage in STAGES)
     if largest > SMALL_MEMORY_MIB:
         yield Finding(True, f"Lambda: {largest} MiB of memory; new accounts stop at {SMALL_MEMORY_MIB}, no API tells")
 

@@ -12,9 +12,6 @@ from infra.settings import DeploymentSettings
 
 ROOT = Path(__file__).parent.parent
 
-STAGES = ("split", "detect", "cluster", "publish")
-"""In the order they run."""
-
 SHARED_MODULES = ("__init__", "contracts", "errors", "staging", "door")
 VIDEO_READERS = ("split", "detect")
 """These read the video itself, by lambdas/video.py and lambdas/web.py."""

@@ -14,10 +14,10 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
-from infra.image_parts import PACK_MAKERS, ROOT, STAGES, image
+from infra.image_parts import PACK_MAKERS, ROOT, image
 from infra.log_groups import log_group
 from infra.packs import ChosenPack
-from infra.settings import DIGEST, DeploymentSettings, WrongSetting
+from infra.settings import DIGEST, STAGES, DeploymentSettings, WrongSetting
 from infra.storage import acknowledge, acknowledge_wildcard
 from infra.zip_function import zip_function
 

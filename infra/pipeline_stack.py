@@ -11,12 +11,12 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from infra.gpu import Gpu
-from infra.image_parts import PACK_DIR, STAGES
+from infra.image_parts import PACK_DIR
 from infra.images import Images
 from infra.monitoring import Monitoring
 from infra.notifications import Database, Notifications, Recorder
 from infra.packs import ChosenPack, UnknownModelPack, choose_pack
-from infra.settings import DeploymentSettings, WrongSetting
+from infra.settings import STAGES, DeploymentSettings, WrongSetting
 from infra.stages import Stage
 from infra.states.language import TURNS
 from infra.storage import Storage

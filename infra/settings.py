@@ -53,6 +53,8 @@ TimeoutS = Annotated[int, Field(ge=3, le=900)]
 TmpMib = Annotated[int, Field(ge=512, le=10_240)]
 BucketName = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")]
 HttpsUrl = Annotated[str, Field(pattern=r"^(https://[^\s/?#]+(/[^\s?#]*)?)?$")]
+STAGES = ("split", "detect", "cluster", "publish")
+"""In the order they run."""
 ImageName = Literal["split", "detect", "cluster", "publish", "detect_gpu"]
 SecretName = Annotated[str, Field(pattern=r"^[A-Za-z0-9/_+=.@-]{0,512}$")]
 """A name in Secrets Manager, never the secret itself."""
@@ -283,11 +285,10 @@ class DeploymentSettings(BaseModel):
 
     def deployment(self) -> Deployment:
         """What decides about a run's cost, for publish to reckon by."""
-        stages = ("split", "detect", "cluster", "publish")
         return Deployment(
             architecture=self.architecture,
-            memory_mib={stage: self.memory_mib(stage) for stage in stages},
-            tmp_mib={stage: self.tmp_mib(stage) for stage in stages},
+            memory_mib={stage: self.memory_mib(stage) for stage in STAGES},
+            tmp_mib={stage: self.tmp_mib(stage) for stage in STAGES},
             staging_days=self.staging_days,
             # The smallest machine of a family that a job fits into has four vCPUs.
             gpu_machine=f"{self.gpu_families[0]}.xlarge",

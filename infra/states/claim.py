@@ -62,34 +62,18 @@ def claim_states(settings: DeploymentSettings, places: Places, *, next: str) -> 
 
 
 def _split_states(settings: DeploymentSettings, places: Places) -> dict[str, State]:
+    def claim(given: dict[str, str]) -> State:
+        payload = {**given, "execution": _EXECUTION}
+        return invoke(settings, places, "split", payload, keep=_STARTED, under="$.run", next="Claimed?")
+
     return {
-        "Split": invoke(
-            settings,
-            places,
-            "split",
-            {
-                "source.$": "$.asked.source",
-                "settings.$": "$.asked.settings",
-                "force.$": "$.asked.force",
-                "execution": _EXECUTION,
-            },
-            keep=_STARTED,
-            under="$.run",
-            next="Claimed?",
-        ),
-        "Claim again": invoke(
-            settings,
-            places,
-            "split",
+        "Split": claim({"source.$": "$.asked.source", "settings.$": "$.asked.settings", "force.$": "$.asked.force"}),
+        "Claim again": claim(
             {
                 "resume.$": "$.asked.resume",
                 "run_id.$": "$.asked.run_id",
                 "revision.$": "$.asked.revision",
                 "corrections.$": "$.asked.corrections",
-                "execution": _EXECUTION,
-            },
-            keep=_STARTED,
-            under="$.run",
-            next="Claimed?",
+            }
         ),
     }

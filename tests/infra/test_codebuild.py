@@ -14,8 +14,7 @@ import pytest
 import yaml
 
 from infra.combinations import registry
-from infra.image_parts import STAGES
-from infra.settings import WrongSetting, from_context
+from infra.settings import STAGES, WrongSetting, from_context
 from tests.infra.conftest import Synth, read_template
 from tests.infra.reading import Template, allowed, of_type
 

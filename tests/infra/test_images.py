@@ -15,10 +15,10 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 import infra.image_parts
-from infra.image_parts import STAGES, image, shared_paths
+from infra.image_parts import image, shared_paths
 from infra.packs import choose_pack
 from infra.requirements import IMAGES
-from infra.settings import from_context
+from infra.settings import STAGES, from_context
 from lambdas.detect.catalogue import INSIGHTFACE_KINDS, PACKS
 
 ROOT = Path(__file__).parents[2]

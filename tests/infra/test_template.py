@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from infra.app import build
-from infra.image_parts import STAGES
-from infra.settings import DeploymentSettings, WrongSetting
+from infra.settings import STAGES, DeploymentSettings, WrongSetting
 from lambdas.contracts import Deployment
 from tests.infra.conftest import KEPT_KEY, Synth, read_template
 from tests.infra.reading import Template, allowed, as_list, of_type, statements
