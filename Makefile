@@ -68,7 +68,7 @@ faults-cloud: setup ## the same through the pipeline in an emulated account
 load: setup ## 50 videos at once through an emulated account, 300 chunks in one warm worker; VIDEOS=, CHUNKS=, ARGS="chunks" for one of them
 	@$(BIN)/python -m tests.load $(if $(VIDEOS),--videos $(VIDEOS)) $(if $(CHUNKS),--chunks $(CHUNKS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-mutants: setup ## switch each feature of detect, cluster and shots off and see a test go red (an hour); ARGS="--only static_gops" for some
+mutants: setup ## switch each feature of detect, cluster and shots off and see a test go red (a quarter of an hour); ARGS="--only static_gops" for some
 	@$(BIN)/python -m tests.switched_off $(ARGS)
 
 audit: setup ## known vulnerabilities and licences of the pinned packages, and their bill of materials into out/sbom.json

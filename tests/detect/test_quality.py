@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import cv2
@@ -144,3 +145,16 @@ def test_blocks_of_compression_are_not_taken_for_detail(six_people: NDArray[np.u
     )
     assert (spoilt < clean).sum() >= 5, (clean, spoilt)  # a face that is turned by 17 degrees hides them
     assert spoilt.mean() < 0.7 * clean.mean(), (clean, spoilt)
+
+
+def test_size_and_place_of_the_box_are_among_the_parts(six_people: NDArray[np.uint8], faces: FaceDetections) -> None:
+    box = faces.boxes[0]
+    beyond, small = faces.boxes.copy(), faces.boxes.copy()
+    # A tenth of the face is left of the picture.
+    beyond[0, [0, 2]] -= box[0] + 0.1 * (box[2] - box[0])
+    small[0, 2:] = small[0, :2] + 30
+    usual = parts_of(six_people, faces)
+    cut = parts_of(six_people, dataclasses.replace(faces, boxes=beyond))
+    far = parts_of(six_people, dataclasses.replace(faces, boxes=small))
+    assert usual["inside"] == 1 > WEAK > cut["inside"]
+    assert far["size"] < 0.2 < usual["size"]
