@@ -7,9 +7,10 @@ import math
 from lambdas.detect.context import ChunkContext
 from lambdas.detect.decode.frame import Frame
 from lambdas.detect.selection.encode import Picture, encoded
-from lambdas.detect.selection.targets import DISTANCE_COST, MIDDLE, fitness, scene_shares
-from lambdas.detect.shots.boundaries import MOTION_COST, middle_reach_s
+from lambdas.detect.selection.targets import DISTANCE_COST, MIDDLE, looks_of, scene_shares
+from lambdas.detect.shots.boundaries import Steadiness, middle_reach_s
 from lambdas.detect.shots.feature_track import ComparedFrame
+from lambdas.detect.shots.features import FrameFeatures
 
 _MOST_BYTES = 160 * 2**20
 """Of decoded frames: 52 of 1080p."""
@@ -42,12 +43,15 @@ class FrameCache:
         self._sampled: list[ComparedFrame] = []
         self._between: list[ComparedFrame] = []
         """Frames of the running shot, sampled and others, ascending."""
+        self._features: list[FrameFeatures] = []
+        """Of every compared frame of the running shot."""
         self._spacing_s = _SPACING_S
 
     def add(self, compared: ComparedFrame, *, sampled: bool) -> None:
         """The next frame; `sampled` also if it would have been but shows the picture of the last sample."""
         if self._begin_s is None:
             self._begin_s = compared.t_s
+        self._features.append(compared.features)
         last_s = max((ones[-1].t_s for ones in (self._sampled, self._between) if ones), default=-math.inf)
         if sampled:
             self._sampled.append(compared)
@@ -63,7 +67,7 @@ class FrameCache:
         if self._begin_s is not None:
             self._choose(self._begin_s, t_s, open_after=False)
         self._begin_s, self._open_before = t_s, False
-        self._sampled, self._between = [], []
+        self._sampled, self._between, self._features = [], [], []
         self._spacing_s = _SPACING_S
 
     def finish(self, t_s: float) -> None:
@@ -74,11 +78,18 @@ class FrameCache:
     def _choose(self, begin_s: float, end_s: float, *, open_after: bool) -> None:
         """Keeps of a shot's part in the chunk what a scene's frame may be, and samples here and there."""
         every = [*self._sampled, *self._between]
+        steadiness = Steadiness(self._features, self._context.settings.scene_threshold)
+
+        def worth(one: ComparedFrame, away: float) -> float:
+            """How presentable a frame is, less for its distance from the wanted moment, as a share of the reach."""
+            steady = steadiness.at(one.t_s, min(one.t_s - begin_s, end_s - one.t_s))
+            return looks_of(one.features, steady) * (1 - DISTANCE_COST * away)
+
         chosen: list[ComparedFrame] = []
         for share in scene_shares(self._open_before, open_after):
             at_s, reach_s = begin_s + share * (end_s - begin_s), middle_reach_s(end_s - begin_s)
             near = [one for one in every if abs(one.t_s - at_s) <= reach_s]
-            near.sort(key=lambda one: -self._worth(one, abs(one.t_s - at_s) / max(reach_s, 1e-9)))
+            near.sort(key=lambda one: -worth(one, abs(one.t_s - at_s) / max(reach_s, 1e-9)))
             chosen += near[: _NEAR_MIDDLE if share == MIDDLE else 1]
         kept_s = [one.t_s for one in chosen]
         for one in self._sampled:
@@ -89,11 +100,6 @@ class FrameCache:
                     del self.frames[one.frame.pts]
         for one in chosen:
             self._keep(one.frame)
-
-    def _worth(self, one: ComparedFrame, away: float) -> float:
-        """How presentable a frame is, less for motion and for its distance, as a share of the reach."""
-        motion = min(1.0, one.features.content / self._context.settings.scene_threshold)
-        return fitness(one.features) * (1 - MOTION_COST * motion) * (1 - DISTANCE_COST * away)
 
     def _keep(self, frame: Frame) -> None:
         if frame.pts in self.pictures:

@@ -51,6 +51,11 @@ def fitness(frame: FrameFeatures) -> float:
     return light * content * (0.3 + 0.7 * frame.sharpness)
 
 
+def looks_of(frame: FrameFeatures, steadiness: float) -> float:
+    """How presentable a frame is at a moment of this steadiness, 0 to 1: fitness and calm."""
+    return (0.05 + fitness(frame)) * (0.2 + 0.8 * steadiness)
+
+
 def nearest_good(
     features: Sequence[FrameFeatures],
     shots: Shots,
@@ -71,7 +76,7 @@ def nearest_good(
     within = [one for one in within if not one.is_assumed] or within
 
     def looks(one: FrameFeatures) -> float:
-        return (0.05 + fitness(one)) * (0.2 + 0.8 * shots.steadiness(one.t_s))
+        return looks_of(one, shots.steadiness(one.t_s))
 
     def worth(one: FrameFeatures) -> float:
         return looks(one) * (1 - DISTANCE_COST * abs(one.t_s - wanted_s) / max(tolerance_s, 1e-9))
