@@ -139,8 +139,10 @@ def _record(table: str, bucket: str, detail: dict[str, Any]) -> dict[str, Any] |
                 ExpressionAttributeValues={**ended, ":done": {"S": "DONE"}},
             )
         except ledger.exceptions.ConditionalCheckFailedException:
-            LOG.info(json.dumps({"run_id": run_id, "execution": name, "recorded": False}))
-            return None
+            # One that had not claimed the run yet has failed all the same.
+            if noted.get("status", {}).get("S") != "ACCEPTED":
+                LOG.info(json.dumps({"run_id": run_id, "execution": name, "recorded": False}))
+                return None
     ledger.update_item(
         TableName=table,
         Key=execution_row,

@@ -39,11 +39,20 @@ class Ledger:
         self._clock = clock
 
     def claim(self, run_id: str, execution: Execution, video: str, *, revision: str | None = None) -> Claim:
-        """Takes the run for this execution, if nobody works on it or finished it.
+        """Takes the run for this execution, if nobody works on it or finished it, and says so in the execution's item.
 
         A run is free if it is unknown, has failed, or its lease is over, since then the execution that held it timed
         out. One that is done is free for a `revision` other than the last. Claiming twice changes nothing.
+
+        The execution's item names the run before it is taken: where this process dies in between, or the answer is
+        lost, the recorder knows which run to set free.
         """
+        self._note(run_id, execution, video, "ACCEPTED")
+        claim = self._taken(run_id, execution, video, revision)
+        self._note(run_id, execution, video, "RUNNING" if claim.outcome == "started" else claim.outcome)
+        return claim
+
+    def _taken(self, run_id: str, execution: Execution, video: str, revision: str | None) -> Claim:
         now = int(self._clock())
         free = "attribute_not_exists(run_id) OR #status = :failed OR (#status = :running AND lease_until < :now)"
         values: dict[str, dict[str, str]] = {
@@ -90,14 +99,14 @@ class Ledger:
             return _standing(error.response.get("Item", {}), execution.arn)
         return Claim("started", int(answer["Attributes"]["attempt"]["N"]))
 
-    def note_execution(self, run_id: str, execution: Execution, video: str, outcome: Outcome) -> None:
+    def _note(self, run_id: str, execution: Execution, video: str, status: str) -> None:
         """Writes the execution's own item, by which whoever started it can ask for it."""
         self._client.put_item(
             TableName=self._table,
             Item={
                 "run_id": {"S": f"execution#{execution.name}"},
                 "run": {"S": run_id},
-                "status": {"S": "RUNNING" if outcome == "started" else outcome},
+                "status": {"S": status},
                 "execution_arn": {"S": execution.arn},
                 "source": {"S": video},
                 "started_at": {"S": execution.started_at},

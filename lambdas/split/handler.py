@@ -145,7 +145,6 @@ def _start(
     log_for(this_run)
     video = f"{source.bucket}/{source.key}"
     claim = ledger.claim(this_run, request.execution, video)
-    ledger.note_execution(this_run, request.execution, video, claim.outcome)
     chunk_count, duration_s = 0, 0.0
     if claim.outcome == "started":
         order = SplitRequest(
@@ -183,7 +182,6 @@ def _resume(request: StartRequest, staging: S3Staging, ledger: Ledger, prefix: s
     corrections = read_corrections(s3_client(), request.corrections, planned) if request.corrections else b""
     bucket, key = split_s3_uri(planned.source.uri)
     claim = ledger.claim(request.run_id, request.execution, f"{bucket}/{key}", revision=request.revision)
-    ledger.note_execution(request.run_id, request.execution, f"{bucket}/{key}", claim.outcome)
     if claim.outcome == "started" and corrections:
         # Only now: whoever holds the run may be reading those of before.
         staging.put(corrections_key(request.run_id), corrections, content_type="application/json")

@@ -154,15 +154,14 @@ class Bench:
 
     def unlike(self, arn: str, container: str) -> list[str]:
         """In what an execution's results differ from the undisturbed ones."""
-        whole, folder = self.undisturbed[container], self.folder_of(arn)
 
         def read(place: str) -> Callable[[str], bytes]:
             return lambda file: self.stack.read("Published", place + file)
 
         try:
-            return differences(read(whole), read(folder))
+            return differences(read(self.undisturbed[container]), read(self.folder_of(arn)))
         except Exception as error:
-            return [repr(error)]
+            return [f"{error!r}; the ledger holds {self.row(arn)}"]
 
     def told(self, mention: str) -> list[dict[str, Any]]:
         """Events about a run or an execution."""

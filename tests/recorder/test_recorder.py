@@ -77,12 +77,17 @@ def failing(error: str, cause: str = "it broke") -> dict[str, Any]:
     }
 
 
-def claimed(arn: str, status: str = "RUNNING") -> None:
+def claimed(arn: str, status: str = "RUNNING", executions: str = "RUNNING") -> None:
     ledger = boto3.client("dynamodb")
     ledger.put_item(TableName=TABLE, Item={"run_id": {"S": RUN}, "status": {"S": status}, "execution_arn": {"S": arn}})
     ledger.put_item(
         TableName=TABLE,
-        Item={"run_id": {"S": "execution#run-1"}, "run": {"S": RUN}, "source": {"S": "source/a.mp4"}},
+        Item={
+            "run_id": {"S": "execution#run-1"},
+            "run": {"S": RUN},
+            "source": {"S": "source/a.mp4"},
+            "status": {"S": executions},
+        },
     )
 
 
@@ -123,6 +128,17 @@ def test_a_run_that_is_anothers_or_done_is_left_alone(account: None, holder: str
     recorder.handler(event, None)
     assert row() == before
     assert told() == []
+
+
+@pytest.mark.parametrize("holder", ["", "arn:another"], ids=["its own", "another's"])
+def test_an_execution_that_died_as_it_claimed_sets_its_own_run_free_and_is_told(account: None, holder: str) -> None:
+    event = failing("ServiceUnavailable")
+    claimed(holder or event["detail"]["executionArn"], executions="ACCEPTED")
+    recorder.handler(event, None)
+    assert row()["status"] == ("RUNNING" if holder else "FAILED")
+    assert row("execution#run-1")["status"] == "FAILED"
+    (detail,) = told()
+    assert (detail["run_id"], detail["error"]) == (RUN, "ServiceUnavailable")
 
 
 def test_recording_twice_changes_nothing(account: None) -> None:

@@ -119,7 +119,29 @@ def test_a_finished_run_is_free_for_each_revision_once(ledger: Ledger, table: An
     assert ledger.claim(RUN, execution("c"), "bucket/key.mp4", revision="2").outcome == "started"
 
 
+def executions_row(table: Any, name: str) -> dict[str, str]:
+    item = table.get_item(TableName=TABLE, Key={"run_id": {"S": f"execution#{name}"}})["Item"]
+    return {field: value["S"] for field, value in item.items() if "S" in value}
+
+
 def test_an_execution_can_be_asked_for_by_its_name(ledger: Ledger, table: Any) -> None:
-    ledger.note_execution(RUN, execution("a"), "bucket/key.mp4", "AlreadyDone")
-    item = table.get_item(TableName=TABLE, Key={"run_id": {"S": "execution#a"}})["Item"]
-    assert (item["run"], item["status"]) == ({"S": RUN}, {"S": "AlreadyDone"})
+    ledger.claim(RUN, execution("a"), "bucket/key.mp4")
+    assert (executions_row(table, "a")["run"], executions_row(table, "a")["status"]) == (RUN, "RUNNING")
+    ends(table, "DONE")
+    ledger.claim(RUN, execution("b"), "bucket/key.mp4")
+    assert (executions_row(table, "b")["run"], executions_row(table, "b")["status"]) == (RUN, "AlreadyDone")
+
+
+def test_an_execution_that_dies_as_it_claims_has_named_its_run(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = boto3.client("dynamodb")
+    take = answers.update_item
+
+    def answer_lost(**given: Any) -> None:
+        take(**given)
+        raise ConnectionError("the answer is lost")
+
+    monkeypatch.setattr(answers, "update_item", answer_lost)
+    with pytest.raises(ConnectionError):
+        Ledger(TABLE, LEASE_S, answers).claim(RUN, execution("a"), "bucket/key.mp4")
+    assert row(table)["execution_arn"] == {"S": execution("a").arn}
+    assert (executions_row(table, "a")["run"], executions_row(table, "a")["status"]) == (RUN, "ACCEPTED")
