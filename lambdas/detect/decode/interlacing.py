@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import cv2
 import numpy as np
 from av.filter import Graph
 from av.video.frame import VideoFrame
@@ -52,7 +53,7 @@ def combed(picture: VideoFrame) -> bool:
     plane = picture.planes[0]
     deep = picture.format.components[0].bits > 8
     rows = np.frombuffer(memoryview(plane), np.uint16 if deep else np.uint8).reshape(plane.height, -1)
-    lines = rows[:, : plane.width].astype(np.int32)
-    across = np.abs(lines[1:-1] - lines[2:]).mean()
-    within = np.abs(lines[:-2] - lines[2:]).mean()
-    return bool(across > COMBED_RATIO * within)
+    lines = rows[:, : plane.width]
+    across = cv2.norm(lines[1:-1], lines[2:], cv2.NORM_L1)
+    within = cv2.norm(lines[:-2], lines[2:], cv2.NORM_L1)
+    return across > COMBED_RATIO * within
