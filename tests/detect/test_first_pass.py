@@ -135,6 +135,14 @@ def test_a_cut_that_the_encoder_put_its_keyframe_at_is_known_without_what_lies_b
     assert sum(100 < number_of(one.pts) < 135 for one in seen.features) < 10
 
 
+def test_a_shot_s_first_frame_decides_on_no_skip_before_the_encoder_has_recovered_from_its_cut(still: Path) -> None:
+    # Where only people are wanted, a sample as good as can be is enough.
+    seen, analyzer, number_of = passed(still, scenes=False)
+    assert analyzer.sampled[:2] == [0, 5]
+    assert 5 in [number_of(one.pts) for one in seen.features]
+    assert carried_of(seen)[0].sampled_s == 0.2
+
+
 @pytest.mark.parametrize("setting", [{"thorough": True}, {"scene_detector": "adaptive"}])
 def test_nothing_is_skipped_where_every_frame_is_asked_for(still: Path, setting: dict[str, Any]) -> None:
     seen, _, _ = passed(still, **setting)

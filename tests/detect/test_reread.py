@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +12,7 @@ import pytest
 
 from lambdas.detect.context import ChunkContext
 from lambdas.detect.decode.chunk_reader import ChunkReader
+from lambdas.detect.decode.frame import Frame
 from lambdas.detect.faces.analyzer import FaceAnalyzer
 from lambdas.detect.first_pass import first_pass
 from lambdas.detect.reread import exact_features, kept_pictures
@@ -25,6 +27,16 @@ CUT = 42
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """200 frames with one cut, at a frame that is left out at first."""
     return many_cuts(tmp_path_factory.mktemp("reread"), (CUT,))
+
+
+class NothingToRead(ChunkReader):
+    """Of whom no frame may be asked for."""
+
+    def __init__(self) -> None:
+        pass
+
+    def frames(self, *span: object, **every: object) -> Iterator[Frame]:
+        raise AssertionError(f"frames are decoded again: {span}")
 
 
 def context(clip: Path, **settings: object) -> ChunkContext:
@@ -67,8 +79,11 @@ def test_frames_wanted_are_encoded_from_what_is_at_hand_or_decoded_again(clip: P
         assert (pictures[pts].pts, pictures[pts].t_s) == (pts, given.source.seconds(pts))
 
 
-def test_nothing_wanted_decodes_nothing(clip: Path) -> None:
+def test_frames_at_hand_are_not_decoded_again_and_nothing_wanted_decodes_nothing(clip: Path) -> None:
     given = context(clip)
     with ChunkReader(str(clip), clip.name, given.source, chunk_of()) as reader:
         seen = first_pass(reader, given, cast(FaceAnalyzer, Known(lambda number: [], 25)), embeddings())
-        assert kept_pictures(reader, seen, [], given) == seen.pictures
+    assert kept_pictures(NothingToRead(), seen, [], given) == seen.pictures
+    at_hand = set(seen.frames) - set(seen.pictures)
+    assert at_hand
+    assert set(kept_pictures(NothingToRead(), seen, at_hand, given)) == {*seen.pictures, *at_hand}
