@@ -137,10 +137,10 @@ def test_a_cut_that_the_encoder_put_its_keyframe_at_is_known_without_what_lies_b
 
 def test_a_shot_s_first_frame_decides_on_no_skip_before_the_encoder_has_recovered_from_its_cut(still: Path) -> None:
     # Where only people are wanted, a sample as good as can be is enough.
-    seen, analyzer, number_of = passed(still, scenes=False)
-    assert analyzer.sampled[:2] == [0, 5]
-    assert 5 in [number_of(one.pts) for one in seen.features]
-    assert carried_of(seen)[0].sampled_s == 0.2
+    seen, analyzer, _ = passed(still, scenes=False)
+    first, after_cut = analyzer.sampled[:2]
+    assert (first, 5 <= after_cut <= 7) == (0, True)
+    assert carried_of(seen)[0].sampled_s == after_cut / 25
 
 
 @pytest.mark.parametrize("setting", [{"thorough": True}, {"scene_detector": "adaptive"}])
