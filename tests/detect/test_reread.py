@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -56,6 +57,14 @@ def test_a_cut_among_frames_left_out_is_placed_exactly(clip: Path) -> None:
     (late,) = numbers_of_cuts(clip, reread=False)
     assert late > CUT
     assert numbers_of_cuts(clip, reread=True) == [CUT]
+
+
+@pytest.mark.parametrize(("cut", "hides"), [(44, True), (50, False)], ids=["amid the GOP", "at the keyframe"])
+def test_packets_left_out_tell_whether_a_cut_may_hide_among_them(cut: int, hides: bool, tmp_path: Path) -> None:
+    calm = many_cuts(tmp_path, (cut,), grain=2)
+    with ChunkReader(str(calm), calm.name, facts(calm), chunk_of()) as reader:
+        first, second = (gop.first.pts for gop in itertools.islice(reader.gops(), 2))
+        assert reader.packets.may_hide_cut(first, second) is hides
 
 
 def test_where_no_scenes_are_wanted_nothing_is_decoded_again(clip: Path) -> None:
