@@ -124,6 +124,14 @@ def test_all_frames_about_a_cut_that_no_keyframe_tells_of_come_where_cuts_have_t
     assert given[True] >= {cut - 1, cut, cut + 1}
 
 
+def test_frames_larger_than_is_allowed_are_not_decoded(tmp_path: Path) -> None:
+    clip = make_clip("mp4_moov_first", tmp_path)
+    known, chunk = facts(clip), Chunk(index=0, start_pts=-OPEN_END, end_pts=OPEN_END, decode_from_pts=-OPEN_END)
+    for most_pixels, count in ((160 * 96, 150), (64 * 64, 0)):
+        with ChunkReader(str(clip), clip.name, known, chunk, most_pixels=most_pixels) as reader:
+            assert (len(list(reader.frames(every=True))), reader.frame_count) == (count, 150)
+
+
 def test_packets_that_memory_has_no_room_for_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def ahead(reader: ChunkReader) -> Lookahead | None:
         return reader.packets.lookahead(everything[60][0], 10 * reader.source.time_base.denominator)
