@@ -8,6 +8,7 @@ lambdas/web.py.
 from __future__ import annotations
 
 import errno
+import math
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -84,6 +85,10 @@ RPU_PREFIX = 0x19
 SQUARE_WITHIN = 0.01
 """Pixels so nearly square are: encoders round 640:639 out of nothing."""
 
+PADDING = 128
+"""Pixels by which each side of a square frame may grow where decoders count: they round rows up to 64 and heights to
+whole blocks. Enough for frames up to four times as long as wide."""
+
 DAMAGE = (av.error.FFmpegError, IndexError, UnicodeError, ValueError, OverflowError)
 """What FFmpeg raises about content, and PyAV where content is not what it takes for granted."""
 OURS = (errno.EMFILE, errno.ENFILE, *OUT_OF_SPACE)
@@ -115,7 +120,8 @@ def open_video(
 ) -> InputContainer:
     """An open container to use in a `with`; `name` stands in messages, since a location may be a signed URL.
 
-    With `hardware` its decoders run there. They refuse larger frames than `most` allows, and the demuxer more streams.
+    With `hardware` its decoders run there. They refuse frames clearly larger than `most` allows, which may come in
+    mid-stream, and the demuxer more streams.
     Without `by_index` the index that fragments may have is not believed: they are read as they come. `mark` is
     `content_mark`'s answer of before.
 
@@ -139,11 +145,19 @@ def open_video(
     with named_errors(location, name):
         if is_url(location):
             remote = RangeFile(location, name, request_bytes=request_bytes, mark=mark)
-            return av.open(
+            container = av.open(
                 remote, mode="r", options=options, hwaccel=hardware, buffer_size=IO_BYTES, metadata_errors="replace"
             )
-        # A colon in a path is no protocol to us.
-        return av.open(f"file:{location}", mode="r", options=options, hwaccel=hardware, metadata_errors="replace")
+        else:
+            # A colon in a path is no protocol to us.
+            container = av.open(
+                f"file:{location}", mode="r", options=options, hwaccel=hardware, metadata_errors="replace"
+            )
+    for stream in container.streams.video:
+        # The options above bind only what looks at how the streams begin.
+        if most.pixels and stream.codec_context is not None:
+            stream.codec_context.options = {"max_pixels": str(most.pixels + PADDING * math.isqrt(most.pixels))}
+    return container
 
 
 def content_mark(location: str, name: str) -> str:

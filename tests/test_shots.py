@@ -88,6 +88,12 @@ def test_a_flash_is_not_a_scene(length_s: float) -> None:
     assert find_cuts(flashing, Settings()) == pytest.approx([15.0])
 
 
+@pytest.mark.parametrize("frames", [3, 12])
+def test_somebody_who_passes_close_before_the_camera_makes_no_cut(frames: int) -> None:
+    layout = np.concatenate([np.repeat(place(number)[None], count, axis=0) for number, count in ((1, 50), (2, frames))])
+    assert find_cuts(shown(np.concatenate([layout, layout[:50]])), Settings()) == []
+
+
 def test_a_bright_shot_is_a_scene() -> None:
     assert find_cuts(columns(20, [], {(5.0, 7.0): 0.95}), Settings(scene_detector="content")) == pytest.approx(
         [5.0, 7.0]
@@ -108,6 +114,31 @@ def test_hard_cuts_to_and_from_black_are_one_cut() -> None:
 def test_black_at_the_ends_and_a_dropped_picture_are_no_cuts() -> None:
     dark = {(0.0, 1.0): 0.0, (10.0, 10.04): 0.0, (19.0, 20.0): 0.0}
     assert find_cuts(columns(20, [], dark), Settings()) == []
+
+
+def test_dark_that_is_not_quite_black_at_the_ends_makes_no_cut() -> None:
+    trace = np.random.default_rng(9).normal(0.02, 0.004, (LAYOUT_CELLS, LAYOUT_CELLS, 1)) * np.ones(3)
+    layout = np.concatenate([np.repeat(one[None], 50, axis=0) for one in (trace, place(1), trace)])
+    assert find_cuts(shown(layout), Settings()) == []
+
+
+def test_a_fade_that_turns_before_it_is_black_is_one_change_from_its_beginning_to_its_end() -> None:
+    light = np.interp(np.arange(200), [88, 100, 112], [1.0, 0.1, 1.0])[:, None, None, None]
+    (found,) = find_changes(shown(two_places() * light), Settings())
+    assert found.ends == pytest.approx((3.52, 4.48), abs=0.1)
+
+
+@pytest.mark.parametrize(("light", "cuts"), [(0.16, []), (1.0, [2.0])])
+def test_in_the_dark_a_high_content_value_alone_makes_no_cut(light: float, cuts: list[float]) -> None:
+    layout = np.repeat([place(1), 0.6 * place(1) + 0.4 * place(2)], 50, axis=0) * light
+    # Hue is noise there: content goes up while the layout hardly changes.
+    assert find_cuts(shown(layout, np.where(np.arange(100) == 50, 60.0, 2.0)), Settings()) == cuts
+
+
+@pytest.mark.parametrize(("around", "cuts"), [(30.0, []), (2.0, [2.0])])
+def test_content_that_changes_as_much_all_around_makes_no_cut(around: float, cuts: list[float]) -> None:
+    layout = np.repeat([place(1), 0.5 * place(1) + 0.5 * place(2)], 50, axis=0)
+    assert find_cuts(shown(layout, np.where(np.arange(100) == 50, 50.0, around)), Settings()) == cuts
 
 
 def test_light_that_changes_for_good_is_no_scene() -> None:
@@ -139,6 +170,18 @@ def test_a_title_fading_in_is_no_scene() -> None:
     title = np.zeros((LAYOUT_CELLS, LAYOUT_CELLS, 1))
     title[6:10, 2:14] = 1.0
     assert find_cuts(shown(place(1) * (1 - share * title) + share * title), Settings()) == []
+
+
+def test_a_board_that_fades_in_over_half_of_the_picture_is_no_scene() -> None:
+    board = np.arange(LAYOUT_CELLS)[:, None] >= LAYOUT_CELLS // 2
+    assert find_cuts(shown(between(np.where(board, over(0.5), 0.0))), Settings()) == []
+
+
+def test_a_picture_that_goes_on_changing_is_no_dissolve() -> None:
+    # Another place every third of a second, little by little: water, smoke or a turning wheel.
+    way = np.clip((np.arange(200) - 50) / 8, 0, 12)
+    layout = [place(int(at)) * (1 - at % 1) + place(int(at) + 1) * (at % 1) for at in way]
+    assert find_cuts(shown(np.array(layout)), Settings()) == []
 
 
 def test_a_thrown_camera_is_no_scene() -> None:
@@ -302,7 +345,7 @@ def test_a_camera_that_jerks_amid_motion_makes_no_cut() -> None:
     wide = cv2.GaussianBlur(np.random.default_rng(3).uniform(0, 1, (64, 64, 3)), (0, 0), 2)
     wide = (wide - wide.mean()) * 6 + 0.5
     # It trembles by a cell all the time, and once by three.
-    at = 20 + np.arange(100) % 2 + np.where(np.arange(100) >= 50, 2, 0)
+    at = 20 + np.arange(100) % 2 + np.where(np.arange(100) >= 50, 4, 0)
     jerk, scores = [wide[20:36, left : left + 16] for left in at], np.where(np.arange(100) == 50, 60.0, 8.0)
     assert find_cuts(shown(np.clip(np.array(jerk), 0, 1), scores), Settings()) == []
     elsewhere = [wide[40:56, left : left + 16] for left in at[50:]]

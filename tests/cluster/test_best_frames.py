@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from lambdas.cluster.best_frames import BEYOND_DOUBT, Presence, choose_faces
+from lambdas.cluster.best_frames import BEYOND_DOUBT, WORTH_SHOWING, Presence, choose_faces
 from lambdas.cluster.clarity import clarity_of
 from lambdas.cluster.footage import Footage, read_footage
-from lambdas.contracts import QUALITY_PARTS
+from lambdas.contracts import FACE_FLAGS, QUALITY_PARTS
 from lambdas.staging import DirectoryStaging
 from tests.cluster.factory import Appearance, Video, faces_of
 
@@ -25,15 +27,38 @@ def one_person(staging: DirectoryStaging) -> tuple[Footage, Presence]:
     return footage, Presence(0, [(0, int(row)) for row in rows], len(rows), [], 10.0, 0.0)
 
 
-def times(footage: Footage, presence: Presence) -> list[float]:
-    return [
-        round(face.frame.t_s)
-        for face in choose_faces(footage, clarity_of(footage.detections, footage.scores), presence, [], 3).faces
-    ]
+def times(footage: Footage, presence: Presence, *, cuts: Sequence[float] = (), alternatives: int = 3) -> list[float]:
+    clarity = clarity_of(footage.detections, footage.scores)
+    chosen = choose_faces(footage, clarity, presence, cuts, alternatives)
+    return [round(face.frame.t_s) for face in chosen.faces]
 
 
 def test_alternatives_are_other_moments(staging: DirectoryStaging) -> None:
     footage, presence = one_person(staging)
+    assert times(footage, presence) == [3, 1, 5, 7]
+
+
+def test_alternatives_come_from_another_shot_first(staging: DirectoryStaging) -> None:
+    footage, presence = one_person(staging)
+    assert times(footage, presence, cuts=[6.0], alternatives=1) == [3, 7]
+    assert times(footage, presence, cuts=[6.0], alternatives=2) == [3, 1, 7]
+
+
+def test_alternatives_much_worse_than_the_best_frame_are_not_shown(staging: DirectoryStaging) -> None:
+    footage, presence = one_person(staging)
+    numbers, (_, row) = footage.scores[0].numbers, presence.sightings[2]
+    numbers[row] = 1.01 * WORTH_SHOWING * numbers.max()
+    assert times(footage, presence, alternatives=4) == [3, 1, 7, 9, 5]
+    numbers[row] = 0.99 * WORTH_SHOWING * numbers.max()
+    assert times(footage, presence, alternatives=4) == [3, 1, 7, 9]
+
+
+def test_no_alternative_has_a_flaw_that_the_best_frame_has_not(staging: DirectoryStaging) -> None:
+    footage, presence = one_person(staging)
+    flags, rows = footage.scores[0].flags, [row for _, row in presence.sightings]
+    flags[rows[2]] = 1 << FACE_FLAGS.index("blurry")
+    assert times(footage, presence) == [3, 1, 7, 9]
+    flags[rows[1]] = flags[rows[2]]
     assert times(footage, presence) == [3, 1, 5, 7]
 
 

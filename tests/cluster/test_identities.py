@@ -137,6 +137,22 @@ def test_two_tracks_of_one_frame_do_not_vouch_for_one_another() -> None:
     assert people(identify(tracks_of(vectors, clear=[1, 1], conflicts=[(0, 1)]), [], DISTANCES)) == []
 
 
+def test_two_whom_only_somebody_seen_beside_one_of_them_resembles_are_two_people() -> None:
+    # The first was seen beside the third and the fourth, who are one person, and the third resembles the second.
+    apart = np.array([[0, 0.55, 0.1, 0.15], [0.55, 0, 0.48, 0.8], [0.1, 0.48, 0, 0.1], [0.15, 0.8, 0.1, 0]])
+    assert DISTANCES.same < apart[0, 1] < DISTANCES.attach
+    vectors = np.linalg.cholesky(1 - apart).astype(np.float32)
+    found = identify(tracks_of(vectors, conflicts=[(0, 2), (0, 3)]), [], DISTANCES)
+    assert groups(found.of_track) == [[0], [1], [2, 3]]
+
+
+def test_of_a_face_that_a_border_cut_in_two_only_the_clear_half_tells_who_it_is() -> None:
+    a, b = faces_of(19, 2)
+    # Blurred so much that it looks like somebody else.
+    tracks = tracks_of(np.array([a, b, b]), clear=[3, 0, 3])
+    assert people(identify(tracks, [(0, 1)], DISTANCES)) == [[0, 1], [2]]
+
+
 def test_a_group_never_seen_clearly_is_nobody_however_long_it_lasts() -> None:
     a, b = faces_of(17, 2)
     vectors = np.array([a, b, near(b, 0.1, 1)])
@@ -166,6 +182,13 @@ def test_a_profile_that_may_be_somebody_else_is_nobody_unless_seen_beside_them()
     assert groups(doubtful.of_track) == [[0], [1]]
     beside = tracks_of(vectors, clear=[3, 0], side=[0, 3], conflicts=[(0, 1)])
     assert people(identify(beside, [], close)) == [[0], [1]]
+
+
+def test_of_two_profiles_in_one_frame_the_nearer_is_the_person_they_resemble_and_the_other_somebody_else() -> None:
+    (a,) = faces_of(20, 1)
+    vectors = np.array([a, near(a, 0.4, 1), near(a, 0.5, 2)])
+    found = identify(tracks_of(vectors, clear=[3, 0, 0], side=[0, 3, 3], conflicts=[(1, 2)]), [], DISTANCES)
+    assert people(found) == [[0, 1], [2]]
 
 
 def test_clear_takes_score_size_light_and_a_second_look() -> None:
@@ -202,6 +225,11 @@ def test_more_tracks_than_fit_a_table_are_grouped_alike(monkeypatch: pytest.Monk
     monkeypatch.setattr(clustering, "LARGEST_TABLE", 50)
     assert identify(tracks_of(vectors), [], DISTANCES).of_track.tolist() == at_once.tolist()
     assert len(set(zip(at_once.tolist(), truth.tolist(), strict=True))) == 12
+
+
+def halves(video: Video) -> list[Chunk]:
+    borders = [-OPEN_END, video.pts(video.duration_s / 2), OPEN_END]
+    return [Chunk(index=i, start_pts=borders[i], end_pts=borders[i + 1], decode_from_pts=borders[i]) for i in (0, 1)]
 
 
 def linked(video: Video, chunk_s: float, border_is_cut: list[bool]) -> list[tuple[int, int]]:
@@ -241,6 +269,14 @@ def test_two_boxes_on_one_face_do_not_count_as_two_people() -> None:
     chunk = Chunk(index=0, start_pts=-OPEN_END, end_pts=OPEN_END, decode_from_pts=0)
     tracks = gathered(video.detect(chunk)[1])
     assert len(tracks.conflicts) == 0
+
+
+def test_twins_in_one_frame_are_two_people_all_through_the_video() -> None:
+    (face,) = faces_of(21, 1)
+    video = Video(10, [Appearance(face, 0, 10), Appearance(face, 0, 10, left=700)])
+    tracks = gathered(*(video.detect(one)[1] for one in halves(video)))
+    assert tracks.conflicts.tolist() == [[0, 1], [2, 3]]
+    assert len(identify(tracks, [(0, 2), (1, 3)], DISTANCES).is_person) == 2
 
 
 @pytest.mark.parametrize(("dimension", "spread"), [(128, 0.25), (512, 0.25), (128, 0.28)])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lambdas.detect.decode.frame import Frame
 from lambdas.detect.faces.alignment import ARCFACE_TEMPLATE
 from lambdas.detect.faces.analyzer import FaceAnalyzer
-from lambdas.detect.faces.detections import FaceDetections, Floats, Image
+from lambdas.detect.faces.detections import Detector, FaceDetections, Floats, Image
 from lambdas.detect.packs import load_pack
 from lambdas.detect.tracking.association import overlaps
 from lambdas.detect.tracking.detection import FaceDetection
@@ -99,6 +99,46 @@ def test_real_faces_are_confirmed_and_read() -> None:
     seen = faces_in(load_pack(resolve_pack("open")).detector, read(SIX_PEOPLE))
     assert [one.confirmed for one in seen] == [True] * 6
     assert sum(not np.isnan(one.expression.in_view) for one in seen) >= 5
+
+
+class Doubting:
+    """A detector that finds faces in whole pictures, and in a crop none whenever it is asked again."""
+
+    sure = 0.65
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self.input_size = detector.input_size
+        self.asked_again = 0
+
+    def detect(self, image: Image, min_confidence: float) -> FaceDetections:
+        if image.shape[0] != image.shape[1]:
+            return self._detector.detect(image, min_confidence)
+        self.asked_again += 1
+        return FaceDetections.empty()
+
+
+def test_faces_that_the_mesh_network_sees_clearly_need_no_second_opinion() -> None:
+    detector = Doubting(load_pack(resolve_pack("open")).detector)
+    seen = faces_in(detector, read(SIX_PEOPLE))
+    confirmed = [one for one in seen if one.confirmed]
+    assert len(confirmed) >= 3
+    assert min(one.expression.in_view for one in confirmed) > 20
+    assert detector.asked_again == 3 * (len(seen) - len(confirmed))
+
+
+@pytest.mark.parametrize(("side", "smaller"), [(300.0, True), (60.0, False)])
+def test_only_large_known_faces_are_looked_for_in_a_smaller_picture(side: float, smaller: bool) -> None:
+    widths: list[int] = []
+
+    def bgr(wide: int = 1280, high: int = 720) -> NDArray[np.uint8]:
+        widths.append(wide)
+        return np.asarray(cv2.resize(NOISE, (wide, high)), np.uint8)
+
+    analyzer = analyzer_of(OneFace(FRONT, 0.9), NOISE)
+    known = np.array([[500, 200, 500 + side, 200 + side]], np.float32)
+    analyzer.detect(cast(Frame, SimpleNamespace(pts=25, bgr=bgr)), dense=True, near=known)
+    assert (widths[0] < 1280) is smaller
 
 
 def test_a_known_face_is_looked_for_in_a_smaller_picture_and_found_where_it_is() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from lambdas.detect.tracking.association import associate, best_pairs, divide, nearness, overlaps
 from lambdas.detect.tracking.detection import CarriedOver, FaceDetection, Track
 from lambdas.detect.tracking.embeddings import Embeddings
-from tests.detect.factory import DISTANCES, embeddings, face_at
+from tests.detect.factory import DISTANCES, PEOPLE, embeddings, face_at
 
 
 def face(t_s: float, x: float, person: int = 0, *, score: float = 0.5, dense: bool = False) -> FaceDetection:
@@ -96,6 +98,20 @@ def test_a_track_of_two_people_is_divided_where_they_change() -> None:
     parts = divide(dissolve, embeddings())
     assert people_of(parts) == [[0] * 7, [1] * 5]
     assert [[moment.t_s for moment in part.carried] for part in parts] == [[2.5], [9.5]]
+
+
+def test_where_one_face_slowly_becomes_another_there_are_two_tracks() -> None:
+    # Each frame of the dissolve is near the one before it, so that no step tells.
+    share = np.linspace(0, 1, 9)[:, None]
+    faces = PEOPLE[0] * (1 - share) + PEOPLE[1] * share
+    faces /= np.linalg.norm(faces, axis=1, keepdims=True)
+    assert max(1 - float(one @ other) for one, other in itertools.pairwise(faces)) < 0.1
+    dissolving = Embeddings(lambda crops: np.stack([faces[crop[0, 0, 0]] for crop in crops]), DISTANCES)
+    # Mixtures of two faces are the faintest.
+    frames = [face(0.5 * number, 100, number, score=0.4 + 0.1 * abs(number - 4)) for number in range(9)]
+    first, second = tracks_of(*frames, known=dissolving)
+    assert 4 <= len(first.detections) <= 5
+    assert [*first.detections, *second.detections] == frames
 
 
 def test_a_stranger_in_the_same_place_after_an_overlooked_cut_is_another_track() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lambdas.contracts import Limits
 from lambdas.detect.decode.chunk_reader import ChunkReader
 from tests.clips import ffmpeg
 from tests.split.test_chunks import split
@@ -22,7 +23,7 @@ def part(path: Path, source: str, *arguments: str) -> bytes:
     return path.read_bytes()
 
 
-def joined(folder: Path, name: str, *parts: bytes) -> list[Image]:
+def joined(folder: Path, name: str, *parts: bytes, most_pixels: int = Limits().max_pixels) -> list[Image]:
     """The frames of the streams, one after the other, as they are shown."""
     clip = folder / name
     clip.write_bytes(b"".join(parts))
@@ -30,7 +31,7 @@ def joined(folder: Path, name: str, *parts: bytes) -> list[Image]:
     shown = []
     for chunk in plan.chunks:
         location = staging.location(chunk.segment_key) if chunk.segment_key else str(clip)
-        with ChunkReader(location, clip.name, plan.source, chunk) as reader:
+        with ChunkReader(location, clip.name, plan.source, chunk, most_pixels=most_pixels) as reader:
             shown += [frame.bgr() for frame in reader.frames(every=True)]
     return shown
 
@@ -71,6 +72,13 @@ def test_a_shape_of_pixels_that_changes_counts_from_there_on(suffix: str, codec:
     heights = [int((frame.mean(axis=(1, 2)) > 128).sum()) for frame in shown]
     assert heights[:10] == heights[20:] == [120] * 10
     assert all(abs(height - 90) <= 1 for height in heights[10:20]), heights
+
+
+def test_frames_that_grow_beyond_what_is_allowed_are_not_decoded(tmp_path: Path) -> None:
+    sizes = ("160x96", "640x384", "160x96")
+    parts = [part(tmp_path / f"{size}.h264", f"testsrc2=s={size}", f"{X264} -pix_fmt yuv420p") for size in sizes]
+    assert len(joined(tmp_path, "grows.h264", *parts)) == 30
+    assert len(joined(tmp_path, "grows.h264", *parts, most_pixels=160 * 96)) == 20
 
 
 def test_a_turn_that_begins_in_the_middle_counts_from_there_on(tmp_path: Path) -> None:

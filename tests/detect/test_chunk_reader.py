@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from lambdas.contracts import OPEN_END, Chunk, SourceFacts
+from lambdas.detect.decode import packet_buffer
 from lambdas.detect.decode.chunk_reader import ChunkReader
+from lambdas.detect.decode.packet_buffer import Lookahead
 from lambdas.errors import NoVideoStream, SourceMissing
-from tests.clips import make_clip
+from tests.clips import X264, ffmpeg, make_clip, picture
 
 
 def facts(clip: Path, **changes: object) -> SourceFacts:
@@ -105,6 +107,45 @@ def test_all_frames_near_borders_come_only_where_cuts_have_to_be_exact(tmp_path:
             assert part.frame_count == 50
     assert given[True] >= {*times[50:54], *times[96:100]}
     assert given[False] < given[True]
+
+
+def test_all_frames_about_a_cut_that_no_keyframe_tells_of_come_where_cuts_have_to_be_exact(tmp_path: Path) -> None:
+    clip, cut = tmp_path / "cut.mp4", 42
+    bars = ["-f", "lavfi", "-i", f"smptebars=size=160x96:rate=25:duration={cut / 25}"]
+    ffmpeg(*bars, *picture(2), "-filter_complex", "concat=n=2", *X264.split(), "-pix_fmt", "yuv420p", str(clip))
+    with whole(clip) as reader:
+        times = [pts for pts, _ in pixels(reader)]
+    given = {}
+    for exact in (True, False):
+        with whole(clip) as reader:
+            given[exact] = {times.index(one.pts) for gop in reader.gops(exact_cuts=exact) for one in gop.frames()}
+    # The first frame of the new picture is one that no other refers to.
+    assert cut not in given[False]
+    assert given[True] >= {cut - 1, cut, cut + 1}
+
+
+def test_frames_larger_than_is_allowed_are_not_decoded(tmp_path: Path) -> None:
+    clip = make_clip("mp4_moov_first", tmp_path)
+    known, chunk = facts(clip), Chunk(index=0, start_pts=-OPEN_END, end_pts=OPEN_END, decode_from_pts=-OPEN_END)
+    for most_pixels, count in ((160 * 96, 150), (64 * 64, 0)):
+        with ChunkReader(str(clip), clip.name, known, chunk, most_pixels=most_pixels) as reader:
+            assert (len(list(reader.frames(every=True))), reader.frame_count) == (count, 150)
+
+
+def test_packets_that_memory_has_no_room_for_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ahead(reader: ChunkReader) -> Lookahead | None:
+        return reader.packets.lookahead(everything[60][0], 10 * reader.source.time_base.denominator)
+
+    clip = make_clip("mp4_moov_first", tmp_path)
+    with whole(clip) as reader:
+        everything = pixels(reader)
+        assert ahead(reader) is not None
+    monkeypatch.setattr(packet_buffer, "KEPT_BYTES", clip.stat().st_size // 2)
+    with whole(clip) as reader:
+        assert pixels(reader) == everything
+        # They are gone.
+        assert ahead(reader) is None
+        assert pixels(reader) == everything
 
 
 @pytest.mark.parametrize("kind", ["mp4_moov_first", "ts", "mkv"])

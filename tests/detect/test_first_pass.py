@@ -135,6 +135,14 @@ def test_a_cut_that_the_encoder_put_its_keyframe_at_is_known_without_what_lies_b
     assert sum(100 < number_of(one.pts) < 135 for one in seen.features) < 10
 
 
+def test_a_shot_s_first_frame_decides_on_no_skip_before_the_encoder_has_recovered_from_its_cut(still: Path) -> None:
+    # Where only people are wanted, a sample as good as can be is enough.
+    seen, analyzer, _ = passed(still, scenes=False)
+    first, after_cut = analyzer.sampled[:2]
+    assert (first, 5 <= after_cut <= 7) == (0, True)
+    assert carried_of(seen)[0].sampled_s == after_cut / 25
+
+
 @pytest.mark.parametrize("setting", [{"thorough": True}, {"scene_detector": "adaptive"}])
 def test_nothing_is_skipped_where_every_frame_is_asked_for(still: Path, setting: dict[str, Any]) -> None:
     seen, _, _ = passed(still, **setting)
@@ -201,12 +209,14 @@ def test_a_chunk_without_frames_sees_nothing(still: Path) -> None:
     assert (seen.features_with_carried(), seen.first_small.shape) == ([], (0, 256, 3))
 
 
-def many_cuts(folder: Path, at: tuple[int, ...]) -> Path:
-    """Hard cuts at frames that others may not refer to: the encoder puts no keyframe there."""
+def many_cuts(folder: Path, at: tuple[int, ...], grain: float = 12) -> Path:
+    """Hard cuts at frames that others may not refer to: the encoder puts no keyframe there.
+
+    There is so much grain, in grey levels, that a cut takes no larger packets than anything else.
+    """
     clip = folder / "cuts.mp4"
-    grain = np.random.default_rng(7)
-    # So much grain that a cut takes no larger packets than anything else.
-    raw = [place(sum(number >= cut for cut in at)) + grain.normal(0, 12, (96, 160, 1)) for number in range(200)]
+    noise = np.random.default_rng(7)
+    raw = [place(sum(number >= cut for cut in at)) + noise.normal(0, grain, (96, 160, 1)) for number in range(200)]
     (folder / "raw").write_bytes(np.clip(raw, 0, 255).astype(np.uint8).tobytes())
     x264 = "-c:v libx264 -preset fast -g 50 -bf 3 -b_strategy 0 -x264-params scenecut=0:threads=1:b-pyramid=none"
     ffmpeg("-f", "rawvideo", "-pix_fmt", "bgr24", "-s", "160x96", "-r", "25", "-i", str(folder / "raw"),

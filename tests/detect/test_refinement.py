@@ -136,6 +136,16 @@ def test_a_face_met_at_its_best_needs_no_further_moment() -> None:
     assert len(refinement.pictures) == 3
 
 
+def test_a_face_that_refinement_meets_at_its_best_needs_no_further_moment() -> None:
+    def shown(number: int) -> list[FaceDetection]:
+        # Modest in each sample, perfect in the frames between.
+        return [face_at(number, score=0.7 if number % 25 == 0 else 0.98)]
+
+    refinement, analyzer = refined(shown, range(0, 250, 25))
+    assert len(moments_of(analyzer.dense)) == 1
+    assert len(refinement.pictures) == 3
+
+
 def test_a_face_as_good_as_can_be_in_every_sample_is_not_refined() -> None:
     refinement, analyzer = refined(lambda number: [face_at(number, score=0.98)], range(0, 250, 25))
     assert analyzer.dense == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +13,7 @@ import pytest
 
 from lambdas.detect.context import ChunkContext
 from lambdas.detect.decode.chunk_reader import ChunkReader
+from lambdas.detect.decode.frame import Frame
 from lambdas.detect.faces.analyzer import FaceAnalyzer
 from lambdas.detect.first_pass import first_pass
 from lambdas.detect.reread import exact_features, kept_pictures
@@ -25,6 +28,16 @@ CUT = 42
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """200 frames with one cut, at a frame that is left out at first."""
     return many_cuts(tmp_path_factory.mktemp("reread"), (CUT,))
+
+
+class NothingToRead(ChunkReader):
+    """Of whom no frame may be asked for."""
+
+    def __init__(self) -> None:
+        pass
+
+    def frames(self, *span: object, **every: object) -> Iterator[Frame]:
+        raise AssertionError(f"frames are decoded again: {span}")
 
 
 def context(clip: Path, **settings: object) -> ChunkContext:
@@ -44,6 +57,14 @@ def test_a_cut_among_frames_left_out_is_placed_exactly(clip: Path) -> None:
     (late,) = numbers_of_cuts(clip, reread=False)
     assert late > CUT
     assert numbers_of_cuts(clip, reread=True) == [CUT]
+
+
+@pytest.mark.parametrize(("cut", "hides"), [(44, True), (50, False)], ids=["amid the GOP", "at the keyframe"])
+def test_packets_left_out_tell_whether_a_cut_may_hide_among_them(cut: int, hides: bool, tmp_path: Path) -> None:
+    calm = many_cuts(tmp_path, (cut,), grain=2)
+    with ChunkReader(str(calm), calm.name, facts(calm), chunk_of()) as reader:
+        first, second = (gop.first.pts for gop in itertools.islice(reader.gops(), 2))
+        assert reader.packets.may_hide_cut(first, second) is hides
 
 
 def test_where_no_scenes_are_wanted_nothing_is_decoded_again(clip: Path) -> None:
@@ -67,8 +88,11 @@ def test_frames_wanted_are_encoded_from_what_is_at_hand_or_decoded_again(clip: P
         assert (pictures[pts].pts, pictures[pts].t_s) == (pts, given.source.seconds(pts))
 
 
-def test_nothing_wanted_decodes_nothing(clip: Path) -> None:
+def test_frames_at_hand_are_not_decoded_again_and_nothing_wanted_decodes_nothing(clip: Path) -> None:
     given = context(clip)
     with ChunkReader(str(clip), clip.name, given.source, chunk_of()) as reader:
         seen = first_pass(reader, given, cast(FaceAnalyzer, Known(lambda number: [], 25)), embeddings())
-        assert kept_pictures(reader, seen, [], given) == seen.pictures
+    assert kept_pictures(NothingToRead(), seen, [], given) == seen.pictures
+    at_hand = set(seen.frames) - set(seen.pictures)
+    assert at_hand
+    assert set(kept_pictures(NothingToRead(), seen, at_hand, given)) == {*seen.pictures, *at_hand}

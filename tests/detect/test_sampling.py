@@ -41,6 +41,11 @@ def test_a_keyframe_just_after_a_sample_is_not_sampled() -> None:
     assert sampled(every_second(), {0, 8, 25, 26}, range(51)) == [0, 5, 25, 50]
 
 
+def test_a_moment_of_the_grid_just_after_another_sample_waits() -> None:
+    # The cut's own sample comes a fifth of a second after it, here just before a whole second.
+    assert sampled(every_second(), set(), range(80), cuts=(44,)) == [0, 5, 25, 49, 58, 75]
+
+
 def test_a_new_shot_is_sampled_soon() -> None:
     assert sampled(every_second(), set(), range(80), cuts=(30,)) == [0, 5, 25, 35, 50, 75]
 

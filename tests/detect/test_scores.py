@@ -22,8 +22,10 @@ def steady(t_s: float) -> float:
     return 1.0
 
 
-def face(opening: float, *, number: int = 0, part: float = 0.9, unread: bool = False) -> FaceDetection:
-    read = UNREAD if unread else Expression((opening, opening), 50.0)
+def face(
+    opening: float, *, number: int = 0, part: float = 0.9, in_view: float = 50.0, unread: bool = False
+) -> FaceDetection:
+    read = UNREAD if unread else Expression((opening, opening), in_view)
     parts = np.full(len(QUALITY_PARTS), part, np.float32)
     box, landmarks = np.zeros(4, np.float32), np.zeros((5, 2), np.float32)
     return FaceDetection(number, number / 25, box, landmarks, parts, np.zeros((4, 4, 3), np.uint8), expression=read)
@@ -68,10 +70,11 @@ def test_nobody_has_no_scores() -> None:
         (face(0.3), True, True),
         (face(0.3, part=0.7), True, False),
         (face(0.2), False, False),
+        (face(0.3, in_view=30.0), False, False),
         (face(0.3, part=0.3), False, False),
         (face(0.3, unread=True), False, False),
     ],
-    ids=["good", "modest", "narrow eyes", "flawed", "too small to read"],
+    ids=["good", "modest", "narrow eyes", "maybe covered", "flawed", "too small to read"],
 )
 def test_what_is_clean_whatever_the_person_s_baseline_may_be(
     detection: FaceDetection, surely: bool, nearly_best: bool

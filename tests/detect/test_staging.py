@@ -44,6 +44,8 @@ def test_further_moments_come_from_another_presence_first_and_are_worth_showing(
     later = Track((face(20, 0.8), face(20.5, 0.79), face(24, 0.3)))
     assert staged([[first, later]], limit=0) == []
     assert staged([[first, later]], limit=1) == [0, 20, 200]
+    # There would be room for the face at 24 s, which is far worse than the best.
+    assert staged([[first, later]], limit=2) == [0, 20, 200]
 
 
 def test_a_crowd_is_limited_to_three_times_the_usual() -> None:

@@ -273,9 +273,11 @@ def test_a_picture_long_unseen_is_searched_for_faces() -> None:
     assert shot.detected == [300]
 
 
-def test_eyes_that_are_always_narrow_are_known_after_three_samples() -> None:
-    shot = Shot(Packets())
-    assert [shot.sample(30 + 10 * place, face(NARROW_EYES)) for place in range(3)] == [AGAIN, AGAIN, STATIC]
+@pytest.mark.parametrize("scenes", [True, False])
+def test_eyes_that_are_always_narrow_are_known_after_three_samples(scenes: bool) -> None:
+    shot = Shot(Packets(), scenes=scenes)
+    # With scenes from the middle of the shot on.
+    assert [shot.sample(45 + 10 * place, face(NARROW_EYES)) for place in range(3)] == [AGAIN, AGAIN, STATIC]
 
 
 def test_closed_eyes_never_assure_of_a_shot() -> None:
@@ -301,6 +303,9 @@ def test_packets_that_grow_forbid_it() -> None:
     shot = Shot(Packets(busy_from=80))
     assert [shot.sample(30, face()), shot.sample(60, face())] == [BUSY, BUSY]
     assert shot.packets.peeked == []
+    # So do some that are twice as large, each of them nothing special: somebody comes in.
+    coming_in = Shot(Packets(doubled=(range(80, 100),)))
+    assert [coming_in.sample(70, face()), coming_in.sample(75, face())] == [BUSY, BUSY]
 
 
 def test_a_large_packet_may_be_a_cut_unless_the_encoder_puts_keyframes_there() -> None:

@@ -86,7 +86,7 @@ FEATURES = (
          "tests/detect/test_chunk_reader.py"),
     _off("detect/decode/chunk_reader.py", "disposable packets of HEVC are not decoded",
          "if not wanted and packet is not None and self.packets.may_drop(packet):", "if False:",
-         "tests/detect/test_chunk_reader.py"),
+         "tests/detect/test_nonref.py"),
     _off("detect/decode/chunk_reader.py", "a skipped GOP's rest is not decoded",
          'self._skip_until = self._last + 1', "pass", "tests/detect/test_gops.py"),
     _off("detect/decode/packet_buffer.py", "a keyframe larger than is allowed is not peeked at",
