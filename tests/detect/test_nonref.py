@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -20,6 +21,33 @@ def test_hevc_without_its_disposable_packets_decodes_to_the_same_pictures(tmp_pa
         assert reader.frame_count == len(everything) == 150
     assert 30 < len(some) < 100
     assert all(everything[pts] == seen for pts, seen in some)
+
+
+class _Counting:
+    """A decoder that notes what it is handed."""
+
+    def __init__(self, decoder: Any) -> None:
+        self.__dict__.update(decoder=decoder, handed=[])
+
+    def decode(self, packet: Any) -> Any:
+        self.handed.append(packet)
+        return self.decoder.decode(packet)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.decoder, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self.decoder, name, value)
+
+
+def test_disposable_packets_never_reach_the_decoder(tmp_path: Path) -> None:
+    clip = make_clip("hevc", tmp_path)
+    with whole(clip) as reader:
+        counting = _Counting(reader.packets.decoder)
+        reader.packets.decoder = counting  # type: ignore[assignment]
+        given = [frame.pts for gop in reader.gops(exact_cuts=False) for frame in gop.frames()]
+    handed = [packet for packet in counting.handed if packet is not None]
+    assert 30 < len(given) <= len(handed) < 100
 
 
 def test_half_of_a_stream_with_unreferenced_pictures_is_disposable(tmp_path: Path) -> None:

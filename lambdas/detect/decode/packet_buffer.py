@@ -298,7 +298,7 @@ class PacketBuffer:
         return 0.0 if abs(now / self._first_shape - 1) <= SQUARE_WITHIN else float(now)
 
     def may_drop(self, packet: VideoPacket) -> bool:
-        """Whether the packet holds a frame that no other refers to and that the decoder would decode all the same."""
+        """Whether the packet holds a frame that no other refers to, as far as `nonref` can tell."""
         return self._is_disposable is not None and self._is_disposable(bytes(memoryview(packet)[:HEAD_BYTES]))
 
     def _time(self, packet: VideoPacket) -> int | None:
