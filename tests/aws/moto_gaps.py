@@ -27,6 +27,8 @@ WAIT_SHORTENED = 0.05
 """Retriers' waits pass twenty times as fast; their number, backoff and jitter stay the definition's."""
 LOOKS_SHORTENED = 0.004
 """Wait states pass faster yet: a job that waits for its machine is looked at every minute."""
+STARTED_S = 5.0
+"""In so long a time an execution has its status."""
 
 
 class NotReady(JsonRESTError):
@@ -296,7 +298,7 @@ def _failed_children_fail_the_map(patch: pytest.MonkeyPatch) -> None:
 
     children: dict[str, list[dict[str, str]]] = {}
     """Error and cause of the failed children, by their map's run."""
-    _children_are_listed(patch, children)
+    _executions_are_listed(patch, children)
     evaluate = worker.DistributedItemProcessorWorker._eval_job
 
     def eval_job(self: Any, env: Any, job: Any) -> None:
@@ -327,8 +329,9 @@ def _failed_children_fail_the_map(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(worker.DistributedItemProcessorWorker, "_eval_job", eval_job)
 
 
-def _children_are_listed(patch: pytest.MonkeyPatch, children: dict[str, list[dict[str, str]]]) -> None:
-    """A map's children are no executions there, so that nobody can ask what failed them."""
+def _executions_are_listed(patch: pytest.MonkeyPatch, children: dict[str, list[dict[str, str]]]) -> None:
+    """A map's children are no executions there, so that nobody can ask what failed them; and an execution that is
+    being started has no status for a moment, over which a list of them stumbles."""
     from moto.core.responses import ActionResult
     from moto.stepfunctions.responses import StepFunctionResponse
 
@@ -337,7 +340,14 @@ def _children_are_listed(patch: pytest.MonkeyPatch, children: dict[str, list[dic
     def list_executions(self: Any) -> Any:
         run = self._get_param("mapRunArn")
         if not run:
-            return list_all(self)
+            give_up = time.monotonic() + STARTED_S
+            while True:
+                try:
+                    return list_all(self)
+                except AttributeError:
+                    if time.monotonic() > give_up:
+                        raise
+                    time.sleep(0.01)
         found = [{"executionArn": f"{run}/child/{number}"} for number, _ in enumerate(children.get(run, []))]
         return ActionResult({"executions": found[: self._get_int_param("maxResults", 100)]})
 
