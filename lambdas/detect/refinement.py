@@ -205,10 +205,11 @@ class Refinement:
     def _refine_frame(
         self, frame: Frame, t_s: float, moments: Sequence[_Moment], tracks: Sequence[Track]
     ) -> list[tuple[_Moment, FaceDetection]]:
-        """The faces of these moments in one frame, looked for where they are expected."""
+        """The faces of these moments in one frame, looked for where they are expected; not those of others."""
         present = [one for one in tracks if one.start_s - 1 <= t_s <= one.end_s + 1]
         expected = np.stack([one.box_at(t_s) for one in present])
-        met = self._analyzer.detect(frame, dense=True, near=expected)
+        wanted = np.stack([one.track.box_at(t_s) for one in moments])
+        met = self._analyzer.detect(frame, dense=True, near=wanted)
         if not met:
             return []
         self.detections.append((t_s, met))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from lambdas.detect.tracking.association import associate, best_pairs, divide, nearness, overlaps
+from lambdas.detect.faces.detections import Floats, Image
+from lambdas.detect.tracking.association import _link, _Open, associate, best_pairs, divide, nearness, overlaps
 from lambdas.detect.tracking.detection import CarriedOver, FaceDetection, Track
 from lambdas.detect.tracking.embeddings import Embeddings
 from tests.detect.factory import DISTANCES, PEOPLE, embeddings, face_at
@@ -64,6 +66,19 @@ def test_a_cut_at_a_frame_comes_before_it() -> None:
 def test_two_people_who_swap_places_keep_their_tracks() -> None:
     tracks = tracks_of([face(0, 100, 0), face(0, 210, 1)], [face(1, 105, 1), face(1, 205, 0)])
     assert sorted(people_of(tracks)) == [[0, 0], [1, 1]]
+
+
+def test_neighbours_whose_boxes_do_not_touch_are_linked_without_the_embedder() -> None:
+    asked: list[int] = []
+
+    def embed(crops: Sequence[Image]) -> Floats:
+        asked.extend(int(crop[0, 0, 0]) for crop in crops)
+        return np.stack([PEOPLE[crop[0, 0, 0]] for crop in crops])
+
+    before, now = [face(0, 100, 0), face(0, 210, 1)], [face(0.1, 103, 0), face(0.1, 213, 1)]
+    linked = _link([_Open([one]) for one in before], now, Embeddings(embed, DISTANCES), DISTANCES)
+    assert [linked[column].last for column in (0, 1)] == before
+    assert asked == []
 
 
 def test_each_detection_is_in_exactly_one_track() -> None:

@@ -46,14 +46,15 @@ KINDS: dict[str, int] = {
 BUSY = r"ServiceUnavailable|SourceUnreachable|DynamoDB\.|EventBridge\.|States\.ItemReaderFailed|S3\."
 CAUSES: dict[str, str] = {
     "function killed": r"Runtime\.ExitError", "S3 busy": BUSY, "S3 answer lost": BUSY, "S3 slow": BUSY,
-    "ledger throttled": BUSY, "ledger answer lost": BUSY, "state machine's own calls": BUSY,
+    "ledger throttled": BUSY, "ledger answer lost": BUSY, "state machine's own calls": rf"{BUSY}|States\.Runtime",
     "URL expired": r"SourceRefused|SourceUnreachable", "source deleted": r"SourceMissing", "source overwritten": r"$.^",
     "near its time": r"Sandbox\.Timedout", "few handles": r"OSError|ServiceUnavailable|Runtime\.ExitError|SSLError",
     "little memory": r"Runtime\.|MemoryError|Fatal|ServiceUnavailable|RuntimeError|[Ee]xception",
     "files may not grow": r"NoSpace",
     "announced again": r"$.^", "older upload last": r"$.^", "two at once": r"$.^", "stopped": r"Aborted",
 }  # fmt: skip
-"""The error that ledger and event may tell, by the fault."""
+"""The error that ledger and event may tell, by the fault. What a failing call of the state machine is called is the
+service's own error at AWS and `States.Runtime` in the emulated account."""
 PUTS = (
         r"/plan\.json", r"/chunks\.json", r"/detections/", r"/frames/", r"/chunks/0", r"/selection\.json",
         r"/segments/",

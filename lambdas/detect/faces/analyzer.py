@@ -14,6 +14,7 @@ from lambdas.detect.faces.attributes import UNREAD, Expression, ExpressionReader
 from lambdas.detect.faces.detections import Detector, Embedder, detect_near
 from lambdas.detect.faces.quality import frontal_part, quality_parts
 from lambdas.detect.faces.second_opinion import confidence_again
+from lambdas.detect.tracking.association import overlaps
 from lambdas.detect.tracking.detection import FaceDetection
 
 _READABLE_PX = 24
@@ -51,8 +52,8 @@ class FaceAnalyzer:
     ) -> list[FaceDetection]:
         """The frame's faces, left to right.
 
-        With `near`, (n, 4) xyxy in pixels of the full frame, only those about these boxes are looked for, in a smaller
-        picture where they are large.
+        With `near`, (n, 4) xyxy in pixels of the full frame, only those that overlap these boxes, looked for in a
+        smaller picture where they are large.
         """
         self.frames += 1
         width, height = self._size if near is None else self._size_for(near)
@@ -65,18 +66,19 @@ class FaceAnalyzer:
             else:
                 expected = np.asarray(near / np.tile(scale, 2), np.float32)
                 found = detect_near(self._detector, picture, expected, self._settings.min_confidence)
-        boxes = found.boxes * np.tile(scale, 2)
+        boxes, landmarks = found.boxes * np.tile(scale, 2), found.landmarks * scale
         large_enough = np.minimum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]) >= self._settings.min_face_px
-        if not large_enough.any():
+        boxes, landmarks, confidence = boxes[large_enough], landmarks[large_enough], found.confidence[large_enough]
+        order = np.argsort(boxes[:, 0], kind="stable")
+        if near is not None:
+            order = order[overlaps(boxes[order], near).max(axis=1) > 0]
+        if not len(order):
             return []
         with self._watch.step("convert"):
             full = frame.bgr()
         with self._watch.step("measure"):
-            boxes, landmarks = boxes[large_enough], (found.landmarks * scale)[large_enough]
-            confidences = found.confidence[large_enough]
-            order = np.argsort(boxes[:, 0], kind="stable")
             return [
-                self._detection(full, frame.pts, boxes, landmarks[row], float(confidences[row]), row, dense)
+                self._detection(full, frame.pts, boxes, landmarks[row], float(confidence[row]), row, dense)
                 for row in order
             ]
 

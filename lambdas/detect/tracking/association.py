@@ -86,20 +86,33 @@ def _link(
     before = np.stack([track.last.box for track in tracks])
     now = np.stack([one.box for one in detections])
     overlap = overlaps(before, now)
+    sure = _surely_linked(tracks, detections, overlap, embeddings)
+    linked = {column: tracks[row] for row, column in sure}
     near = np.maximum(nearness(before, now), overlap)
-    possible = near > 0
+    near[[row for row, _ in sure]] = 0
+    near[:, list(linked)] = 0
     gain = np.zeros_like(near)
-    for row, column in np.argwhere(possible):
-        alone = possible[row].sum() == 1 and possible[:, column].sum() == 1
-        if alone and overlap[row, column] >= SURE_OVERLAP:
-            if embeddings.goes_on(tracks[row].last, detections[column]):
-                gain[row, column] = 2
-            continue
+    for row, column in np.argwhere(near > 0):
         distance = embeddings.distance(tracks[row].last, detections[column])
         # Closer faces in the picture may differ a little more: pose and light change between frames.
         if distance < distances.same * (0.8 + 0.3 * near[row, column]):
             gain[row, column] = 1 + near[row, column] - distance
-    return {column: tracks[row] for row, column in best_pairs(gain, 0.0)}
+    return linked | {column: tracks[row] for row, column in best_pairs(gain, 0.0)}
+
+
+def _surely_linked(
+    tracks: Sequence[_Open],
+    detections: Sequence[FaceDetection],
+    overlap: NDArray[np.float32],
+    embeddings: Embeddings,
+) -> list[tuple[int, int]]:
+    """Places of tracks and detections that go on beyond doubt: their boxes overlap well, and no others."""
+    alone = (overlap > 0).sum(axis=1, keepdims=True) * (overlap > 0).sum(axis=0, keepdims=True) == 1
+    return [
+        (int(row), int(column))
+        for row, column in np.argwhere(alone & (overlap >= SURE_OVERLAP))
+        if embeddings.goes_on(tracks[row].last, detections[column])
+    ]
 
 
 def divide(track: Track, embeddings: Embeddings) -> list[Track]:
