@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from lambdas.contracts import Deployment
+from lambdas.contracts import Deployment, first_problem
 from lambdas.contracts import Settings as RunSettings
 from lambdas.errors import InvalidSettings
 
@@ -308,11 +308,10 @@ def from_context(context: Mapping[str, Any]) -> DeploymentSettings:
         return DeploymentSettings.model_validate(ours)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        what = first["msg"].removeprefix("Value error, ")
+        what = first_problem(error)
         if first["type"] == "extra_forbidden":
-            what = "there is no such setting (infra/settings.py lists them)"
-        raise WrongSetting(f"{where}: {what}, got {first['input']!r}." if where else f"{what}.") from None
+            what = f"{first['loc'][0]}: there is no such setting (infra/settings.py lists them)"
+        raise WrongSetting(f"{what}, got {first['input']!r}." if first["loc"] else f"{what}.") from None
 
 
 def template_fields(template: str) -> list[str]:
@@ -340,9 +339,7 @@ def _run_settings(value: Any) -> RunSettings:
         settings = RunSettings.model_validate_json(value if isinstance(value, str) else json.dumps(value))
         check_keys(settings.keys)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{where}: {first['msg']}") from error
+        raise ValueError(first_problem(error)) from error
     except InvalidSettings as error:
         raise ValueError(str(error)) from error
     return settings
