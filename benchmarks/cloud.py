@@ -12,9 +12,12 @@ import random
 from dataclasses import dataclass, field
 
 from benchmarks.stage_times import PackTimes, Times
+from infra.settings import from_context
 from lambdas.contracts import Deployment
-from lambdas.publish.cost import DEPLOYMENT, PRICES, TRANSITIONS_PER_RUN, Line, Stage, Work, estimate, gpu_hour
+from lambdas.publish.cost import PRICES, TRANSITIONS_PER_RUN, Line, Stage, Work, estimate, gpu_hour
 
+STACK = from_context({})
+"""A deployment that sets nothing."""
 WHOLE_VCPU_MIB = 1769
 """Where a function has one whole vCPU (AWS Lambda developer guide, "Configure Lambda function memory")."""
 
@@ -52,25 +55,25 @@ class Cloud:
     """The same while a machine still runs."""
     batch_idle_s: float = 120.0
     """What Batch keeps an idle machine before it ends it, and the machine's own end; paid for."""
-    gpu_machine: str = "g4dn.xlarge"
-    gpu_vcpus: int = 4
-    gpu_disk_gib: int = 60
+    gpu_machine: str = STACK.deployment().gpu_machine
+    gpu_vcpus: int = STACK.gpu_vcpus
+    gpu_disk_gib: int = STACK.deployment().gpu_disk_gib
     gpu_decode_fps: float = 700.0
     """1080p H.264 frames a second of a T4's two NVDEC engines, below NVIDIA's 1,000 and more: every frame is copied."""
     gpu_models_speed: float = 10.0
     """A T4 against one core, for networks run in batches of a few frames. An assumption until benchmarks.gpu ran."""
-    gpu_machines: int = 4
-    """Machines at once: gpu_max_vcpus 16 of infra/settings.py, four vCPUs each."""
+    gpu_machines: int = STACK.gpu_max_vcpus // STACK.gpu_vcpus
+    """Machines at once, each with the vCPUs of one job."""
 
 
 @dataclass(frozen=True)
 class Choice:
     """What a deployment may choose."""
 
-    chunk_s: float = 60.0
-    memory_mib: dict[str, int] = field(default_factory=lambda: dict(DEPLOYMENT.memory_mib))
-    at_once: int = 8
-    """Chunks of one run at once: map_concurrency of infra/settings.py."""
+    chunk_s: float = STACK.run.chunk_s
+    memory_mib: dict[str, int] = field(default_factory=lambda: dict(STACK.deployment().memory_mib))
+    at_once: int = STACK.map_concurrency
+    """Chunks of one run at once."""
     arm: bool = False
 
     @property

@@ -68,7 +68,9 @@ ADVICE = {
     "NoRun": "Give the folder of a run, with its manifest in it.",
     "NoSuchPerson": "The manifest and the report list who is there.",
     "NobodyThen": "Nobody was found at that moment; take another one.",
-    "RunExpired": "What the command needs has been deleted since. Run the video again.",
+    "RunExpired": "Names, merges and the choice among published frames need only the results: "
+    "`talent-frames correct`, in the cloud on a copy of the published folder ([corrections.md](corrections.md)). "
+    "For all else run the video again.",
     "NotPublished": "Wait for the run to end, or look at why it failed.",
     "AwsMissing": "Install what the text names; only the cloud needs it.",
     "FfmpegMissing": "Install what the text names.",

@@ -15,9 +15,10 @@ from infra.log_groups import log_group
 from infra.settings import DeploymentSettings
 from infra.stages import common_environment
 from infra.storage import Storage, acknowledge, acknowledge_wildcard
+from lambdas.contracts import Deployment
 
-DISK_GIB = 60
-"""The image with CUDA and cuDNN takes 10 GB, twice while it is unpacked."""
+DISK_GIB = Deployment().gpu_disk_gib
+"""60: the image with CUDA and cuDNN takes 10 GB, twice while it is unpacked."""
 
 MOST_ZONES = 6
 """A subnet each; no region has more. Without a known region the CDK takes two."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from lambdas.contracts import Deployment
+from lambdas.contracts import Deployment, first_problem
 from lambdas.contracts import Settings as RunSettings
 from lambdas.errors import InvalidSettings
 
@@ -55,6 +55,8 @@ BucketName = Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?
 HttpsUrl = Annotated[str, Field(pattern=r"^(https://[^\s/?#]+(/[^\s?#]*)?)?$")]
 STAGES = ("split", "detect", "cluster", "publish")
 """In the order they run."""
+_PRICED = Deployment()
+"""Defaults that decide what a run costs stand in the contract, beside the prices they are reckoned with."""
 ImageName = Literal["split", "detect", "cluster", "publish", "detect_gpu"]
 SecretName = Annotated[str, Field(pattern=r"^[A-Za-z0-9/_+=.@-]{0,512}$")]
 """A name in Secrets Manager, never the secret itself."""
@@ -97,7 +99,7 @@ class DeploymentSettings(BaseModel):
     """Published frames are deleted after so many days; 0 keeps them for ever, though faces are biometric data."""
     ledger_table: Annotated[str, Field(pattern=r"^([A-Za-z0-9_.-]{3,255})?$")] = ""
     """The ledger an earlier stack left; empty makes one."""
-    staging_days: Annotated[int, Field(ge=1, le=365)] = 7
+    staging_days: Annotated[int, Field(ge=1, le=365)] = _PRICED.staging_days
     """Staging holds faces and embeddings, biometric data: no longer than repeating a run can need it."""
     access_logs: bool = True
     access_log_days: Annotated[int, Field(ge=1, le=3650)] = 90
@@ -119,13 +121,13 @@ class DeploymentSettings(BaseModel):
     ]
     """By default that of the machine which builds the images: the other one is emulated there, slowly or not at all.
     CodeBuild has both. arm64 costs a fifth less a second."""
-    split_memory_mib: MemoryMib = 1024
+    split_memory_mib: MemoryMib = _PRICED.memory_mib["split"]
     """It reads indexes and copies streams: network-bound."""
-    detect_memory_mib: MemoryMib = 1769
+    detect_memory_mib: MemoryMib = _PRICED.memory_mib["detect"]
     """One whole vCPU, all that a worker uses; 4K takes 1.2 GB."""
-    cluster_memory_mib: MemoryMib = 2048
+    cluster_memory_mib: MemoryMib = _PRICED.memory_mib["cluster"]
     """Embeddings and their distances of 20,000 tracks, beyond which they are reduced by chunk first."""
-    publish_memory_mib: MemoryMib = 1769
+    publish_memory_mib: MemoryMib = _PRICED.memory_mib["publish"]
     """One whole vCPU (AWS Lambda developer guide) to encode JPEGs."""
     split_timeout_s: TimeoutS = 900
     """Containers that can't be read by range are read twice and copied once."""
@@ -133,12 +135,12 @@ class DeploymentSettings(BaseModel):
     """A chunk of 60 s takes about its own length; the rest is for 4K at 60 frames a second."""
     cluster_timeout_s: TimeoutS = 600
     publish_timeout_s: TimeoutS = 600
-    split_tmp_mib: TmpMib = 10_240
+    split_tmp_mib: TmpMib = _PRICED.tmp_mib["split"]
     """Of a video whose container has no index it holds a few chunks at a time, or all of a GOP that is longer;
     $0.000003 of a run that needs none."""
-    detect_tmp_mib: TmpMib = 512
-    cluster_tmp_mib: TmpMib = 512
-    publish_tmp_mib: TmpMib = 512
+    detect_tmp_mib: TmpMib = _PRICED.tmp_mib["detect"]
+    cluster_tmp_mib: TmpMib = _PRICED.tmp_mib["cluster"]
+    publish_tmp_mib: TmpMib = _PRICED.tmp_mib["publish"]
     s3_attempts: Annotated[int, Field(ge=1, le=20)] = 8
     """Tries of one AWS request; the SDK's 3 are few where hundreds of workers start at once."""
     s3_connect_timeout_s: Annotated[int, Field(ge=1, le=60)] = 5
@@ -176,7 +178,7 @@ class DeploymentSettings(BaseModel):
     gpu_families: Annotated[
         list[Literal["g4dn", "g5", "g6"]], BeforeValidator(_from_text), Field(min_length=1, max_length=3)
     ] = ["g4dn", "g5", "g6"]
-    gpu_spot: bool = True
+    gpu_spot: bool = _PRICED.gpu_spot
     """Spot first; on-demand machines stand behind it either way."""
     gpu_max_vcpus: Annotated[int, Field(ge=4, le=2560)] = 16
     """Four xlarge machines; a new account's quota is 0 until asked for."""
@@ -306,11 +308,10 @@ def from_context(context: Mapping[str, Any]) -> DeploymentSettings:
         return DeploymentSettings.model_validate(ours)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        what = first["msg"].removeprefix("Value error, ")
+        what = first_problem(error)
         if first["type"] == "extra_forbidden":
-            what = "there is no such setting (infra/settings.py lists them)"
-        raise WrongSetting(f"{where}: {what}, got {first['input']!r}." if where else f"{what}.") from None
+            what = f"{first['loc'][0]}: there is no such setting (infra/settings.py lists them)"
+        raise WrongSetting(f"{what}, got {first['input']!r}." if first["loc"] else f"{what}.") from None
 
 
 def template_fields(template: str) -> list[str]:
@@ -338,9 +339,7 @@ def _run_settings(value: Any) -> RunSettings:
         settings = RunSettings.model_validate_json(value if isinstance(value, str) else json.dumps(value))
         check_keys(settings.keys)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{where}: {first['msg']}") from error
+        raise ValueError(first_problem(error)) from error
     except InvalidSettings as error:
         raise ValueError(str(error)) from error
     return settings

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from lambdas.contracts import Contract
+from lambdas.contracts import Contract, first_problem
 from lambdas.errors import OUT_OF_SPACE, InvalidRequest, MissingEnvironment, NoSpace, ServiceUnavailable
 from lambdas.staging import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, S3Staging, limit_waiting
 
@@ -37,9 +37,7 @@ def decode(kind: type[C], event: Any) -> C:
     except RecursionError:
         raise InvalidRequest(f"{kind.__name__}: nested too deeply") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "request"
-        raise InvalidRequest(f"{kind.__name__}: {where}: {first['msg']}") from None
+        raise InvalidRequest(f"{kind.__name__}: {first_problem(error)}") from None
 
 
 def variable(environment: Mapping[str, str], name: str) -> str:
@@ -65,9 +63,7 @@ def document(environment: Mapping[str, str], name: str, kind: type[C]) -> C:
     try:
         return kind.model_validate_json(variable(environment, name))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
-        raise MissingEnvironment(f"{name}: {where}: {first['msg']}") from None
+        raise MissingEnvironment(f"{name}: {first_problem(error)}") from None
 
 
 def open_bucket(environment: Mapping[str, str], name: str) -> S3Staging:

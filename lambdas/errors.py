@@ -66,6 +66,10 @@ class InvalidCorrections(BadInput):
     """The corrections can't be read, or were made on another video."""
 
 
+class RunExpired(BadInput):
+    """What was kept of a run, which repeating or correcting it needs, has been deleted since."""
+
+
 class UnknownPack(BadInput):
     """No model pack goes by that name and no directory has that path."""
 

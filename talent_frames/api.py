@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from lambdas.contracts import MOST_GALLERY_BYTES, Gallery, Settings
+from lambdas.contracts import MOST_GALLERY_BYTES, Gallery, Settings, first_problem
 from lambdas.errors import GalleryPackMismatch, InvalidGallery, InvalidSettings, SourceMissing
 from lambdas.publish.keys import source_names
 from talent_frames.kept import KEPT_DAYS
@@ -91,9 +91,7 @@ def chosen_settings(given: Settings | Mapping[str, Any] | None) -> Settings | No
     try:
         return Settings.model_validate(dict(given))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidSettings(f"settings: {where + ': ' if where else ''}{first['msg']}") from None
+        raise InvalidSettings(f"settings: {first_problem(error)}") from None
 
 
 def picture_kind(data: bytes) -> str:

@@ -31,8 +31,7 @@ def even_chunk_s(duration_s: float, workers: int, longest_s: float, *, people_on
 
 
 def _even_chunk_s(settings: Settings, duration_s: float, workers: int) -> float:
-    people_only = not settings.scenes and settings.representative == 0
-    return even_chunk_s(duration_s, workers, settings.chunk_s, people_only=people_only)
+    return even_chunk_s(duration_s, workers, settings.chunk_s, people_only=settings.people_only)
 
 
 def likely_workers(settings: Settings, duration_s: float, most: int) -> int:

@@ -27,12 +27,13 @@ from lambdas.contracts import (
     Sighting,
     SplitTracks,
     corrections_key,
+    first_problem,
     plan_key,
 )
-from lambdas.errors import BadInput, InvalidCorrections
+from lambdas.errors import BadInput, InvalidCorrections, RunExpired
 from lambdas.split.corrections import MOST_BYTES
 from lambdas.staging import DirectoryStaging, get_document, put_document
-from talent_frames.kept import Kept, RunExpired, gone, kept_run
+from talent_frames.kept import Kept, gone, kept_run
 from talent_frames.output import replacing
 
 if TYPE_CHECKING:
@@ -116,9 +117,7 @@ def read_manifest(out: Path) -> Manifest:
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise NoRun(f"{path}: made by another version ({where}: {first['msg']}); run the video again") from None
+        raise NoRun(f"{path}: made by another version ({first_problem(error)}); run the video again") from None
 
 
 def read_corrections(file: Path) -> Corrections:
@@ -142,7 +141,7 @@ def corrections_in(out: Path) -> list[Corrections]:
         return []
     own = document.get("corrections_file")
     files = [out / own] if isinstance(own, str) else []
-    return [read_corrections(file) for file in [*files, *sorted(out.glob(ASIDE.format("????????")))]]
+    return [read_corrections(file) for file in [*files, *_aside_in(out)]]
 
 
 @dataclass(frozen=True)
@@ -240,8 +239,7 @@ def republish(run: Run, corrections: list[Correction]) -> Run:
     with replacing(run.out) as written:
         asked = PublishRequest(run_id=run.plan.run_id, video_link=video)
         publish.run(asked, run.staging, DirectoryStaging(written, private=False))
-        for file in run.out.glob(ASIDE.format("????????")):
-            shutil.copy(file, written / file.name)
+        keep_aside(run.out, written)
     return Run(run.out, read_manifest(run.out), corrections, run.staged)
 
 
@@ -258,6 +256,16 @@ def put_aside(out: Path, corrections: Corrections) -> None:
     """Keeps corrections of another video, whose folder a run takes, for when that video is run into it again."""
     name = ASIDE.format(hashlib.sha256(corrections.source_identity.encode()).hexdigest()[:8])
     (out / name).write_text(corrections.model_dump_json(indent=1))
+
+
+def keep_aside(out: Path, written: Path) -> None:
+    """Copies what was put aside in a folder into the one that takes its place."""
+    for file in _aside_in(out):
+        shutil.copy(file, written / file.name)
+
+
+def _aside_in(out: Path) -> list[Path]:
+    return sorted(out.glob(ASIDE.format("????????")))
 
 
 class Meant:
@@ -375,18 +383,13 @@ def _box_at(
     run: Run, person: list[Sighting], at_s: float
 ) -> tuple[tuple[float, float, float, float] | None, tuple[int, float] | None]:
     """Where the person's face is about then, and PTS and seconds of the kept frame of that moment that shows it."""
-    from lambdas.cluster.corrections import rows_of
-    from lambdas.cluster.footage import read_footage
-    from lambdas.cluster.who_is_who import cuts_of, who_is_who_corrected
     from talent_frames.moments import ONE_FRAME_S
+    from talent_frames.recognized import Recognized
 
-    footage = read_footage(run.plan, run.staging)
-    tracks, corrected = who_is_who_corrected(run.plan, footage, cuts_of(run.plan, footage), run.corrections)
+    seen = Recognized.of(run)
+    footage = seen.footage
     seconds = [footage.seconds(chunk) for chunk in range(len(footage.detections))]
-    rows = sorted(
-        rows_of(footage, tracks, corrected.identities, person),
-        key=lambda at: abs(float(seconds[at[0]][at[1]]) - at_s),
-    )
+    rows = sorted(seen.rows(person), key=lambda at: abs(float(seconds[at[0]][at[1]]) - at_s))
     if not rows or abs(float(seconds[rows[0][0]][rows[0][1]]) - at_s) > FARTHEST_S:
         return None, None
     chunk, row = rows[0]

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from lambdas.cluster.clarity import clarity_of
-from lambdas.cluster.corrections import rows_of
-from lambdas.cluster.footage import read_footage
 from lambdas.cluster.scores import score_people
-from lambdas.cluster.who_is_who import cuts_of, who_is_who_corrected
 from lambdas.contracts import Gallery
 from lambdas.errors import GalleryPackMismatch, InvalidGallery
 from talent_frames.corrections import Run, sightings
+from talent_frames.recognized import Recognized
+from talent_frames.whole_file import write_whole
 
 MOST_FACES = 8
 """Of a person, the best ones: more of one video tell little that is new."""
@@ -38,26 +37,20 @@ def enroll_run(run: Run, file: Path) -> list[str]:
                 f"{file}: enrolled with another model pack than the run's, {plan.pack.name}; give another file"
             )
         names, embeddings, identity = list(known.names), known.embeddings, known.identity
-    footage = read_footage(plan, run.staging)
-    tracks, corrected = who_is_who_corrected(plan, footage, cuts_of(plan, footage), run.corrections)
-    footage = score_people(footage, tracks, corrected.identities)
+    seen = Recognized.of(run)
+    footage = score_people(seen.footage, seen.tracks, seen.identities)
     clarity = clarity_of(footage.detections, footage.scores)
     added: list[str] = []
     for person in run.manifest.people:
         if person.name is None:
             continue
-        rows = rows_of(footage, tracks, corrected.identities, sightings(run.manifest, str(person.id)))
         clear = [
-            (-float(footage.scores[chunk].numbers[row]), chunk, row)
-            for chunk, row in rows
-            if clarity[chunk].front[row] and row in footage.detections[chunk].embedded
+            (-float(footage.scores[chunk].numbers[row]), chunk, row, face)
+            for chunk, row in seen.rows(sightings(run.manifest, str(person.id)))
+            if clarity[chunk].front[row] and (face := seen.embedding(chunk, row)) is not None
         ]
-        faces = []
-        for _, chunk, row in sorted(clear)[:MOST_FACES]:
-            columns = footage.detections[chunk]
-            face = columns.embeddings[int(np.searchsorted(columns.embedded, row))]
-            if not len(embeddings) or float((embeddings @ face).max()) < SAME_PICTURE:
-                faces.append(face)
+        best = [face for *_, face in sorted(clear, key=lambda one: one[:3])[:MOST_FACES]]
+        faces = [face for face in best if not len(embeddings) or float((embeddings @ face).max()) < SAME_PICTURE]
         if clear:
             added.append(person.name)
         if not faces:
@@ -67,9 +60,5 @@ def enroll_run(run: Run, file: Path) -> list[str]:
         embeddings = np.concatenate([embeddings, np.stack(faces)])
         identity = np.concatenate([identity, np.full(len(faces), names.index(person.name), np.int32)])
     if added:
-        data = Gallery(names, embeddings, identity, plan.pack.sha256).to_bytes()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        written = file.with_name(f".{file.name}.writing")
-        written.write_bytes(data)
-        written.replace(file)
+        write_whole(file, Gallery(names, embeddings, identity, plan.pack.sha256).to_bytes())
     return added

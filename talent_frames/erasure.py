@@ -24,6 +24,7 @@ from talent_frames import kept
 from talent_frames.corrections import Leave, NoRun, Run, Who, correct, manifest_path, sightings
 from talent_frames.enroll import face_in
 from talent_frames.machine import cache_folder
+from talent_frames.whole_file import write_whole
 
 if TYPE_CHECKING:
     from lambdas.detect.packs import Pack
@@ -178,22 +179,14 @@ def _found_in_pictures(run: Run, models: Pack, face: NDArray[np.float32], limit:
 
 def _found_in(run: Run, face: NDArray[np.float32], limit: float) -> list[Who]:
     """Who of a run, those seen unclearly too, has a face nearer than `limit`."""
-    from lambdas.cluster.corrections import rows_of
-    from lambdas.cluster.footage import read_footage
-    from lambdas.cluster.who_is_who import cuts_of, who_is_who_corrected
+    from talent_frames.recognized import Recognized
 
-    footage = read_footage(run.plan, run.staging)
-    tracks, corrected = who_is_who_corrected(run.plan, footage, cuts_of(run.plan, footage), run.corrections)
+    seen = Recognized.of(run)
     found = []
     everybody = [str(person.id) for person in run.manifest.people] + [f"u{n}" for n in range(len(run.manifest.unclear))]
     for who in everybody:
-        rows = rows_of(footage, tracks, corrected.identities, sightings(run.manifest, who))
-        near = [
-            1 - float(columns.embeddings[int(np.searchsorted(columns.embedded, row))] @ face)
-            for chunk, row in rows
-            for columns in (footage.detections[chunk],)
-            if row in columns.embedded
-        ]
+        faces = [seen.embedding(chunk, row) for chunk, row in seen.rows(sightings(run.manifest, who))]
+        near = [1 - float(one @ face) for one in faces if one is not None]
         if near and float(np.median(near)) < limit:
             found.append(who)
     return found
@@ -225,9 +218,7 @@ def _erase_from_gallery(
     number = {old: new for new, old in enumerate(stays)}
     identity = np.array([number[int(n)] for n in gallery.identity[rows]], np.int32)
     left = Gallery([gallery.names[n] for n in stays], gallery.embeddings[rows], identity, gallery.pack_sha256)
-    written = file.with_name(f".{file.name}.writing")
-    written.write_bytes(left.to_bytes())
-    written.replace(file)
+    write_whole(file, left.to_bytes())
     receipt.add("gallery entry", file, 0, 0, faces=removed)
 
 

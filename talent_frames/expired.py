@@ -6,7 +6,6 @@ need another frame or other tracks than were published is refused.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +13,15 @@ from typing import NoReturn
 
 from lambdas.cluster.best_frames import APART_AT_LEAST_S
 from lambdas.contracts import ChooseBest, Correction, Corrections, LeaveOut, MergePeople, NamePerson, Sighting
+from lambdas.errors import RunExpired
 from lambdas.publish import images, names, report, xmp
 from lambdas.publish.contact_sheet import sheet_of
 from lambdas.publish.keys import Keys, check_distinct
 from lambdas.publish.manifest import FaceFrame, Manifest, Merge, Person, Track, Unclear
+from lambdas.publish.notes import about_people
 from lambdas.publish.publish_frames import FACE_QUALITY
-from talent_frames.corrections import ASIDE, Best, Leave, Meant, Name, Split, Who, Wish, person_of
+from talent_frames.corrections import Best, Leave, Meant, Name, Split, Who, Wish, keep_aside, person_of
 from talent_frames.corrections import Merge as MergeWish
-from talent_frames.kept import RunExpired
 from talent_frames.output import replacing
 
 SAME_MOMENT_S = 0.021
@@ -134,7 +134,8 @@ def publish(out: Path, board: Board, corrections: Sequence[Correction], added: i
     if any("{dirname}" in template for template in manifest.settings.keys.model_dump().values()):
         board.refuse("files called after the video's folder, which the manifest does not tell")
     keys = Keys.of(manifest.settings.keys, manifest.source.uri)
-    people, before = _renumbered(board, keys)
+    shown = board.people()
+    people, before = _renumbered(board, shown, keys)
     unclear: list[Unclear] = []
     for seen in board.unclear():
         picture = seen.best
@@ -152,44 +153,44 @@ def publish(out: Path, board: Board, corrections: Sequence[Correction], added: i
         update={
             "people": people,
             "unclear": unclear,
-            "suggested_merges": _merges(board, people),
+            "suggested_merges": _merges(manifest.suggested_merges, shown, people),
             "files": sorted(files),
+            "notes": _notes(manifest, len(people), len(unclear)),
             "corrections": manifest.corrections + added,
             "corrections_file": keys.corrections,
         }
     )
     video = report.video_of((out / manifest.report_file).read_text(encoding="utf-8"))
     pictures = {file: (out / name).read_bytes() for file, name in before.items()}
-    for person, one in zip(people, board.people(), strict=True):
+    for person, one in zip(people, shown, strict=True):
         pictures[person.thumbnail] = _thumbnail(out, manifest, one.frames[0])
         for frame in (person.best_frame, *person.alternatives):
             pictures[frame.file] = _told(pictures[frame.file], left, person, frame)
         pictures[person.thumbnail] = _told(pictures[person.thumbnail], left, person, person.best_frame)
-    shown = _shown(left, pictures)
+    small = _shown(left, pictures)
     document = Corrections(
         run_id=manifest.run_id, source_identity=manifest.source.identity, corrections=list(corrections)
     )
-    sheet = images.encode(sheet_of(left, pictures, shown), FACE_QUALITY)
+    sheet = images.encode(sheet_of(left, pictures, small), FACE_QUALITY)
     with replacing(out) as written:
         for file, data in {
             **pictures,
             keys.names: names.names_text(people, keys).encode(),
             keys.corrections: document.model_dump_json(indent=1).encode(),
             keys.contact_sheet: sheet,
-            keys.report: report.render(left, keys, shown, video).encode(),
+            keys.report: report.render(left, keys, small, video).encode(),
             keys.manifest: left.model_dump_json(indent=1).encode(),
         }.items():
             (written / file).parent.mkdir(parents=True, exist_ok=True)
             (written / file).write_bytes(data)
-        for aside in out.glob(ASIDE.format("????????")):
-            shutil.copy(aside, written / aside.name)
+        keep_aside(out, written)
 
 
-def _renumbered(board: Board, keys: Keys) -> tuple[list[Person], dict[str, str]]:
-    """The people by their new ids, and what each file of a frame of theirs was called before."""
+def _renumbered(board: Board, shown: Sequence[Standing], keys: Keys) -> tuple[list[Person], dict[str, str]]:
+    """The people shown by their new ids, and what each file of a frame of theirs was called before."""
     people: list[Person | Unclear] = []
     before: dict[str, str] = {}
-    for number, one in enumerate(board.people()):
+    for number, one in enumerate(shown):
         kept = one.frames[:1]
         for frame in one.frames[1:]:
             # Frames of one person are apart; those of two who are one now may be of one moment.
@@ -232,17 +233,24 @@ def _together_s(one: Standing, other: Standing) -> float:
     return max(one.screen_time_s + other.screen_time_s - both, one.screen_time_s, other.screen_time_s)
 
 
-def _merges(board: Board, people: Sequence[Person]) -> list[Merge]:
+def _merges(suggested: Sequence[Merge], shown: Sequence[Standing], people: Sequence[Person]) -> list[Merge]:
     """The suggestions about people who are both still there, and two."""
-    number = {who: place for place, one in enumerate(board.people()) for who in one.of}
+    number = {who: place for place, one in enumerate(shown) for who in one.of}
     left = []
-    for merge in board.manifest.suggested_merges:
+    for merge in suggested:
         one, other = (number.get(str(person)) for person in merge.people)
         if one is not None and other is not None and one != other:
             pair = (min(one, other), max(one, other))
             faces = (people[pair[0]].thumbnail, people[pair[1]].thumbnail)
             left.append(merge.model_copy(update={"people": pair, "thumbnails": faces}))
     return left
+
+
+def _notes(manifest: Manifest, people: int, unclear: int) -> list[str]:
+    """The notes, those on who was found by who is there now."""
+    limits = manifest.settings.limits
+    before = about_people(len(manifest.people), len(manifest.unclear), limits)
+    return [*(note for note in manifest.notes if note not in before), *about_people(people, unclear, limits)]
 
 
 def _thumbnail(out: Path, manifest: Manifest, best: FaceFrame) -> bytes:
@@ -258,12 +266,8 @@ def _thumbnail(out: Path, manifest: Manifest, best: FaceFrame) -> bytes:
 
 def _told(jpeg: bytes, manifest: Manifest, person: Person, frame: FaceFrame) -> bytes:
     """The picture with what the settings want to stand in it, of the person as they are called now."""
-    wanted = manifest.settings.xmp
-    if wanted == "none":
-        return jpeg
-    name = person.name if wanted == "names" else None
-    told = xmp.Provenance(manifest.source.uri, manifest.run_id, frame.t_s, frame.pts, person.id, name)
-    return xmp.tagged(jpeg, told)
+    told = xmp.Provenance(manifest.source.uri, manifest.run_id, frame.t_s, frame.pts, person.id, person.name)
+    return xmp.tagged_as_wanted(jpeg, manifest.settings.xmp, told)
 
 
 def _shown(manifest: Manifest, pictures: Mapping[str, bytes]) -> dict[str, report.Shown]:

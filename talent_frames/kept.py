@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from lambdas.contracts import Contract, segment_key
-from lambdas.errors import BadInput
+from lambdas.errors import RunExpired
 from lambdas.staging import DirectoryStaging
 from talent_frames.machine import cache_folder
 
@@ -17,10 +17,6 @@ KEPT_DAYS = 7.0
 """As long as the cloud keeps its staging."""
 MOST_KEPT_BYTES = 10 * 2**30
 """Of all runs together; the oldest go first. An hour of 1080p takes up to 600 MB."""
-
-
-class RunExpired(BadInput):
-    """What a correction needs of a run is not kept any more."""
 
 
 class Kept(Contract):

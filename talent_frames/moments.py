@@ -58,7 +58,9 @@ def staged_near(
     from lambdas.cluster.footage import read_moments
 
     near: list[tuple[int, float]] = []
-    for chunk in [] if moments_only else plan.chunks:
+    since, until = plan.source.pts(t_s - ONE_FRAME_S), plan.source.pts(t_s + ONE_FRAME_S)
+    there = [] if moments_only else [one for one in plan.chunks if one.start_pts <= until and since < one.end_pts]
+    for chunk in there:
         document = get_document(staging, chunk_document_key(plan.run_id, chunk.index), ChunkDocument)
         near += [(frame.pts, frame.t_s) for frame in document.staged if abs(frame.t_s - t_s) <= ONE_FRAME_S]
     near += [(one.pts, one.t_s) for one in read_moments(plan, staging) if abs(one.t_s - t_s) <= ONE_FRAME_S]

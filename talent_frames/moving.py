@@ -14,6 +14,7 @@ from typing import Self
 from pydantic_core import from_json
 
 from talent_frames.progress import Progress
+from talent_frames.whole_file import write_whole
 
 TICK_S = 0.5
 MOST = 0.95
@@ -105,6 +106,4 @@ def remembered(progress: Progress, stage: str, workers: int, file: Path, kind: s
         yield moving
     if moving.speed > 0:
         with contextlib.suppress(OSError):
-            written = file.with_name(f".{file.name}.writing")
-            written.write_text(json.dumps({**speeds, kind: round(moving.speed, 3)}))
-            written.replace(file)
+            write_whole(file, json.dumps({**speeds, kind: round(moving.speed, 3)}).encode())

@@ -29,7 +29,9 @@ def options_of(file: Path, group: typer.core.TyperGroup) -> dict[str, dict[str, 
     found: dict[str, dict[str, Any]] = {}
     for name, table in tables.items():
         command = group.commands.get(name)
-        if command is None or not isinstance(table, dict):
+        if not isinstance(table, dict):
+            raise InvalidSettings(f"{file}: {name} stands in no table; options stand under their command, as [run]")
+        if command is None:
             raise InvalidSettings(f"{file}: [{name}] is no command; there are {', '.join(sorted(group.commands))}")
         names = {
             option.lstrip("-"): parameter.name

@@ -164,8 +164,7 @@ def _detect(
     progress: Progress,
 ) -> None:
     progress.started("detect", sum(chunk_seconds(plan)))
-    with_scenes = plan.settings.scenes or plan.settings.representative
-    kind = f"{plan.pack.sha256[:16]}{'' if with_scenes else ' people only'}"
+    kind = f"{plan.pack.sha256[:16]}{' people only' if plan.settings.people_only else ''}"
     try:
         with remembered(progress, "detect", workers, cache_folder() / "speed.json", kind) as moving:
             detect_chunks(plan, staging, pack_dir, workers, moving, loading)

@@ -13,12 +13,12 @@ import pytest
 
 from lambdas.contracts import Corrections, SourceObject, StartRequest
 from lambdas.door import decode
-from lambdas.errors import InvalidCorrections, InvalidRequest, InvalidSettings
+from lambdas.errors import InvalidCorrections, InvalidRequest, InvalidSettings, RunExpired
 from lambdas.publish.event import points_to_newer
 from lambdas.publish.manifest import listed_files
 from lambdas.split.requests import read_sidecar
 from talent_frames.corrections import NoRun, corrections_in, manifest_path, read_corrections, read_manifest
-from talent_frames.kept import RunExpired, kept_run
+from talent_frames.kept import kept_run
 from talent_frames.output import is_manifest
 
 HOUSE = Path(__file__).parent.parent

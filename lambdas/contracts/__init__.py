@@ -16,7 +16,7 @@ from lambdas.contracts.cloud import (
     StartRequest,
     StartResponse,
 )
-from lambdas.contracts.contract import Contract
+from lambdas.contracts.contract import Contract, first_problem
 from lambdas.contracts.corrections import (
     ChooseBest,
     Correction,
@@ -147,6 +147,7 @@ __all__ = [
     "corrections_key",
     "detections_key",
     "failure_key",
+    "first_problem",
     "frames_key",
     "job_report_key",
     "moments_key",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError
 
-from lambdas.contracts.contract import Contract
+from lambdas.contracts.contract import Contract, first_problem
 from lambdas.contracts.selection import FaceInFrame
 from lambdas.errors import InvalidCorrections
 
@@ -91,9 +91,7 @@ class Corrections(Contract):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise InvalidCorrections(f"{where}: {place + ': ' if place else ''}{first['msg']}") from None
+            raise InvalidCorrections(f"{where}: {first_problem(error)}") from None
 
 
 class Moment(Contract):

@@ -121,6 +121,11 @@ class Settings(Contract):
     publish_path: bool = False
     """Whether the manifest holds the whole path of a file on this machine, which tells of its user; else its name."""
 
+    @property
+    def people_only(self) -> bool:
+        """Whether neither scenes nor representative frames are wanted."""
+        return not self.scenes and self.representative == 0
+
     def published_as_staged(self, width: int, height: int) -> bool:
         """Whether whole frames of a video of this size are published as they are staged, byte for byte."""
         same_size = self.size == "source" or (width, height) in ((1920, 1080), (1080, 1920))

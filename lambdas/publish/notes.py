@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lambdas.contracts import Plan, Selection, SourceFacts
+from lambdas.contracts import Limits, Plan, Selection, SourceFacts
 
 ENDS_EARLY_S, ENDS_EARLY_SHARE = 0.25, 0.01
 """So much less than promised, the larger of the two, is the last frame's length, or a header's rounding."""
@@ -23,14 +23,7 @@ def notes_of(plan: Plan, selection: Selection) -> list[str]:
             f"The video gave only {has} that could be published, fewer than the {plan.settings.representative} "
             "representative frames asked for: all are published."
         )
-    if not selection.people and selection.unclear:
-        notes.append("Nobody was seen clearly in this video; those seen unclearly are listed apart.")
-    elif not selection.people:
-        notes.append("Nobody was found in this video.")
-    if len(selection.people) == plan.settings.limits.max_people:
-        notes.append(
-            f"No more than the {len(selection.people)} people longest on screen are published (limits.max_people)."
-        )
+    notes += about_people(len(selection.people), len(selection.unclear), plan.settings.limits)
     if selection.scenes_are_even:
         notes.append(
             f"The video has fewer than {plan.settings.min_scenes} scenes: evenly spaced frames stand in for them."
@@ -40,6 +33,18 @@ def notes_of(plan: Plan, selection: Selection) -> list[str]:
         notes.append(f"Correction {one.number + 1} ({one.do}) {part}: {one.reason}.")
     if selection.corrupt_frames:
         notes.append(f"{selection.corrupt_frames} damaged frames were passed over.")
+    return notes
+
+
+def about_people(people: int, unclear: int, limits: Limits) -> list[str]:
+    """What is to be known of who was found, by how many clearly and how many unclearly."""
+    notes = []
+    if not people and unclear:
+        notes.append("Nobody was seen clearly in this video; those seen unclearly are listed apart.")
+    elif not people:
+        notes.append("Nobody was found in this video.")
+    if people == limits.max_people:
+        notes.append(f"No more than the {people} people longest on screen are published (limits.max_people).")
     return notes
 
 

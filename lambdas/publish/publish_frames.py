@@ -94,15 +94,12 @@ def _staged_frame(ref: FrameRef, run_id: str, staging: Store) -> tuple[bytes, im
 
 def _told(jpeg: bytes, plan: Plan, ref: FrameRef, person: SelectedPerson | None) -> bytes:
     """The picture with as much about it inside as the settings want."""
-    wanted = plan.settings.xmp
-    if wanted == "none":
-        return jpeg
     told = xmp.Provenance(
         source=published_uri(plan.source.uri, whole_path=plan.settings.publish_path),
         run_id=plan.run_id,
         t_s=ref.t_s,
         pts=ref.pts,
         person=None if person is None else person.id,
-        name=person.name if person is not None and wanted == "names" else None,
+        name=None if person is None else person.name,
     )
-    return xmp.tagged(jpeg, told)
+    return xmp.tagged_as_wanted(jpeg, plan.settings.xmp, told)

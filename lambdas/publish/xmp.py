@@ -6,7 +6,8 @@ ISO 16684-1 and Adobe's XMP specification, part 3; the person's name goes where 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
 MARK = b"http://ns.adobe.com/xap/1.0/\0"
@@ -30,6 +31,13 @@ class Provenance:
     """The person's id."""
     name: str | None = None
     """The person's; only where names are asked for."""
+
+
+def tagged_as_wanted(jpeg: bytes, wanted: Literal["none", "facts", "names"], told: Provenance) -> bytes:
+    """The JPEG with as much of this in it as a run's `Settings.xmp` wants."""
+    if wanted == "none":
+        return jpeg
+    return tagged(jpeg, told if wanted == "names" else replace(told, name=None))
 
 
 def tagged(jpeg: bytes, told: Provenance) -> bytes:

@@ -30,7 +30,7 @@ from lambdas.contracts import (
     segment_key,
 )
 from lambdas.door import decode, document, log_for, number, open_bucket, services_named, variable
-from lambdas.errors import IncompleteRun, InvalidGallery
+from lambdas.errors import InvalidGallery, RunExpired
 from lambdas.split.claim import Ledger
 from lambdas.split.containers import is_fragmented, missing_bytes
 from lambdas.split.copying import copied_times, copy_reels, knows_when_shown, probe_of_copy
@@ -178,7 +178,11 @@ def _resume(request: StartRequest, staging: S3Staging, ledger: Ledger, prefix: s
     try:
         planned = get_document(staging, plan_key(request.run_id), Plan)
     except KeyError:
-        raise IncompleteRun(f"run {request.run_id}: its plan is not in staging, or not any more") from None
+        raise RunExpired(
+            f"run {request.run_id}: nothing of it is in staging, where data stay for the deployment's staging_days "
+            "(its published results can be fetched and corrected by talent-frames correct; for all else start the "
+            "video again, and put its corrections under the new run's id)"
+        ) from None
     corrections = read_corrections(s3_client(), request.corrections, planned) if request.corrections else b""
     bucket, key = split_s3_uri(planned.source.uri)
     claim = ledger.claim(request.run_id, request.execution, f"{bucket}/{key}", revision=request.revision)

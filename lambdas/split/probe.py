@@ -292,8 +292,7 @@ def choose_picture(container: InputContainer, name: str) -> tuple[VideoStream, s
     known = [stream for stream in moving if stream.codec_context is not None]
     if not known:
         raise UnreadableVideo(f"{name}: its video is in a codec that nobody here knows")
-    best = streams.best("video")
-    stream = next((candidate for candidate in known if best is not None and candidate.index == best.index), known[0])
+    stream = _shown_first(known)
     if stream.codec_tag in PROTECTED_TAGS or "enc_key_id" in stream.metadata:
         raise EncryptedVideo(f"{name}: the video is encrypted (DRM)")
     only(container, stream)
@@ -304,6 +303,13 @@ def choose_picture(container: InputContainer, name: str) -> tuple[VideoStream, s
         f"The file holds {len(moving)} videos. Stream {stream.index} ({codec.width}x{codec.height}) was looked at, as "
         "players do: the one marked as the default, or else the largest."
     )
+
+
+def _shown_first(streams: Sequence[VideoStream]) -> VideoStream:
+    """Of several videos the one marked as the default, or else the largest; one picture beside a film is none."""
+    films = [stream for stream in streams if stream.frames != 1] or streams
+    marked = [stream for stream in films if stream.disposition & Disposition.default] or films
+    return max(marked, key=lambda stream: stream.codec_context.width * stream.codec_context.height)
 
 
 def stream_of(container: InputContainer, index: int, name: str) -> VideoStream:

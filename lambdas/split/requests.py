@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import JsonValue, ValidationError
 from pydantic_core import from_json
 
-from lambdas.contracts import KeyTemplates, Settings, SourceObject
+from lambdas.contracts import KeyTemplates, Settings, SourceObject, first_problem
 from lambdas.errors import InvalidSettings, KeyTooLong
 from lambdas.staging import describe_object
 
@@ -96,8 +96,7 @@ def choose_settings(stack: Settings, sidecar: dict[str, JsonValue], request: dic
     try:
         return Settings.model_validate_json(json.dumps({**stack.model_dump(mode="json"), **sidecar, **request}))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidSettings(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
+        raise InvalidSettings(first_problem(error)) from None
 
 
 def published_prefix(template: str, key: str, run_id: str) -> str:

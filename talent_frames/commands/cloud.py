@@ -76,8 +76,11 @@ def status(
 
         target = cloud.Stack(stack)
         if run is None:
-            for one in target.recent(most):
+            recent = target.recent(most)
+            for one in recent:
                 print(f"{one['started_at']}  {one['status']:<10}  {one['name']}")
+            if not recent:
+                print(f"stack {stack} has started nothing yet")
             return
         row = target.run(run)
         for name in (
@@ -122,12 +125,16 @@ def told(estimate: Estimate) -> list[str]:
     """An estimate in words."""
     from talent_frames.progress import clock
 
-    lines = [f"{estimate.videos} videos, {estimate.size_bytes / 1e9:.2f} GB"]
+    videos = "1 video" if estimate.videos == 1 else f"{estimate.videos:,} videos"
+    megabytes = estimate.size_bytes / 1e6
+    size = f"{megabytes:.1f} MB" if megabytes < 1000 else f"{megabytes / 1000:,.2f} GB"
+    lines = [f"{videos}, {size}" if estimate.videos else videos]
     if estimate.sampled:
         how = "" if estimate.sampled == estimate.videos else f" by the length of {estimate.sampled} of them"
+        length = f"{estimate.hours:,.1f} hours" if estimate.hours >= 1 else f"{clock(estimate.hours * 3600)} minutes"
+        usd = f"about ${estimate.usd:,.2f}" if estimate.usd >= 0.005 else "less than a cent"
         lines.append(
-            f"about {estimate.hours:.1f} hours of video{how}: about ${estimate.usd:.2f} and {clock(estimate.seconds)}, "
-            "by what docs/cost.md measured"
+            f"about {length} of video{how}: {usd} and about {clock(estimate.seconds)}, by what docs/cost.md measured"
         )
     elif estimate.videos:
         lines.append("of none of those looked at could the length be told, so neither can cost and time")

@@ -25,13 +25,11 @@ def enroll(
     """Turn pictures of known people into a gallery that runs can name them by."""
     from talent_frames.enroll import enroll as enroll_folder
     from talent_frames.packs import resolve_pack
+    from talent_frames.whole_file import write_whole
 
     with errors(str(pictures), debug):
         gallery, warnings = enroll_folder(pictures, resolve_pack(models))
         for warning in warnings:
             print(f"warning: {warning}", file=sys.stderr)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        written = output.with_name(f".{output.name}.writing")
-        written.write_bytes(gallery.to_bytes())
-        written.replace(output)
+        write_whole(output, gallery.to_bytes())
         print(f"{output}: {len(gallery.names)} people")

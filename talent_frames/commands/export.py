@@ -103,8 +103,9 @@ def write(kind: Kind, manifest: Manifest, root: Path, target: Path, media: str, 
 def _media(manifest: Manifest) -> str:
     """The video as the run read it, while that is kept; else its name."""
     from lambdas.contracts import Plan, plan_key
+    from lambdas.errors import RunExpired
     from lambdas.staging import get_document
-    from talent_frames.kept import RunExpired, kept_run
+    from talent_frames.kept import kept_run
 
     try:
         staging, _ = kept_run(manifest.run_id)

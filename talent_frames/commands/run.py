@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 
-from lambdas.contracts import Settings
+from lambdas.contracts import Settings, first_problem
 from lambdas.errors import BadInput, InvalidSettings
 from talent_frames.commands.run_options import (
     DEFAULTS,
@@ -253,9 +253,7 @@ def settings_of(file: Path | None, debug: bool, **given: Any) -> Settings:
         except OSError as error:
             raise InvalidSettings(f"{file}: {error.strerror}") from None
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InvalidSettings(f"{file or 'settings'}: {where + ': ' if where else ''}{first['msg']}") from None
+            raise InvalidSettings(f"{file or 'settings'}: {first_problem(error)}") from None
 
 
 def _settings_text(file: Path) -> bytes:

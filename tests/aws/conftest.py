@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from tests.aws import moto_gaps
 from tests.aws.emulator import ACCOUNT, REGION, Cloud, Stack
 from tests.known_people import make_clip
+from tests.small_pack import small_pack
 
 RUN_SETTINGS = {
     "chunk_s": 2,
@@ -50,13 +50,7 @@ WITH_GPU: dict[str, Any] = {
 
 @pytest.fixture(scope="session")
 def pack() -> Path:
-    """The small test pack where it is mounted, else the `open` one, put together from installed packages."""
-    mounted = os.environ.get("TALENT_FRAMES_TEST_MODELS")
-    if mounted:
-        return Path(mounted) / "insightface/models/test_pack"
-    from talent_frames.packs import resolve_pack
-
-    return resolve_pack("open")
+    return small_pack()
 
 
 @pytest.fixture(scope="module")

@@ -517,6 +517,15 @@ class Stack:
         )
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
+    def execution_row(self, arn: str) -> dict[str, Any]:
+        """The ledger's item of an execution."""
+        return self.row(f"execution#{arn.rpartition(':')[2]}")
+
+    def folder_of(self, arn: str) -> str:
+        """Where the results of an execution's run are."""
+        uri: str = self.row(self.execution_row(arn)["run"])["manifest_uri"]
+        return uri.removeprefix(f"s3://{self.outputs['PublishedBucketName']}/").removesuffix("manifest.json")
+
     def read(self, bucket: str, key: str) -> bytes:
         data: bytes = (
             self.cloud.client("s3").get_object(Bucket=self.outputs[f"{bucket}BucketName"], Key=key)["Body"].read()

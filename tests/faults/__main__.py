@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import re
 import signal
 import sys
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from tests.faults import ledger
 from tests.faults.processor_time import spent_s
+from tests.small_pack import small_pack
 
 if TYPE_CHECKING:
     from tests.faults import cloud, local
@@ -77,7 +77,7 @@ def _carried_out(
     if asked.where == "local":
         from tests.faults import local
 
-        with local.Bench(folder, pack()) as here:
+        with local.Bench(folder, small_pack()) as here:
             for schedule in filter(wanted, local.schedules(asked.seed, asked.count, here.run_s)):
                 begun, cpu_s = time.monotonic(), spent_s()
                 end = here.work_off(schedule)
@@ -85,21 +85,11 @@ def _carried_out(
         return
     from tests.faults import cloud
 
-    with cloud.Bench(folder, pack()) as there:
+    with cloud.Bench(folder, small_pack()) as there:
         for ordered in filter(wanted, cloud.schedules(asked.seed, asked.count)):
             begun, cpu_s = time.monotonic(), spent_s()
             met = there.work_off(ordered)
             yield ordered, met.first, met.wrong, time.monotonic() - begun, spent_s() - cpu_s
-
-
-def pack() -> Path:
-    """The small test pack where it is mounted, else the `open` one."""
-    mounted = os.environ.get("TALENT_FRAMES_TEST_MODELS")
-    if mounted:
-        return Path(mounted) / "insightface/models/test_pack"
-    from talent_frames.packs import resolve_pack
-
-    return resolve_pack("open")
 
 
 if __name__ == "__main__":

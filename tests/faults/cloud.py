@@ -131,7 +131,7 @@ class Bench:
         for name, path in self.videos.items():
             arn, ended = self.run(path, f"undisturbed/{path.name}")
             assert ended["status"] == "SUCCEEDED", ended
-            self.undisturbed[name] = self.folder_of(arn)
+            self.undisturbed[name] = self.stack.folder_of(arn)
 
     def __enter__(self) -> Bench:
         return self
@@ -146,12 +146,7 @@ class Bench:
         return arn, self.stack.ended(arn)
 
     def row(self, arn: str) -> dict[str, Any]:
-        return self.stack.row(f"execution#{arn.rpartition(':')[2]}")
-
-    def folder_of(self, arn: str) -> str:
-        """Where the results of an execution's run are."""
-        uri: str = self.stack.row(self.row(arn)["run"])["manifest_uri"]
-        return uri.removeprefix(f"s3://{self.stack.outputs['PublishedBucketName']}/").removesuffix("manifest.json")
+        return self.stack.execution_row(arn)
 
     def unlike(self, arn: str, container: str) -> list[str]:
         """In what an execution's results differ from the undisturbed ones."""
@@ -160,7 +155,7 @@ class Bench:
             return lambda file: self.stack.read("Published", place + file)
 
         try:
-            return differences(read(self.undisturbed[container]), read(self.folder_of(arn)))
+            return differences(read(self.undisturbed[container]), read(self.stack.folder_of(arn)))
         except Exception as error:
             return [f"{error!r}; the ledger holds {self.row(arn)}"]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import __main__ as command
+from tests.small_pack import small_pack
 
 
 @pytest.fixture(scope="session")
 def pack() -> Path:
-    return command.pack()
+    return small_pack()

@@ -28,9 +28,9 @@ def differences(one: Callable[[str], bytes], other: Callable[[str], bytes]) -> l
     found = [f"manifest: {name}" for name in here.keys() | there.keys() if here.get(name) != there.get(name)]
     if found:
         return sorted(found)
-    return [file for file in here["files"] if _is_frame(file) and one(file) != other(file)]
+    return [file for file in here["files"] if is_frame(file) and one(file) != other(file)]
 
 
-def _is_frame(file: str) -> bool:
+def is_frame(file: str) -> bool:
     """The contact sheet names the video, which lies elsewhere."""
     return file.endswith(".jpg") and file != "contact_sheet.jpg"

@@ -12,6 +12,7 @@ import infra.app
 from infra.app import build
 from infra.packs import UnknownModelPack, choose_pack, known_packs
 from infra.settings import DeploymentSettings, WrongSetting, _from_text, from_context
+from lambdas.contracts import Deployment
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,6 +30,10 @@ def test_functions_are_built_for_the_machine_that_builds_them(
     monkeypatch.setattr("platform.machine", lambda: machine)
     assert from_context({}).architecture == architecture
     assert from_context({"architecture": "arm64"}).architecture == "arm64"
+
+
+def test_a_manifests_cost_is_reckoned_for_the_deployment_that_sets_nothing() -> None:
+    assert from_context({"architecture": "x86_64"}).deployment() == Deployment()
 
 
 def test_the_cdks_own_context_is_left_alone() -> None:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.faults.__main__ import pack
+from tests.small_pack import small_pack
 
 IN_A_ROUND = 12
 """Different chunks of one video."""
@@ -40,7 +40,7 @@ def main() -> None:
 def _chunks(count: int, folder: Path) -> bool:
     from tests.load import chunks
 
-    found = chunks.work_off(count, IN_A_ROUND, folder, pack())
+    found = chunks.work_off(count, IN_A_ROUND, folder, small_pack())
     print(
         f"{found.chunks} chunks in one warm worker: {found.first_mib:.0f} MiB, in the end {found.last_mib:.0f} MiB "
         f"({found.growth:+.1%}; {found.most_mib:.0f} at most), {found.handles[0]} to {found.handles[1]} handles, "
@@ -54,7 +54,7 @@ def _chunks(count: int, folder: Path) -> bool:
 def _videos(count: int, seed: int, folder: Path) -> bool:
     from tests.load import videos
 
-    found = videos.work_off(count, seed, folder, pack())
+    found = videos.work_off(count, seed, folder, small_pack())
     ends = ", ".join(f"{number} {name}" for name, number in sorted(found.executions.items()))
     print(
         f"{found.videos} videos at once, each announced twice: {ends}; {found.at_once} executions at once at most, "

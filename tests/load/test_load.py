@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.__main__ import pack
 from tests.load import chunks, videos
 from tests.load.chunks import Held, outcome
+from tests.small_pack import small_pack
 
 
 @pytest.mark.timeout(1800)
 def test_videos_uploaded_at_once_and_announced_twice_are_each_published_once(tmp_path: Path) -> None:
-    found = videos.work_off(5, 1, tmp_path, pack())
+    found = videos.work_off(5, 1, tmp_path, small_pack())
     assert found.wrong == []
     assert sum(found.executions.values()) == 10
     assert found.executions["DONE"] == 5
@@ -22,7 +22,7 @@ def test_videos_uploaded_at_once_and_announced_twice_are_each_published_once(tmp
 
 @pytest.mark.timeout(900)
 def test_a_warm_worker_holds_no_more_after_many_chunks(tmp_path: Path) -> None:
-    found = chunks.work_off(12, 3, tmp_path, pack())
+    found = chunks.work_off(12, 3, tmp_path, small_pack())
     assert found.chunks == 12
     # Pools of memory still settle in so few: a chunk's pictures alone, 25 of 320x180 in RGB, would be 4 MiB each time.
     assert found.last_mib < found.first_mib + 16

@@ -51,7 +51,7 @@ def work_off(count: int, seed: int, folder: Path, pack: Path) -> Outcome:
         stack.upload(clip, "alone/video.mp4")
         (alone,) = stack.started([])
         assert stack.ended(alone)["status"] == "SUCCEEDED", stack.ended(alone)
-        whole = _folder_of(stack, alone)
+        whole = stack.folder_of(alone)
 
         found = Outcome(count)
         known = {alone}
@@ -114,7 +114,7 @@ def _judge(
     """Adds what is wrong: an execution too many or too few, a video lost, doubled, unlike the one alone, or untold."""
     if len(arns) != 2 * len(keys):
         found.wrong.append(f"{len(arns)} executions for {2 * len(keys)} announcements")
-    rows = [stack.row(f"execution#{arn.rpartition(':')[2]}") for arn in arns]
+    rows = [stack.execution_row(arn) for arn in arns]
     found.executions = dict(Counter(str(row.get("status", "without a row")) for row in rows))
     for row in rows:
         if row.get("status") not in ("DONE", "AlreadyRunning", "AlreadyDone"):
@@ -143,10 +143,3 @@ def _judge(
         left = boto3.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=attributes)["Attributes"]
         if any(int(value) for value in left.values()):
             found.wrong.append(f"left in {queue.rpartition('/')[2]}: {left}")
-
-
-def _folder_of(stack: Stack, arn: str) -> str:
-    """Where the results of an execution's run are."""
-    run = stack.row(f"execution#{arn.rpartition(':')[2]}")["run"]
-    uri: str = stack.row(run)["manifest_uri"]
-    return uri.removeprefix(f"s3://{stack.outputs['PublishedBucketName']}/").removesuffix("manifest.json")

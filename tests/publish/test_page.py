@@ -156,6 +156,17 @@ def test_nothing_is_clipped_or_left_out_at_any_width(tab: Tab, film: str, clip: 
                 assert_silent(tab)
 
 
+def test_on_a_phone_a_name_and_its_seconds_stand_over_their_own_bar(tab: Tab, clip: str) -> None:
+    tab.size(360, WIDTHS[360])
+    open_page(tab, clip)
+    tops = tab.value("""[...document.querySelectorAll('.lanes > a')].map((name) => {
+      const bar = name.nextElementSibling;
+      return [name, bar, bar.nextElementSibling].map((one) => one.getBoundingClientRect().top); })""")
+    assert len(tops) == 5
+    for (name, bar, seconds), before in zip(tops, [0.0, *(bar for _, bar, _ in tops)], strict=False):
+        assert before < min(name, seconds) <= max(name, seconds) < bar
+
+
 def test_every_face_and_scene_has_its_picture(tab: Tab, film: str) -> None:
     open_page(tab, film)
     assert tab.value("document.querySelectorAll('.tile img').length") == 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from lambdas.split.probe import probe_video
 from lambdas.staging import DirectoryStaging
 from lambdas.video import Most, open_video
 from tests.clips import SOUND, X264, ffmpeg, make_clip, picture
-from tests.split.test_chunks import frames_of, split
+from tests.split.test_chunks import all_frames, frames_of, split
 
 
 def all_of(plan: Plan, staging: DirectoryStaging, clip: Path) -> list[int]:
@@ -119,14 +120,73 @@ def test_a_codec_that_nobody_knows_is_named(tmp_path: Path) -> None:
         split(str(clip), tmp_path)
 
 
-def test_of_two_videos_the_one_looked_at_is_told(tmp_path: Path) -> None:
-    clip = tmp_path / "two.mp4"
-    ffmpeg(*picture(1), "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=1", "-map", "1", "-map", "0",
-           *X264.split(), "-pix_fmt", "yuv420p", str(clip))  # fmt: skip
-    plan, _ = split(str(clip), tmp_path)
+STILL = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=0.04"]
+SMALL = picture(1, "64x48")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "marked", "suffix"),
+    [
+        ([*picture(1), *SMALL], "0", "mkv"),
+        ([*SMALL, *picture(1)], "1", "mkv"),
+        # Nothing is marked: the front and back of a dash cam.
+        ([*SMALL, *picture(1)], "", "ts"),
+        # A phone's film of the moment and the picture taken then, whichever stands first and whatever is marked.
+        ([*picture(1), *STILL], "0", "mov"),
+        ([*STILL, *picture(1)], "0", "mov"),
+    ],
+)
+def test_of_two_videos_the_marked_or_larger_moving_one_is_looked_at_and_told(
+    inputs: list[str], marked: str, suffix: str, tmp_path: Path
+) -> None:
+    clip = tmp_path / f"two.{suffix}"
+    dispositions = ["-disposition:v", "0", *([f"-disposition:v:{marked}", "default"] if marked else [])]
+    ffmpeg(*inputs, "-map", "0", "-map", "1", *X264.split(), "-pix_fmt", "yuv420p", *dispositions, str(clip))
+    plan, staging = split(str(clip), tmp_path)
     (note,) = plan.notes
     assert note.startswith("The file holds 2 videos. Stream ")
-    assert f"({plan.source.width}x{plan.source.height})" in note
+    assert "(160x96)" in note
+    assert (plan.source.width, plan.source.height, len(all_of(plan, staging, clip))) == (160, 96, 25)
+
+
+def test_a_small_video_that_is_marked_as_the_default_is_looked_at(tmp_path: Path) -> None:
+    clip = tmp_path / "two.mkv"
+    ffmpeg(*picture(1), *SMALL, "-map", "0", "-map", "1", *X264.split(), "-pix_fmt", "yuv420p",
+           "-disposition:v:0", "0", "-disposition:v:1", "default", str(clip))  # fmt: skip
+    assert split(str(clip), tmp_path)[0].source.width == 64
+
+
+def test_positions_and_time_codes_beside_the_video_do_not_matter(tmp_path: Path) -> None:
+    """As an action camera writes them: a track of positions (gpmd), one of time codes (tmcd)."""
+    clip, words = tmp_path / "camera.mp4", tmp_path / "words.srt"
+    words.write_text("1\n00:00:00,000 --> 00:00:01,000\nN 52.5 E 13.4\n")
+    ffmpeg(*picture(2), "-i", str(words), "-map", "1", "-map", "0", *X264.split(), "-pix_fmt", "yuv420p",
+           "-c:s", "mov_text", "-timecode", "01:00:00:00", str(clip))  # fmt: skip
+    clip.write_bytes(clip.read_bytes().replace(b"tx3g", b"gpmd").replace(b"sbtl", b"meta"))
+    with open_video(str(clip), clip.name) as container:
+        assert [stream.type for stream in container.streams] == ["data", "video", "data"]
+    plan, staging = split(str(clip), tmp_path)
+    assert (len(all_of(plan, staging, clip)), plan.notes) == (50, [])
+
+
+@pytest.mark.parametrize(("first", "length_s"), [(15, 5.4), (15, 3.0), (0, 3.0), (40, 2.0)])
+def test_an_edit_list_shows_its_span_from_its_first_frame_on(first: int, length_s: float, tmp_path: Path) -> None:
+    whole = make_clip("mp4_moov_first", tmp_path)
+    data = bytearray(whole.read_bytes())
+    # Version and flags, count, then length in the movie's thousandths and begin in the track's 12,800ths.
+    entry = data.index(b"elst") + 12
+    length, begin = struct.unpack_from(">Ii", data, entry)
+    assert length == 6000
+    struct.pack_into(">Ii", data, entry, round(length_s * 1000), begin + first * 12_800 // 25)
+    clip = tmp_path / "edited.mp4"
+    clip.write_bytes(data)
+    plan, staging = split(str(clip), tmp_path)
+    assert plan.source.duration_s == pytest.approx(length_s)
+    found = [frame for chunk in plan.chunks for frame in frames_of(plan, chunk, staging, str(clip))]
+    assert [plan.source.seconds(pts) for pts, _ in found] == pytest.approx(
+        [number / 25 for number in range(round(length_s * 25))]
+    )
+    assert found[0][1] == all_frames(whole, 0)[first][1]
 
 
 @pytest.mark.parametrize("suffix", ["mov", "mkv"])

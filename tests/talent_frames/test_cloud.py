@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from lambdas.staging import s3_client
 from talent_frames import cli, cloud
 from talent_frames.cloud import Estimate, Submitted, Video
+from talent_frames.commands.cloud import told
 from tests.clips import make_clip
 from tests.talent_frames.drawn_run import publish_drawn
 
@@ -107,9 +108,19 @@ def test_a_dry_run_counts_reckons_and_starts_nothing(stack: str, clip: Path) -> 
     before = executions(stack)
     code, out, err = command("submit", "s3://videos/dry/", "--dry-run")
     assert (code, err) == (0, "")
-    assert out.startswith("2 videos, ")
-    assert "hours of video: about $0.00 and 0:1" in out
+    megabytes = 2 * clip.stat().st_size / 1e6
+    assert out.startswith(f"2 videos, {megabytes:.1f} MB\nabout 0:12 minutes of video: less than a cent and about 0:1")
     assert executions(stack) == before
+    assert (command("status")[1] == "stack TalentFrames has started nothing yet\n") == (before == [])
+    assert command("submit", "s3://videos/nothing/", "--dry-run") == (0, "0 videos\n", "")
+
+
+def test_a_back_fill_of_hours_is_told_in_hours_gigabytes_and_dollars() -> None:
+    lines = told(Estimate(videos=1200, size_bytes=3_210_000_000, hours=1234.5, sampled=20, usd=1001.0, seconds=7200))
+    assert lines[0] == "1,200 videos, 3.21 GB"
+    told_of, reckoned = lines[1].split(": ")
+    assert told_of == "about 1,234.5 hours of video by the length of 20 of them"
+    assert reckoned.startswith("about $1,001.00 and about 2:00:00")
 
 
 def test_each_video_is_submitted_once_and_failures_are_told(stack: str, clip: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lambdas.contracts import Gallery, Settings
-from lambdas.errors import MissingPack
+from lambdas.errors import MissingPack, RunExpired
 from lambdas.publish.manifest import Manifest
 from talent_frames import cli, kept
 from talent_frames.commands.correct import WrongCorrection, checked_name, seconds, wishes_of
@@ -251,5 +251,5 @@ def test_kept_runs_go_when_their_days_are_over_or_there_are_too_many(
     assert kept.kept_run_ids() == ["run1", "run2"]
     kept._drop_beyond(1500)
     assert kept.kept_run_ids() == ["run2"]
-    with pytest.raises(kept.RunExpired, match="run the video again"):
+    with pytest.raises(RunExpired, match="run the video again"):
         kept.kept_run("run1")

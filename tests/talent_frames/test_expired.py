@@ -79,6 +79,16 @@ def test_who_is_who_comes_out_as_with_staging(twins: tuple[Path, Path], wishes: 
         assert name in (out / made.report_file).read_text()
 
 
+def test_notes_on_who_was_found_tell_of_those_who_are_left(twins: tuple[Path, Path]) -> None:
+    out, staged = twins
+    everybody: list[Wish] = [Leave(str(one.id), "drop") for one in read_manifest(out).people]
+    expected = correct(Run.open(staged), everybody).manifest
+    expire(out)
+    made = correct(Run.open(out), everybody).manifest
+    assert made.notes == expected.notes
+    assert any("Nobody was seen clearly" in note for note in made.notes)
+
+
 def test_a_published_frame_becomes_the_best_and_its_face_the_thumbnail(twins: tuple[Path, Path]) -> None:
     out, staged = twins
     before = read_manifest(out).people[0]

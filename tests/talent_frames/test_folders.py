@@ -130,6 +130,7 @@ def test_options_come_from_the_command_line_the_environment_and_the_file_in_this
     [
         ("[run]\nsizes = 1\n", "[run] sizes: there is no option --sizes"),
         ("[walk]\n", "[walk] is no command"),
+        ('models = "open"\n', "models stands in no table"),
         ("[run\n", "Expected ']'"),
     ],
 )
