@@ -40,9 +40,11 @@ def film(path: Path, encoder: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize("chunk_s", [60, 2])
 @pytest.mark.parametrize("file", ENCODERS)
-def test_a_cut_in_av1_is_found_at_its_frame(file: str, tmp_path: Path) -> None:
+def test_a_cut_in_av1_is_found_at_its_frame(file: str, chunk_s: float, tmp_path: Path) -> None:
+    """Also where it is a chunk's last frame: four chunks end at 43.75, 87.5 and 131.25 frames."""
     clip = film(tmp_path / file, ENCODERS[file])
-    plan, selection, _ = process(clip, tmp_path / "staging", Settings(min_scenes=0))
+    plan, selection, _ = process(clip, tmp_path / "staging", Settings(min_scenes=0, chunk_s=chunk_s))
     assert plan.source.codec == "libdav1d"
     assert [round(scene.start_s * RATE) for scene in selection.scenes] == [0, *CUTS]

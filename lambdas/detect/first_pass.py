@@ -184,6 +184,13 @@ class _Run:
 
     def finish(self) -> FirstPass:
         """The chunk has ended."""
+        if self._context.settings.scenes and not self._context.is_last:
+            for one in self._features.end():
+                if one.is_cut:
+                    self._refinement.cut(one.t_s)
+                    self._cache.cut(one.t_s)
+                self._refinement.add(one, None)
+                self._cache.add(one, sampled=False)
         features = self._features.features
         if features and self._sampling.sampled_s == features[-1].t_s:
             # The last frame's length is mostly filled in: it stands as long as the others do, or as long as it says.

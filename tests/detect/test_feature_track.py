@@ -61,6 +61,15 @@ def test_a_cut_between_compared_frames_is_found_where_it_is(at: int) -> None:
     assert [one.pts for one in track.features if one.content >= 27] == [at]
 
 
+@pytest.mark.parametrize("at", [37, 38, 39])
+def test_a_cut_in_a_chunks_last_frames_is_found_where_it_is(at: int) -> None:
+    track, cuts = compared(40, lambda number: scene(1 if number < at else 2))
+    assert cuts == []
+    assert [one.features.pts for one in track.end() if one.is_cut] == [at]
+    assert track.features[-1].pts == 39
+    assert track.end() == []
+
+
 def test_grain_that_reaches_the_content_threshold_begins_no_shot() -> None:
     track, cuts = compared(40, lambda number: scene(1, 60.0, number))
     assert max(one.content for one in track.features) > 27

@@ -120,6 +120,12 @@ class FeatureTrack:
         # What gathered in so long a time is no change from one frame to the next.
         return [self._kept(frame, small, self._threshold if is_cut else 0.0, is_cut=is_cut)]
 
+    def end(self) -> list[ComparedFrame]:
+        """The frames after the latest compared one, compared too: the next chunk's first is held against the last."""
+        left, self._between = self._between, []
+        pictures = [(one, self._small(one)) for one in left]
+        return [self._compared(one, picture, self._scorer.score(picture)) for one, picture in pictures]
+
     def _is_usable(self, frame: Frame) -> bool:
         """Whether it is whole and later than those before: damage makes decoders give frames late."""
         t_s = self._source.seconds(frame.pts)
