@@ -51,10 +51,10 @@ CAUSES: dict[str, str] = {
     "near its time": r"Sandbox\.Timedout", "few handles": r"OSError|ServiceUnavailable|Runtime\.ExitError|SSLError",
     "little memory": r"Runtime\.|MemoryError|Fatal|ServiceUnavailable|RuntimeError|[Ee]xception",
     "files may not grow": r"NoSpace",
-    "announced again": r"$.^", "older upload last": r"$.^", "two at once": r"$.^", "stopped": r"Aborted",
+    "announced again": r"$.^", "older upload last": r"$.^", "two at once": r"$.^", "stopped": r"Aborted|States\.Runtime",
 }  # fmt: skip
 """The error that ledger and event may tell, by the fault. What a failing call of the state machine is called is the
-service's own error at AWS and `States.Runtime` in the emulated account."""
+service's own error at AWS and `States.Runtime` in the emulated account, which also stumbles over some that are stopped."""
 PUTS = (
         r"/plan\.json", r"/chunks\.json", r"/detections/", r"/frames/", r"/chunks/0", r"/selection\.json",
         r"/segments/",
@@ -158,6 +158,10 @@ class Bench:
             return differences(read(self.undisturbed[container]), read(self.stack.folder_of(arn)))
         except Exception as error:
             return [f"{error!r}; the ledger holds {self.row(arn)}"]
+
+    def told_of_failures(self, mention: str) -> list[dict[str, Any]]:
+        """The same, `Video Failed` alone: an event whose answer was lost may have told before that all is well."""
+        return [one for one in self.told(mention) if one["detail-type"] == "Video Failed"]
 
     def told(self, mention: str) -> list[dict[str, Any]]:
         """Events about a run or an execution."""
@@ -356,14 +360,14 @@ class _Attempt:
             return "published"
         try:
             row = wait_for(lambda: bench.row(arn), lambda found: found.get("status") == "FAILED", SOON_S)
-            events = wait_for(lambda: bench.told(arn), lambda seen: len(seen) >= 1, SOON_S)
+            events = wait_for(lambda: bench.told_of_failures(arn), lambda seen: len(seen) >= 1, SOON_S)
         except TimeoutError as error:
             wrong.append(f"a failure nobody is told of: {ended.get('error')} {ended.get('cause')} {error}")
             return "failed"
         detail = next(one["detail"] for one in events)
         if detail["error"] != row["error"] or not detail["stage"]:
             wrong.append(f"ledger says {row['error']}, event {detail['error']} in {detail['stage']!r}")
-        if not re.fullmatch(CAUSES[kind] + ".*", row["error"]) or not (row.get("cause") or kind == "stopped"):
+        if not re.match(CAUSES[kind], row["error"]) or not (row.get("cause") or kind == "stopped"):
             wrong.append(f"failed by another cause: {row['error']}: {row.get('cause')}")
         return f"{row['error']}: {str(row.get('cause'))[:80]}"
 
