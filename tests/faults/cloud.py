@@ -51,10 +51,12 @@ CAUSES: dict[str, str] = {
     "near its time": r"Sandbox\.Timedout", "few handles": r"OSError|ServiceUnavailable|Runtime\.ExitError|SSLError",
     "little memory": r"Runtime\.|MemoryError|Fatal|ServiceUnavailable|RuntimeError|[Ee]xception",
     "files may not grow": r"NoSpace",
-    "announced again": r"$.^", "older upload last": r"$.^", "two at once": r"$.^", "stopped": r"Aborted|States\.Runtime",
+    "announced again": r"$.^", "older upload last": r"$.^", "two at once": r"$.^",
+    "stopped": r"Aborted|States\.Runtime",
 }  # fmt: skip
 """The error that ledger and event may tell, by the fault. What a failing call of the state machine is called is the
-service's own error at AWS and `States.Runtime` in the emulated account, which also stumbles over some that are stopped."""
+service's own error at AWS and `States.Runtime` in the emulated account, which also stumbles
+over some that are stopped."""
 PUTS = (
         r"/plan\.json", r"/chunks\.json", r"/detections/", r"/frames/", r"/chunks/0", r"/selection\.json",
         r"/segments/",
