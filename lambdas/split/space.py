@@ -20,12 +20,13 @@ def require_space(folder: Path, staging: Store, room: Room, name: str) -> None:
     """
     trouble = f"{name}: must be copied to be read in parts"
     free = shutil.disk_usage(folder).free
-    if free < room.at_once + SPARE_BYTES:
-        raise NoSpace(f"{trouble}, {_gib(room.at_once)} at once, and {_gib(free)} are free for it")
+    at_once = room.at_once + SPARE_BYTES
+    if free < at_once:
+        raise NoSpace(f"{trouble}, which takes {_told(at_once)} at once, and {_told(free)} are free")
     left = staging.free_bytes()
-    if left is not None and left < room.staged + room.at_once + SPARE_BYTES:
-        raise NoSpace(f"{trouble}, {_gib(room.staged)} in all, and {_gib(left)} are free for it")
+    if left is not None and left < room.staged + at_once:
+        raise NoSpace(f"{trouble}, which takes {_told(room.staged + at_once)} in all, and {_told(left)} are free")
 
 
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"
+def _told(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

@@ -43,7 +43,7 @@ KINDS: dict[str, int] = {
 }  # fmt: skip
 """Of 220 schedules, how many are of each kind."""
 
-NO_ROOM = r"no space left|are free for it"
+NO_ROOM = r"no space left|GiB are free|MiB are free"
 DIES = r"worker process died|was ended by SIGKILL|does not start"
 BY_SIGNAL = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
