@@ -367,7 +367,8 @@ class _Attempt:
             wrong.append(f"a failure nobody is told of: {ended.get('error')} {ended.get('cause')} {error}")
             return "failed"
         detail = next(one["detail"] for one in events)
-        if detail["error"] != row["error"] or not detail["stage"]:
+        # One that is stopped as it begins is in no state yet.
+        if detail["error"] != row["error"] or not (detail["stage"] or kind == "stopped"):
             wrong.append(f"ledger says {row['error']}, event {detail['error']} in {detail['stage']!r}")
         if not re.match(CAUSES[kind], row["error"]) or not (row.get("cause") or kind == "stopped"):
             wrong.append(f"failed by another cause: {row['error']}: {row.get('cause')}")
