@@ -160,13 +160,14 @@ class _Writer:
         # Anew for each reel: one that took it before counted its time in ticks of its own.
         _set_times(packet, times, number, tick)
         packet.stream = self._out
-        try:
-            with _named_writing(self._name):
+        with _named_writing(self._name):
+            try:
                 self._copy.mux_one(packet)
-            self._written += 1
-        except av.error.InvalidDataError:
-            # One so damaged that FFmpeg can't write it would not have been decoded either.
-            self._refused += 1
+            except (av.error.InvalidDataError, av.error.ArgumentError):
+                # One so damaged that FFmpeg can't write it would not have been decoded either.
+                self._refused += 1
+            else:
+                self._written += 1
 
     def finish(self) -> None:
         if self._refused and not self._written:
@@ -269,11 +270,9 @@ def _in_milliseconds(time: int, tick: Fraction) -> int:
 
 @contextmanager
 def _named_writing(name: str) -> Iterator[None]:
-    """What goes wrong with a copy is no fault of the reading. InvalidDataError, which is about a packet, passes."""
+    """What goes wrong with a copy is no fault of the reading."""
     try:
         yield
-    except av.error.InvalidDataError:
-        raise
     except (av.error.FFmpegError, OSError, ValueError) as error:
         if getattr(error, "errno", None) in OUT_OF_SPACE:
             raise NoSpace(f"{name}: no space left to copy it for reading in parts") from None

@@ -40,7 +40,7 @@ from lambdas.split.plan import choose_borders, key_before, make_chunks, mid_gop_
 from lambdas.split.probe import Probe, find_keyframes, probe_video, settle_borders, survey
 from lambdas.split.reels import Reel, Room, plan_reels, room_for
 from lambdas.split.requests import DEFAULT_PREFIX, check_room, choose_settings, pin, published_prefix, read_sidecar
-from lambdas.split.segments import copy_chunk, ffmpeg_program
+from lambdas.split.segments import copy_chunk, ffmpeg_program, holds_packets, with_segments_held
 from lambdas.split.space import require_space
 from lambdas.split.timeline import NO_TIME
 from lambdas.staging import (
@@ -302,13 +302,17 @@ def _plan_segments(
             reels = plan_reels(chunks, times, copied.facts.time_base)
             require_space(Path(folder), staging, room_for(reels, times, copied.facts.time_base), name)
             shown = times.shown()
+            held: set[int] = set()
             for reel, path in copy_reels(location, name, probe, times, reels, Path(folder)):
-                for chunk in reel.chunks:
+                for chunk in reel.chunks if holds_packets(path) else ():
                     segment = Path(folder) / f"{chunk.index:05d}.mkv"
                     copy_chunk(path, name, chunk, copied.facts.time_base, segment, times=shown[reel.first : reel.stop])
                     assert chunk.segment_key is not None
-                    staging.put_file(chunk.segment_key, segment)
+                    if holds_packets(segment):
+                        staging.put_file(chunk.segment_key, segment)
+                        held.add(chunk.index)
                     segment.unlink(missing_ok=True)
+            chunks = with_segments_held(chunks, held, name)
     timing = ("duration_s", "start_pts", "time_base_num", "time_base_den", "video_stream")
     facts = probe.facts.model_copy(update={field: getattr(planned.facts, field) for field in timing})
     return replace(planned, facts=facts, notes=probe.notes), chunks

@@ -8,11 +8,12 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import ffmpeg
 
 from lambdas.contracts import OPEN_END, Chunk
@@ -74,6 +75,31 @@ def copy_chunk(
         avoid_negative_ts="disabled",
         copyinkf=None,
     )
+
+
+def holds_packets(copy: Path) -> bool:
+    """Whether there is anything in a copy: where times jump, a reel or a chunk may have got nothing."""
+    try:
+        with av.open(f"file:{copy}") as container:
+            return any(packet.size for packet in container.demux(video=0))
+    except (av.error.FFmpegError, IndexError):
+        return False
+
+
+def with_segments_held(chunks: Sequence[Chunk], held: Collection[int], name: str) -> list[Chunk]:
+    """The chunks, those without a segment of their own pointed to the nearest one, where what is left of their time is.
+
+    `held` are the numbers of those that have one. Raises UnreadableVideo if none has.
+    """
+    if not held:
+        raise UnreadableVideo(f"{name}: could not be copied, nothing came of it")
+    keys = {number: chunks[number].segment_key for number in held}
+    return [
+        chunk
+        if chunk.index in held
+        else chunk.model_copy(update={"segment_key": keys[min(held, key=lambda other: abs(other - chunk.index))]})
+        for chunk in chunks
+    ]
 
 
 def _is_astray_within(times: Sequence[int], chunk: Chunk, margin: int) -> bool:

@@ -10,13 +10,35 @@ import av
 import pytest
 
 from lambdas.contracts import OPEN_END, Chunk
-from lambdas.errors import FfmpegMissing, ProcessDied
+from lambdas.errors import FfmpegMissing, ProcessDied, UnreadableVideo
 from lambdas.split import handler
-from lambdas.split.segments import copy_chunk, ffmpeg_program
+from lambdas.split.segments import copy_chunk, ffmpeg_program, holds_packets, with_segments_held
 from talent_frames import packs
 from talent_frames.packs import resolve_pack
 from talent_frames.run import RunOptions, run_video
 from tests.clips import ffmpeg, make_clip, picture
+
+
+def test_a_chunk_whose_segment_got_nothing_looks_into_the_nearest_one(tmp_path: Path) -> None:
+    chunks = [
+        Chunk(index=number, start_pts=number, end_pts=number + 1, decode_from_pts=number, segment_key=f"{number}.mkv")
+        for number in range(4)
+    ]
+    held = with_segments_held(chunks, {1, 2}, "a.ts")
+    assert [chunk.segment_key for chunk in held] == ["1.mkv", "1.mkv", "2.mkv", "2.mkv"]
+    assert [chunk.start_pts for chunk in held] == [0, 1, 2, 3]
+    with pytest.raises(UnreadableVideo, match=r"^a\.ts: could not be copied, nothing came of it$"):
+        with_segments_held(chunks, set(), "a.ts")
+
+
+def test_a_copy_without_packets_holds_nothing(tmp_path: Path) -> None:
+    assert holds_packets(make_clip("mkv", tmp_path))
+    (tmp_path / "empty.mkv").write_bytes(b"")
+    assert not holds_packets(tmp_path / "empty.mkv")
+    with av.open(str(tmp_path / "header.mkv"), "w") as container:
+        container.add_stream("mpeg4", rate=25, width=64, height=64)
+        container.start_encoding()
+    assert not holds_packets(tmp_path / "header.mkv")
 
 
 def test_the_packages_program_comes_first_then_the_systems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
