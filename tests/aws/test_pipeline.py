@@ -15,7 +15,7 @@ import pytest
 from infra.asl import machine_definition
 from infra.smoke import Clients, Trouble, smoke
 from lambdas.publish.manifest import Manifest
-from tests.aws.conftest import RUN_SETTINGS
+from tests.aws.conftest import PEOPLE, RUN_SETTINGS
 from tests.aws.emulator import ACCOUNT, ON_THE_CPU, REGION, Cloud, Received, Stack, wait_for
 from tests.clips import ffmpeg
 from tests.faults.likeness import facts, is_frame
@@ -23,7 +23,7 @@ from tests.infra.reading import tasks
 from tests.known_people import make_clip
 
 WEBHOOK = "/frames"
-CHUNKS, PEOPLE = 3, 2
+CHUNKS = 3
 """Of the clip; the third face, with its eyes closed, is an unclear appearance."""
 
 
@@ -473,7 +473,7 @@ def test_corrections_wait_for_a_run_that_is_worked_on_and_wrong_ones_are_refused
     ledger.put_item(TableName=main.outputs["LedgerName"], Item=item)
     good(main.ended(arn))
     named = manifest_of(main, run, f"show/first take.mp4/{run}-named/")
-    assert [person.name for person in named.people] == ["Ada", None]
+    assert [person.name for person in named.people] == ["Ada", *[None] * (PEOPLE - 1)]
 
     wrong = main.start(posted | {"revision": "other", "corrections": {**document, "source_identity": "another"}})
     assert main.ended(wrong)["error"] == "InvalidCorrections"
