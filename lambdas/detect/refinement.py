@@ -207,8 +207,8 @@ class Refinement:
     ) -> list[tuple[_Moment, FaceDetection]]:
         """The faces of these moments in one frame, looked for where they are expected.
 
-        Of others who are there those are measured on the way whom no sample shows without a flaw: small faces of a crowd
-        gain by it, and to read everybody else too costs 8 ms a face.
+        Of others who are there those are measured on the way whom no sample shows without a flaw: small faces of a
+        crowd gain by it, and to read everybody else too costs 8 ms a face.
         """
         present = [one for one in tracks if one.start_s - 1 <= t_s <= one.end_s + 1]
         expected = np.stack([one.box_at(t_s) for one in present])
